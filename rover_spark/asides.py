@@ -1,0 +1,53 @@
+"""Delta tables beside the ledger: the quarantine and the floors.
+
+Each batch writes into them at most once, under a transaction of its own name, so staging a batch again adds nothing.
+"""
+
+from __future__ import annotations
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark.ledger import Ledger
+from rover_spark.plan import BatchPlan
+
+QUARANTINE, FLOORS = "quarantine", "floors"
+
+
+def write_once(ledger: Ledger, suffix: str, plan: BatchPlan, rows: DataFrame) -> None:
+    """Appends a batch's rows to the table ``<ledger>_<suffix>``; a second time it does nothing."""
+    writer = (
+        rows.coalesce(1)
+        .write.format("delta")
+        .mode("append")
+        .option("txnAppId", f"rover_spark/{plan.export}/{plan.batch}/{suffix}")
+        .option("txnVersion", 1)
+    )
+    location = ledger.beside(suffix)
+    if "/" in location:
+        writer.save(location)
+    else:
+        writer.saveAsTable(location)
+
+
+def floors_before(spark: SparkSession, ledger: Ledger, plan: BatchPlan) -> DataFrame | None:
+    """(key, floor_us): the highest floor that batches before this one left for each key; None where there are none."""
+    if not plan.floors:
+        return None
+    rows = table(spark, ledger, FLOORS)
+    if rows is None:
+        return None
+    mine = (F.col("export") == plan.export) & (F.col("dataset") == plan.dataset) & (F.col("seq") < plan.seq)
+    kept = mine & ~F.col("seq").isin(*plan.aborted) if plan.aborted else mine
+    return rows.where(kept).groupBy("key").agg(F.max("floor_us").alias("floor_us"))
+
+
+def table(spark: SparkSession, ledger: Ledger, suffix: str) -> DataFrame | None:
+    """The table beside the ledger, or None where nothing was ever written to it."""
+    location = ledger.beside(suffix)
+    try:
+        reader = spark.read.format("delta")
+        return reader.load(location) if "/" in location else reader.table(location)
+    except AnalysisException:
+        return None

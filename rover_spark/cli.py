@@ -1,0 +1,219 @@
+"""`rover-spark`: arguments → settings → one command → exit code.
+
+Exit codes: 0 done, 1 the run or a check failed, 2 wrong usage or configuration. With ``--json`` one JSON document
+stands on standard output and nothing else; everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from rover_spark.errors import ConfigError, RoverSparkError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from rover_spark.commands import Result
+    from rover_spark.progress import Progress
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Deliver Delta tables into customers' buckets: whole, once, provably.",
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The TOML configuration file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Spark's own log and every step.")]
+Now = Annotated[str | None, typer.Option("--now", metavar="ISO", help="The instant of this run, with a time zone.")]
+Datasets = Annotated[list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where the sample company and its bucket go.")] = Path("rover_demo"),
+    fans: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many fans the company begins with.")] = 2_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same company.")] = 7,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """A sample company: snapshot, a day of changes, a rerun; delivered, verified, shown."""
+
+    def command(spark: SparkSession, progress: Progress) -> Result:
+        from rover_spark.demo.story import tell
+
+        return tell(spark, directory, fans=fans, seed=seed, progress=progress, console=_console())
+
+    _run("demo", command, as_json, verbose)
+
+
+@app.command()
+def export(
+    config: Config,
+    dataset: Datasets = None,
+    now: Now = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where rows went to the quarantine.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Deliver what is due."""
+    options = {"datasets": dataset or (), "now": now, "strict": strict}
+    _configured("export", config, as_json, verbose, options, tells=True)
+
+
+@app.command()
+def plan(config: Config, dataset: Datasets = None, now: Now = None, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Show what export would do; changes nothing."""
+    _configured("plan", config, as_json, verbose, {"datasets": dataset or (), "now": now})
+
+
+@app.command()
+def rerun(
+    config: Config,
+    dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to begin anew.")],
+    accept_gap: Annotated[bool, typer.Option("--accept-gap", help="Give up undelivered events (fan_track_events).")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Ask for a snapshot rerun of a dataset at the next export."""
+    _configured("rerun", config, as_json, verbose, {"dataset": dataset, "accept_gap": accept_gap})
+
+
+@app.command()
+def redeliver(
+    config: Config,
+    batch: Annotated[str, typer.Option("--batch", metavar="ID", help="As status and the ledger name it.")],
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Deliver a batch again: the same keys, the same bytes."""
+    _configured("redeliver", config, as_json, verbose, {"batch": batch}, tells=True)
+
+
+@app.command()
+def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Phase, last version, lag and last batches of each dataset."""
+    _configured("status", config, as_json, verbose, {})
+
+
+@app.command()
+def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Read the bucket back and hold it against the ledger."""
+    _configured("verify", config, as_json, verbose, {})
+
+
+@app.command()
+def sweep(
+    config: Config,
+    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="As 7d, 12h or 30m.")] = "7d",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove what abandoned runs staged."""
+    _configured("sweep", config, as_json, verbose, {"older_than": older_than})
+
+
+def _configured(
+    name: str, config: Path, as_json: bool, verbose: bool, options: dict[str, Any], *, tells: bool = False
+) -> None:
+    def command(spark: SparkSession, progress: Progress) -> Result:
+        from rover_spark import commands
+
+        told = {"progress": progress} if tells else {}
+        result: Result = getattr(commands, name)(spark, settings, **options, **told)
+        return result
+
+    def prepared() -> Callable[[SparkSession, Progress], Result]:
+        nonlocal settings
+        from rover_spark.settings import load
+
+        settings = load(config)
+        if options.get("now") is not None:
+            options["now"] = _instant(options["now"])
+        if "older_than" in options:
+            options["older_than"] = _age(options["older_than"])
+        return command
+
+    settings: Any = None
+    _run(name, None, as_json, verbose, prepared)
+
+
+def _run(
+    name: str,
+    command: Callable[[SparkSession, Progress], Result] | None,
+    as_json: bool,
+    verbose: bool,
+    prepared: Callable[[], Callable[[SparkSession, Progress], Result]] | None = None,
+) -> None:
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("py4j").setLevel(logging.ERROR)
+    try:
+        if prepared is not None:
+            command = prepared()  # a wrong configuration is told before Spark starts
+        assert command is not None
+        from rover_spark.session import build_session
+
+        result = command(build_session(verbose=verbose), _progress(verbose))
+        document, code = result.document(), 0 if result.ok else 1
+    except RoverSparkError as error:
+        result, code = None, error.exit_code
+        document = {"command": name, "result": "failed", "batches": [], "problems": [asdict(error.problem)]}
+        if not as_json:
+            from rover_spark.console import problems
+
+            problems(Console(stderr=True), [error.problem])
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    elif result is not None:
+        from rover_spark.console import show
+
+        show(_console(), result)
+    raise typer.Exit(code)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def _progress(verbose: bool) -> Progress:
+    from rover_spark.console import TerminalProgress
+    from rover_spark.progress import LoggedProgress
+
+    logging.getLogger("rover_spark").setLevel(logging.INFO)
+    return TerminalProgress(Console(stderr=True)) if sys.stderr.isatty() and not verbose else LoggedProgress()
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        what = "is not an instant" if found is None else "has no time zone"
+        raise ConfigError(f"--now {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z.")
+    return found
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,6})([dhms])", text)
+    if found is None:
+        raise ConfigError(f"--older-than {text}: not an age", code="age_invalid", remedy="Write it as 7d, 12h or 30m.")
+    unit = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}[found[2]]
+    return timedelta(**{unit: int(found[1])})

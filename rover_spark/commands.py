@@ -1,0 +1,229 @@
+"""The commands as functions: what the command line, jobs and notebooks call. Each gives a Result, none prints.
+
+    with a session and settings:  result = export(spark, settings);  result.document()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from rover_spark.contract.rover import DATASETS
+from rover_spark.errors import ConfigError, Problem
+from rover_spark.export import Exporter
+from rover_spark.ledger import BatchRecord, Ledger
+from rover_spark.plan import BatchPlan, Head
+from rover_spark.prepare import Planner, pinned
+from rover_spark.progress import LoggedProgress, Progress
+from rover_spark.settings import Settings
+from rover_spark.status import DatasetStatus, dataset_status
+from rover_spark.store import open_store
+from rover_spark.verify import verify as hold_against
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did. ``ok`` is False where it must exit 1; ``more`` holds what only this command has."""
+
+    command: str
+    result: str
+    ok: bool = True
+    batches: tuple[BatchRecord, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of ``--json``."""
+        return {
+            "command": self.command,
+            "result": self.result,
+            "batches": [batch_document(batch) for batch in self.batches],
+            "problems": [asdict(problem) for problem in self.problems],
+            **self.more,
+        }
+
+
+def batch_document(record: BatchRecord) -> dict[str, Any]:
+    """A batch as ``--json`` prints it."""
+    plan = record.plan
+    files = [
+        {name: getattr(file, name) for name in ("key", "records", "bytes", "sha256", "raw_bytes", "raw_sha256")}
+        for file in record.files
+    ]
+    return {
+        "id": record.batch,
+        "dataset": record.dataset,
+        "epoch": record.epoch,
+        "phase": record.phase,
+        "state": record.state,
+        "from_version": plan.from_version if plan else None,
+        "to_version": plan.to_version if plan else None,
+        "emitted_at": iso(record.instant),
+        "counts": record.counts,
+        "files": files,
+        "note": record.note,
+    }
+
+
+def iso(instant: int) -> str:
+    """Milliseconds since 1970 as ISO 8601, UTC."""
+    moment = datetime.fromtimestamp(instant // 1000, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"
+
+
+def export(
+    spark: SparkSession,
+    settings: Settings,
+    *,
+    datasets: Sequence[str] = (),
+    now: datetime | None = None,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Delivers what is due. Raises ConfigError before anything is written."""
+    chosen, instant = _chosen(settings, datasets), _instant(now)
+    with pinned(spark):
+        exporter = Exporter(spark, settings, _ledger(spark, settings), instant, progress or LoggedProgress())
+        outcome = exporter.run(chosen)
+    problems = list(outcome.problems)
+    broken = sum(batch.counts.get("quarantined", 0) for batch in outcome.batches)
+    if broken:
+        where = Ledger(spark, settings.ledger, settings.name).beside("quarantine")
+        message = f"{broken} rows could not be delivered; they stand in {where} with their reasons"
+        problems.append(Problem("rows_quarantined", message, "Mend them at the source: the change is delivered then."))
+    failed = bool(outcome.problems) or (strict and broken > 0)
+    word = "failed" if failed else "done" if outcome.batches else "nothing to do"
+    return Result("export", word, not failed, tuple(outcome.batches), tuple(problems))
+
+
+def plan(
+    spark: SparkSession, settings: Settings, *, datasets: Sequence[str] = (), now: datetime | None = None
+) -> Result:
+    """What ``export`` would do; changes nothing."""
+    chosen, instant = _chosen(settings, datasets), _instant(now)
+    with pinned(spark):
+        plans = Exporter(spark, settings, _ledger(spark, settings), instant, LoggedProgress()).plan(chosen)
+    records = tuple(_planned(each) for each in plans)
+    rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.files.chunks} for each in plans}
+    return Result("plan", "done" if plans else "nothing to do", True, records, (), {"planned": rows})
+
+
+def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: bool = False) -> Result:
+    """Asks for a snapshot rerun of a dataset, or for its changes up to now to be given up, at the next export."""
+    _chosen(settings, [dataset])
+    ledger = _ledger(spark, settings)
+    head = ledger.heads().get(dataset, Head())
+    if DATASETS[dataset].snapshot == accept_gap:
+        message = f"{dataset} has no snapshot to run again" if not accept_gap else f"{dataset} is mended by a plain rerun"
+        remedy = "rerun --accept-gap gives up its undelivered events." if not accept_gap else "Leave --accept-gap out."
+        raise ConfigError(message, code="rerun_refused", remedy=remedy)
+    if head.last is None:
+        message = f"{dataset} was never delivered: the next export begins it anyway"
+        raise ConfigError(message, code="rerun_refused", remedy="rover-spark export -c FILE")
+    if head.open is not None and head.open.phase == "snapshot":
+        message = f"{dataset}: snapshot {head.open.batch} is under way"
+        raise ConfigError(message, code="rerun_refused", remedy="Export first, then ask again.")
+    if not head.rerun:
+        ledger.request_rerun(head, dataset)
+    return Result("rerun", "requested", more={"dataset": dataset})
+
+
+def redeliver(
+    spark: SparkSession, settings: Settings, batch: str, *, now: datetime | None = None, progress: Progress | None = None
+) -> Result:
+    """The same keys and bytes again, in place of what is there."""
+    ledger = _ledger(spark, settings)
+    found = ledger.batches(batch)
+    if not found or found[0].state != "COMMITTED":
+        state = f"is {found[0].state}" if found else "is not in the ledger"
+        remedy = "rover-spark status -c FILE lists the batches; only a COMMITTED one can be delivered again."
+        raise ConfigError(f"batch {batch} {state}", code="batch_unknown", remedy=remedy)
+    if not found[0].files:
+        return Result("redeliver", "nothing to do", True, (found[0],))
+    with pinned(spark):
+        exporter = Exporter(spark, settings, ledger, _instant(now), progress or LoggedProgress())
+        outcome = exporter.redeliver(batch)
+    return Result("redeliver", "done", True, tuple(outcome.batches))
+
+
+def status(spark: SparkSession, settings: Settings, *, now: datetime | None = None) -> Result:
+    """Phase, last version, lag and last batches of each dataset."""
+    ledger = _ledger(spark, settings)
+    transitions = ledger.transitions()
+    heads = ledger.heads(transitions)
+    planner = Planner(spark, settings, ledger, _instant(now))
+    rows = [dataset_status(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
+    latest: dict[str, BatchRecord] = {}
+    for each in transitions:
+        if each.record.batch:
+            latest[each.record.batch] = each.record
+    shown = [record for name in settings.datasets for record in _last(latest.values(), name)]
+    problems = tuple(row.problem for row in rows if row.problem)
+    return Result("status", "done", True, tuple(shown), problems, {"datasets": [_status_document(row) for row in rows]})
+
+
+def verify(spark: SparkSession, settings: Settings) -> Result:
+    """The bucket held against the ledger."""
+    found = hold_against(open_store(settings.destination, settings.name), _ledger(spark, settings).batches())
+    more = {"verified": {"files": found.files, "records": found.records, "bytes": found.bytes}}
+    ok = not found.problems
+    return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
+
+
+def sweep(
+    spark: SparkSession, settings: Settings, *, older_than: timedelta = timedelta(days=7), now: datetime | None = None
+) -> Result:
+    """Removes what abandoned runs staged, but nothing that an open batch still needs."""
+    ledger = _ledger(spark, settings)
+    opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
+    kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
+    before = datetime.fromtimestamp(_instant(now) / 1000, timezone.utc) - older_than
+    removed = open_store(settings.destination, settings.name).sweep(before, frozenset(kept))
+    return Result("sweep", "done" if removed else "nothing to do", more={"removed": removed})
+
+
+def _ledger(spark: SparkSession, settings: Settings) -> Ledger:
+    ledger = Ledger(spark, settings.ledger, settings.name)
+    ledger.open(create=False)
+    return ledger
+
+
+def _chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:
+    for name in datasets:
+        if name not in settings.datasets:
+            raise ConfigError(
+                f"--dataset {name}: the configuration has no such dataset",
+                code="dataset_unknown",
+                remedy=f"There are {', '.join(settings.datasets)}.",
+            )
+    return [name for name in settings.datasets if not datasets or name in datasets]
+
+
+def _instant(now: datetime | None) -> int:
+    if now is None:
+        now = datetime.now(timezone.utc)  # noqa: TID251 - the one clock: above every plan
+    elif now.tzinfo is None:
+        raise ConfigError("--now has no time zone", code="now_without_zone", remedy="Write it as 2026-11-21T10:15:00Z.")
+    return int(now.timestamp() * 1000)
+
+
+def _planned(each: BatchPlan) -> BatchRecord:
+    return BatchRecord(
+        each.batch, each.dataset, each.epoch, each.seq, each.phase, "PLANNED", each.instant, {}, plan=each
+    )
+
+
+def _last(records: Iterable[BatchRecord], dataset: str) -> list[BatchRecord]:
+    return sorted((r for r in records if r.dataset == dataset), key=lambda record: record.seq)[-_SHOWN:]
+
+
+def _status_document(row: DatasetStatus) -> dict[str, Any]:
+    tree = asdict(row)
+    tree["last_instant"] = iso(row.last_instant) if row.last_instant is not None else None
+    return tree

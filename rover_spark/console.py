@@ -1,0 +1,185 @@
+"""What a person sees: tables, the bucket as a tree, progress on a terminal. Writes to the console it is given.
+
+Everything that comes from outside (keys, messages) is printed as plain text: no markup, no control characters.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from rover_spark.commands import Result, iso
+from rover_spark.errors import Problem
+from rover_spark.ledger import BatchRecord
+from rover_spark.progress import Counter, LoggedProgress
+from rover_spark.records.changes import OUTCOMES
+
+_REFRESH_SECONDS = 0.5
+_BRANCHES = 6
+
+
+def plain(text: object) -> Text:
+    """Text without markup; control characters become visible escapes."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
+
+
+def size(octets: float) -> str:
+    """Octets for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if octets < 1000 or unit == "GB":
+            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.1f} {unit}"
+        octets /= 1000
+    raise AssertionError("unreachable")
+
+
+class TerminalProgress(LoggedProgress):
+    """A bar for long work; a line for each step that ends a batch."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def step(self, event: str, **fields: object) -> None:
+        """Shows what a person waits for; single files are the tree's matter."""
+        if event in {"published", "planned"}:
+            return
+        batch = fields.get("batch", fields.get("dataset", ""))
+        details = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in fields.items() if name != "batch" and value)
+        self._console.print(Text.assemble((f"  {event:<10}", "green" if event == "committed" else "dim"), plain(f"{batch}  {details}")))
+
+    @contextmanager
+    def watch(self, label: str, total: int, done: Counter) -> Iterator[None]:
+        """Records, files, bytes, rate and time left, refreshed twice a second."""
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("records  {task.fields[seen]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        ended = threading.Event()
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task(f"staging {label}", total=total, seen="")
+
+            def refresh() -> None:
+                while not ended.wait(_REFRESH_SECONDS):
+                    files, records, octets = done()
+                    seconds = bar.tasks[0].elapsed or 1
+                    seen = f"{files} files  {size(octets)}  {records / seconds:,.0f}/s"
+                    bar.update(task, completed=records, seen=seen)
+
+            thread = threading.Thread(target=refresh, daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+
+
+def show(console: Console, result: Result) -> None:
+    """A command's result."""
+    if result.command == "status":
+        _status(console, result)
+    elif result.command == "verify":
+        done = result.more["verified"]
+        console.print(plain(f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"))
+    elif result.command == "sweep":
+        for reference in result.more["removed"]:
+            console.print(Text.assemble("removed ", plain(reference)))
+    elif result.command == "rerun":
+        console.print(plain(f"{result.more['dataset']}: the next export delivers the outstanding changes, then begins anew"))
+    if result.batches and result.command != "status":
+        console.print(batches_table(result.batches, planned=result.more.get("planned")))
+    problems(console, result.problems)
+    if not result.problems or result.result == "nothing to do":
+        console.print(plain("all of it is as the ledger says" if result.command == "verify" else result.result))
+
+
+def problems(console: Console, found: Iterable[Problem]) -> None:
+    """What went wrong, and what to do."""
+    for problem in found:
+        console.print(Text.assemble((f"{problem.code}: ", "bold red"), plain(problem.message)), soft_wrap=True)
+        if problem.remedy:
+            console.print(Text.assemble(("  → ", "bold"), plain(problem.remedy)), soft_wrap=True)
+
+
+def batches_table(records: Iterable[BatchRecord], planned: dict[str, dict[str, int]] | None = None) -> Table:
+    """One row a batch. Counts that are nought everywhere have no column."""
+    records = list(records)
+    told = [outcome for outcome in OUTCOMES if any(record.counts.get(outcome) for record in records)]
+    numbers = ["source rows", "chunks"] if planned else ["read", *(name.replace("_", " ") for name in told), "files", "size"]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("batch", "state", "versions", "written (UTC)"):
+        table.add_column(name, no_wrap=name != "batch", overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    for record in records:
+        if planned:
+            cells = [f"{planned[record.batch]['source_rows']:,}", str(planned[record.batch]["chunks"])]
+        else:
+            cells = [f"{record.counts.get(name, 0):,}" for name in ("read", *told)]
+            cells += [str(len(record.files)), size(sum(file.bytes for file in record.files))]
+        state = record.phase if record.state in {"COMMITTED", "PLANNED"} else f"{record.phase} {record.state}"
+        table.add_row(plain(record.batch), state, _versions(record), iso(record.instant)[:19], *cells)
+        if record.note:
+            table.add_row(Text.assemble(("  ", ""), plain(record.note)))
+    return table
+
+
+def _versions(record: BatchRecord) -> str:
+    if record.plan is None:
+        return ""
+    first, last = record.plan.from_version, record.plan.to_version
+    return f"{last}" if first in {None, last} else f"{first}-{last}"
+
+
+def _status(console: Console, result: Result) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("dataset", "phase", "epoch", "delivered", "newest", "behind", "days left", "last batch (UTC)"):
+        table.add_column(name, justify="right" if name in {"epoch", "delivered", "newest", "behind", "days left"} else "left")
+    for row in result.more["datasets"]:
+        values = (row[name] for name in ("epoch", "delivered_version", "latest_version", "lag", "days_left"))
+        numbers = ["-" if value is None else str(value) for value in values]
+        phase = row["phase"] + (", rerun asked for" if row["rerun_requested"] else "")
+        table.add_row(row["dataset"], phase, *numbers, (row["last_instant"] or "-")[:19])
+    console.print(table)
+    if result.batches:
+        console.print()
+        console.print(batches_table(result.batches))
+
+
+def bucket_tree(title: str, records: Iterable[BatchRecord]) -> Tree:
+    """The bucket as receivers see it: folders with counts and sizes, the first files of each."""
+    tree = Tree(plain(title))
+    folders: dict[tuple[str, ...], list[tuple[str, int, int]]] = {}
+    for record in records:
+        for file in record.files:
+            *parents, name = file.key.split("/")
+            folders.setdefault(tuple(parents), []).append((name, file.records, file.bytes))
+    nodes: dict[tuple[str, ...], Tree] = {(): tree}
+    for parents, files in sorted(folders.items()):
+        for depth in range(1, len(parents) + 1):
+            if parents[:depth] not in nodes:
+                below = [f for path, inside in folders.items() if path[:depth] == parents[:depth] for f in inside]
+                nodes[parents[:depth]] = nodes[parents[: depth - 1]].add(_branch(f"{parents[depth - 1]}/", below, bold=True))
+        for file in sorted(files)[:_BRANCHES]:
+            nodes[parents].add(_branch(file[0], [file], bold=False))
+        if len(files) > _BRANCHES:
+            nodes[parents].add(Text(f"… {len(files) - _BRANCHES} more files", style="dim"))
+    return tree
+
+
+def _branch(name: str, files: list[tuple[str, int, int]], *, bold: bool) -> Text:
+    records, octets = sum(file[1] for file in files), sum(file[2] for file in files)
+    text = plain(name)
+    text.stylize("bold blue" if bold else "")
+    return Text.assemble(text, (f"  {records:,} records, {size(octets)}", "dim"))

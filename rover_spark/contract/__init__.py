@@ -1,0 +1,1 @@
+"""The published contracts as values and pure functions: no Spark, no store, no clock."""

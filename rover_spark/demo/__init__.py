@@ -1,0 +1,1 @@
+"""The demo: a sample company whose tables live through a few days."""

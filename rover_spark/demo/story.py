@@ -1,0 +1,136 @@
+"""The demo: a sample company is founded, delivered, lives a day, is delivered again, rerun, verified and shown.
+
+Writes below one directory only: ``tables/``, ``control/`` (the ledger), ``bucket/`` and ``acme.toml``, so that every
+command can be tried on it afterwards. Refuses a directory that holds something already.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from rich.console import Console
+
+from rover_spark import commands
+from rover_spark.commands import Result
+from rover_spark.console import bucket_tree, plain
+from rover_spark.demo.company import Company, Lived
+from rover_spark.errors import ConfigError
+from rover_spark.ledger import BatchRecord
+from rover_spark.progress import Progress
+from rover_spark.settings import load
+
+_RERUN = "fan_profiles"
+
+
+def tell(
+    spark: SparkSession, directory: Path, *, fans: int, seed: int, progress: Progress, console: Console | None
+) -> Result:
+    """Runs the whole demo; its batches in order of delivery.
+
+    Raises:
+        ConfigError: the directory is not empty.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigError(
+            f"--dir {directory}: holds something already, and the demo overwrites nothing",
+            code="demo_dir_taken",
+            remedy=f"Remove it (rm -r {directory}) or name another one with --dir.",
+        )
+    root = directory.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    config = root / "acme.toml"
+    config.write_text(_configuration(root), encoding="utf-8")
+    settings = load(config, {})
+    yesterday = datetime.now(timezone.utc) - timedelta(hours=25)  # noqa: TID251 - the company lives up to today
+    company = Company(spark, root / "tables", fans=fans, seed=seed, anchor=yesterday)
+
+    def say(text: str) -> None:
+        if console is not None:
+            console.print(plain(text), style="bold")
+
+    delivered: list[BatchRecord] = []
+
+    def deliver() -> None:
+        result = commands.export(spark, settings, progress=progress)
+        delivered.extend(result.batches)
+        problems.extend(result.problems)
+
+    problems: list[object] = []
+    say(f"1/6 a company with {fans:,} fans and three days behind it: Delta tables in {directory / 'tables'}")
+    say("    " + _lived(company.found()))
+    say("2/6 the first delivery: snapshots; events count from now on")
+    deliver()
+    say("3/6 the company lives a day")
+    say("    " + _lived(company.live_a_day()))
+    say("4/6 the second delivery: the changes of that day")
+    deliver()
+    say(f"5/6 the receiver asks for a snapshot rerun of {_RERUN}")
+    commands.rerun(spark, settings, _RERUN)
+    deliver()
+    say("6/6 the bucket is read back and held against the ledger")
+    checked = commands.verify(spark, settings)
+    if console is not None:
+        console.print(bucket_tree(f"{directory / 'bucket'}/", delivered))
+        _try_next(console, config, delivered)
+    return replace(
+        checked,
+        command="demo",
+        batches=tuple(delivered),
+        problems=(*checked.problems, *problems),  # type: ignore[arg-type]
+        ok=checked.ok and not problems,
+        more={**checked.more, "directory": str(directory), "config": str(config)},
+    )
+
+
+def _lived(lived: Lived) -> str:
+    told = (f"{count:,} {name.replace('_', ' ')}" for name, count in asdict(lived).items() if count)
+    return ", ".join(told)
+
+
+def _try_next(console: Console, config: Path, delivered: list[BatchRecord]) -> None:
+    shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
+    changes = next((b for b in reversed(delivered) if b.phase == "changes" and b.files), delivered[0])
+    bucket = config.parent / "bucket"
+    console.print(plain("\nTry next:"), style="bold")
+    for command in (
+        f"rover-spark status -c {shown}",
+        f"rover-spark verify -c {shown}",
+        f"rover-spark redeliver -c {shown} --batch {changes.batch}",
+        f"gzip -dc {bucket}/{changes.files[0].key} | head -3" if changes.files else "",
+    ):
+        console.print(plain(f"  {command}"), soft_wrap=True)
+
+
+def _configuration(root: Path) -> str:
+    def text(value: object) -> str:
+        return json.dumps(str(value))  # a TOML basic string has JSON's escapes
+
+    return f"""# written by `rover-spark demo`; the keys are explained in conf/reference.toml
+name = "acme"
+contract = "rover"
+destination = {text((root / "bucket").as_uri())}
+ledger = {text(root / "control" / "acme")}
+
+[files]
+target_records = 1000   # small, so that the demo shows several files
+
+[datasets.fan_profiles]
+table = {text(root / "tables" / "fan_profiles")}
+columns = {{ roverID = "rover_id", updatedAt = "updated_at" }}
+
+[datasets.fan_identity_graph]
+table = {text(root / "tables" / "fan_identities")}
+columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value", updatedAt = "updated_at" }}
+
+[datasets.fan_profile_merges]
+table = {text(root / "tables" / "fan_merges")}
+columns = {{ roverID = "survivor_id", mergedRoverID = "absorbed_id", occurredAt = "merged_at" }}
+
+[datasets.fan_track_events]
+table = {text(root / "tables" / "events")}
+columns = {{ eventID = "event_id", roverID = "rover_id", attributes = "props", timestamp = "occurred_at" }}
+"""

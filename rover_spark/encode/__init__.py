@@ -1,0 +1,1 @@
+"""Bytes of files, as pure functions and small state: no Spark, no store."""

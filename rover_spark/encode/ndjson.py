@@ -1,0 +1,88 @@
+"""Gzip NDJSON: one gzip member per file, the same bytes for the same text however it was cut on the way in.
+
+Source: Rover, "File format" (UTF-8, a single concatenated gzip stream per file, one object a line).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import isal
+from isal import isal_zlib
+
+ENCODER = f"isal {isal.__version__}"
+_BLOCK = 1 << 20
+_GZIP = 31  # window bits that ask zlib for a gzip member; its header carries no time and no name
+
+
+class NdjsonFile:
+    """One file on its way to ``sink``: counts, hashes and compresses whole lines."""
+
+    def __init__(self, sink: Callable[[bytes], object], level: int) -> None:
+        self._sink = sink
+        self._compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP)
+        self._waiting = bytearray()
+        self._raw, self._packed = hashlib.sha256(), hashlib.sha256()
+        self.raw_bytes = 0
+        self.bytes = 0
+
+    def write(self, text: bytes | memoryview) -> None:
+        """Appends whole lines."""
+        self._raw.update(text)
+        self.raw_bytes += len(text)
+        self._waiting += text
+        # igzip's output depends on how its input is cut, so it always gets blocks of one size
+        whole = len(self._waiting) - len(self._waiting) % _BLOCK
+        for start in range(0, whole, _BLOCK):
+            self._emit(self._compressor.compress(bytes(self._waiting[start : start + _BLOCK])))
+        del self._waiting[:whole]
+
+    def close(self) -> None:
+        """Compresses the rest and ends the member."""
+        self._emit(self._compressor.compress(bytes(self._waiting)))
+        self._emit(self._compressor.flush())
+        self._waiting.clear()
+
+    def _emit(self, data: bytes) -> None:
+        if data:
+            self._packed.update(data)
+            self.bytes += len(data)
+            self._sink(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the compressed bytes so far."""
+        return self._packed.hexdigest()
+
+    @property
+    def raw_sha256(self) -> str:
+        """Hex SHA-256 of the text so far."""
+        return self._raw.hexdigest()
+
+
+def inflate(stream: BinaryIO, limit: int) -> Iterator[bytes]:
+    """The text of a gzip object in pieces of bounded size, never more than ``limit`` bytes of it.
+
+    Raises:
+        ValueError: not one whole gzip member, or more text than ``limit``: a bomb is left where it is.
+    """
+    inflater = zlib.decompressobj(_GZIP)
+    given = 0
+    while block := inflater.unconsumed_tail or stream.read(_BLOCK):
+        try:
+            text = inflater.decompress(block, _BLOCK)
+        except zlib.error as error:
+            raise ValueError(f"not gzip: {error}") from None
+        given += len(text)
+        if given > limit:
+            raise ValueError(f"holds more than {limit} bytes of text")
+        if text:
+            yield text
+        if inflater.eof:
+            if inflater.unused_data or stream.read(1):
+                raise ValueError("bytes follow the gzip member")
+            return
+    raise ValueError("the gzip member is cut short")

@@ -1,0 +1,86 @@
+"""Every error a user can meet, as one tree.
+
+    RoverSparkError                 a message, a stable code, and what to do
+    ├── ConfigError                 wrong usage or configuration: exit 2, nothing was written
+    └── RunError                    the run failed: exit 1, the ledger says what is true
+        ├── SourceGap               a range of source versions cannot be read whole
+        ├── LedgerConflict          another driver recorded the transition first
+        ├── NotRepeatable           the same plan gave other rows or bytes than before
+        └── StoreError              the destination refused or is out of reach
+            ├── StagedLost          staged bytes are gone and the key is not visible: stage again
+            └── KeyTaken            the key holds another payload: nothing was replaced
+
+Classes differ by what the caller does next; ``code`` tells apart what a reader of ``--json`` wants to tell apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as a value: what a person reads and what ``--json`` prints."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class RoverSparkError(Exception):
+    """What happened and what is true now (``message``), a stable ``code``, and what to do (``remedy``)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, code: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.remedy = remedy
+
+    @property
+    def problem(self) -> Problem:
+        """This error as a value."""
+        return Problem(self.code, self.message, self.remedy)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # keyword-only arguments do not survive pickling by themselves, and tasks raise these on executors
+        return _rebuild, (type(self), self.message, self.code, self.remedy)
+
+
+def _rebuild(kind: type[RoverSparkError], message: str, code: str, remedy: str) -> RoverSparkError:
+    return kind(message, code=code, remedy=remedy)
+
+
+class ConfigError(RoverSparkError):
+    """Wrong usage or configuration. Nothing was read from a row, nothing was written."""
+
+    exit_code = 2
+
+
+class RunError(RoverSparkError):
+    """The run failed. Whatever was decided stands in the ledger; the next run goes on from there."""
+
+
+class SourceGap(RunError):
+    """Source versions that cannot be read without losing changes. The ledger stays at the last good version."""
+
+
+class LedgerConflict(RunError):
+    """Another driver recorded this transition. The caller reads the ledger again and follows."""
+
+
+class NotRepeatable(RunError):
+    """One plan gave two different results. Publishing stops before anything is replaced."""
+
+
+class StoreError(RunError):
+    """The destination refused, or its answer is unknown."""
+
+
+class StagedLost(StoreError):
+    """Staged bytes are gone and their key is not visible. The caller stages the batch again from its plan."""
+
+
+class KeyTaken(StoreError):
+    """A key already holds another payload. Nothing was replaced."""

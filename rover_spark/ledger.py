@@ -1,0 +1,325 @@
+"""The ledger: one Delta table of batches and files, in which every state change of a batch is one atomic commit.
+
+Promises that of two drivers that record the same transition one wins and the other gets a LedgerConflict: the txn
+(appId = export and dataset, version = transition number) is a compare-and-swap, the commit is looked for after
+writing, and on a local path, where Delta's log store is not exclusive, a file lock stands around both. Refuses a
+ledger of a newer format. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark.errors import ConfigError, LedgerConflict
+from rover_spark.plan import BatchPlan, Head, State
+from rover_spark.source import quoted
+from rover_spark.store.base import StagedFile
+
+FORMAT = 1
+_FORMAT_KEY = "rover_spark.format"
+COLUMNS = (
+    "kind STRING, export STRING, dataset STRING, transition BIGINT, state STRING, batch STRING, epoch INT, seq BIGINT, "
+    "phase STRING, instant BIGINT, plan STRING, counts STRING, note STRING, "
+    "key STRING, records BIGINT, bytes BIGINT, sha256 STRING, raw_bytes BIGINT, raw_sha256 STRING, "
+    "chunk INT, part INT, staged STRING"
+)
+_NAMES = tuple(column.split()[0] for column in COLUMNS.split(","))
+RERUN = "RERUN"
+_RECENT = 5
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED."""
+
+    batch: str
+    dataset: str
+    epoch: int
+    seq: int
+    phase: str
+    state: State
+    instant: int
+    counts: dict[str, int]
+    floors: int = 0
+    note: str | None = None
+    plan: BatchPlan | None = None
+    files: tuple[StagedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of kind ``batch``."""
+
+    dataset: str
+    transition: int
+    state: str
+    record: BatchRecord
+
+
+class Ledger:
+    """The ledger of one export. Reads are of the newest version; every write is one commit."""
+
+    def __init__(self, spark: SparkSession, location: str, export: str) -> None:
+        self._spark = spark
+        self._location = location
+        self._export = export
+        self._exists = False
+        self._lock: Path | None = None
+
+    def open(self, *, create: bool) -> None:
+        """Finds the table, or makes it. Raises ConfigError where it was written by a newer format."""
+        detail = self._detail()
+        if detail is None and create:
+            with _locked(_local_lock(self._location)):
+                self._spark.sql(
+                    f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
+                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{_FORMAT_KEY}' = '{FORMAT}')"
+                )
+            detail = self._detail()
+        if detail is None:
+            return
+        found = detail["properties"].get(_FORMAT_KEY)
+        if found is None or not found.isdigit():
+            raise ConfigError(
+                f"ledger: {self._location} is a Delta table, but not a ledger of rover_spark",
+                code="ledger_foreign",
+                remedy="Name another place for the ledger; it is made on the first export.",
+            )
+        if int(found) > FORMAT:
+            raise ConfigError(
+                f"ledger: {self._location} has format {found}; this version knows {FORMAT}",
+                code="ledger_newer",
+                remedy="Run the newer rover_spark that wrote it.",
+            )
+        self._exists = True
+        self._lock = _local_lock(detail["location"]) if detail["location"].startswith("file:") else None
+
+    def _detail(self) -> dict[str, Any] | None:
+        try:
+            row = self._spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}").select("location", "properties").collect()[0]
+        except PySparkException as error:
+            if any(word in str(error) for word in ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST")):
+                return None
+            raise
+        return row.asDict()
+
+    def beside(self, suffix: str) -> str:
+        """The location of a table that stands beside the ledger."""
+        return f"{self._location}_{suffix}"
+
+    def frame(self) -> DataFrame:
+        """All rows of this export."""
+        reader = self._spark.read.format("delta")
+        table = reader.load(self._location) if "/" in self._location else reader.table(self._location)
+        return table.where(F.col("export") == self._export)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def transitions(self) -> list[Transition]:
+        """Every transition in order; plans only of the last few batches of each dataset."""
+        if not self._exists:
+            return []
+        rows = self.frame().where("kind = 'batch'").drop("kind", "export", "staged")
+        last = rows.where(F.col("state").isin("COMMITTED", "LOST")).groupBy("dataset").agg(F.max("seq").alias("last_seq"))
+        recent = F.coalesce(F.col("seq") > F.col("last_seq") - _RECENT, F.lit(True))
+        light = rows.join(F.broadcast(last), "dataset", "left").withColumn("plan", F.when(recent, F.col("plan")))
+        found = [
+            Transition(row["dataset"], row["transition"], row["state"], _record(row.asDict())) for row in light.collect()
+        ]
+        return sorted(found, key=lambda each: (each.dataset, each.transition))
+
+    def heads(self, transitions: Iterable[Transition] | None = None) -> dict[str, Head]:
+        """The head of every dataset that the ledger knows."""
+        return fold(self.transitions() if transitions is None else transitions)
+
+    def batches(self, *names: str) -> list[BatchRecord]:
+        """Whole records, files included, of the batches named, or of all; in order of dataset and seq."""
+        if not self._exists:
+            return []
+        rows = self.frame()
+        if names:
+            rows = rows.where(F.col("batch").isin(*names))
+        found: dict[str, BatchRecord] = {}
+        files: dict[str, list[tuple[int, StagedFile]]] = {}
+        for row in sorted(rows.where("batch is not null").collect(), key=lambda row: row["transition"]):
+            if row["kind"] == "file":
+                files.setdefault(row["batch"], []).append((row["transition"], _file(row)))
+                continue
+            before, now = found.get(row["batch"]), _record(row.asDict())
+            found[row["batch"]] = replace(
+                now,
+                plan=now.plan or (before.plan if before else None),
+                counts=now.counts or (before.counts if before else {}),
+                floors=now.floors or (before.floors if before else 0),
+            )
+        for name, rows_of in files.items():
+            newest = max(transition for transition, _ in rows_of)
+            chosen = sorted((f for t, f in rows_of if t == newest), key=lambda file: (file.chunk, file.part))
+            found[name] = replace(found[name], files=tuple(chosen))
+        return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        head: Head,
+        plan: BatchPlan,
+        state: State,
+        *,
+        counts: dict[str, int] | None = None,
+        floors: int = 0,
+        files: Sequence[StagedFile] = (),
+        note: str | None = None,
+    ) -> Head:
+        """Records one transition of a batch, all of its file rows with it; the head with the transition taken.
+
+        Raises:
+            LedgerConflict: another driver took this transition.
+        """
+        number = head.transition + 1
+        common = {
+            "export": self._export,
+            "dataset": plan.dataset,
+            "transition": number,
+            "state": state,
+            "batch": plan.batch,
+        }
+        batch = {
+            **common,
+            "kind": "batch",
+            "epoch": plan.epoch,
+            "seq": plan.seq,
+            "phase": plan.phase,
+            "instant": plan.instant,
+            "plan": plan.to_json(),
+            "counts": None if counts is None else json.dumps({**counts, "floors": floors}),
+            "note": note,
+        }
+        self._append(plan.dataset, number, [batch, *({**common, "kind": "file", **vars(file)} for file in files)])
+        return replace(head, transition=number, floors=head.floors or floors > 0)
+
+    def request_rerun(self, head: Head, dataset: str) -> Head:
+        """Records that the operator asks for a rerun."""
+        number = head.transition + 1
+        row = {"kind": "batch", "export": self._export, "dataset": dataset, "transition": number, "state": RERUN}
+        self._append(dataset, number, [row])
+        return replace(head, transition=number, rerun=True, settled=False)
+
+    def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
+        # the claim's own mark, to tell this commit from an equal one of another driver
+        mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
+        values = [tuple(row.get(name) for name in _NAMES) for row in rows]
+        frame = self._spark.createDataFrame(values, COLUMNS).coalesce(1)
+        writer = (
+            frame.write.format("delta")
+            .mode("append")
+            .option("txnAppId", f"rover_spark/{self._export}/{dataset}")
+            .option("txnVersion", number)
+            .option("userMetadata", mark)
+        )
+        failure: Exception | None = None
+        with _locked(self._lock):
+            try:
+                if "/" in self._location:
+                    writer.save(self._location)
+                else:
+                    writer.saveAsTable(self._location)
+            except (PySparkException, Py4JJavaError) as error:
+                failure = error
+            if self._holds(mark):
+                return
+        if failure is not None and "Concurrent" not in str(failure) and "CONCURRENT" not in str(failure):
+            raise failure
+        raise LedgerConflict(
+            f"{dataset}: another run recorded transition {number} in the ledger first",
+            code="ledger_conflict",
+            remedy="Nothing is lost: that run goes on with it. Run again when it has ended.",
+        )
+
+    def _holds(self, mark: str) -> bool:
+        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 100")
+        return bool(history.where(F.col("userMetadata") == mark).select("version").collect())
+
+
+def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
+    """Heads from transitions in order. Pure."""
+    heads: dict[str, Head] = {}
+    for each in transitions:
+        head = replace(heads.get(each.dataset, Head()), transition=each.transition)
+        record, plan = each.record, each.record.plan
+        if each.state == RERUN:
+            head = replace(head, rerun=True, settled=False)
+        elif each.state in {"PLANNED", "STAGED"}:
+            head = replace(head, seq=record.seq, instant=record.instant, open=plan, open_state=record.state)
+        elif each.state == "ABORTED":
+            head = replace(head, open=None, open_state=None, aborted=(*head.aborted, record.seq))
+        elif record.seq < head.seq or (head.last is not None and head.last.seq == record.seq):
+            pass  # a redelivery of a batch that counts already
+        else:
+            head = replace(_delivered(head, record), floors=head.floors or record.floors > 0)
+        heads[each.dataset] = head
+    return heads
+
+
+def _delivered(head: Head, record: BatchRecord) -> Head:
+    if record.plan is not None:
+        return head.after(record.plan)
+    snapshot = record.phase == "snapshot"
+    return replace(
+        head, seq=record.seq, instant=record.instant, open=None, open_state=None, rerun=head.rerun and not snapshot
+    )
+
+
+def _record(row: dict[str, Any]) -> BatchRecord:
+    counts = json.loads(row["counts"]) if row["counts"] else {}
+    return BatchRecord(
+        batch=row["batch"] or "",
+        dataset=row["dataset"],
+        epoch=row["epoch"] or 0,
+        seq=row["seq"] or 0,
+        phase=row["phase"] or "",
+        state=row["state"],
+        instant=row["instant"] or 0,
+        floors=counts.pop("floors", 0),
+        counts=counts,
+        note=row["note"],
+        plan=BatchPlan.from_json(row["plan"]) if row["plan"] else None,
+    )
+
+
+def _file(row: Any) -> StagedFile:
+    return StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__})
+
+
+def _local_lock(location: str) -> Path | None:
+    """Where the lock of a local table stands: beside it. None for anything that is not a local path."""
+    path = location.removeprefix("file:")
+    if not path.startswith("/"):
+        return None
+    place = Path("/" + path.lstrip("/"))
+    return place.with_name(place.name + ".lock")
+
+
+@contextmanager
+def _locked(path: Path | None) -> Iterator[None]:
+    """Holds an exclusive lock while the block runs; it goes with the process, however that ends."""
+    if path is None:
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - POSIX only; a ledger on object storage needs none
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

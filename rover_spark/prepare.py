@@ -1,0 +1,179 @@
+"""From the ledger's head and the sources as they stand to the next plan. Counts rows, reads none, writes nothing.
+
+What a source looks like is read once per run, so a run ends even where a source never stops changing.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark import __version__, source
+from rover_spark.contract.rover import DATASETS
+from rover_spark.encode.ndjson import ENCODER
+from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.ledger import Ledger
+from rover_spark.asides import floors_before
+from rover_spark.plan import (
+    BatchPlan,
+    Head,
+    Source,
+    Step,
+    TableState,
+    check_anchor,
+    first_step,
+    next_step,
+    plan_batch,
+    refuse_changed,
+    source_of,
+)
+from rover_spark.records import filtered, mapped, units
+from rover_spark.settings import Settings
+
+# What expressions and JSON text depend on in a session, set for the time of a command and put back after it.
+PINNED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+}
+
+
+@contextmanager
+def pinned(spark: SparkSession) -> Iterator[None]:
+    """Sets the session's values that records depend on, and puts back what was there."""
+    before = {name: spark.conf.get(name, None) for name in PINNED}
+    for name, value in PINNED.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, value)
+
+
+def versions(spark: SparkSession) -> dict[str, str]:
+    """Of the package, the engine and the encoder: kept in each plan."""
+    return {"rover_spark": __version__, "spark": spark.version, "python": platform.python_version(), "encoder": ENCODER}
+
+
+class Planner:
+    """Plans one run at one instant (ms since 1970)."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._ledger = ledger
+        self.now = now
+        self._states: dict[str, TableState] = {}
+        self._reach: dict[str, int] = {}
+
+    def state(self, dataset: str, table: str, since: int | None) -> TableState:
+        """The table's state as this run first saw it, its history back to ``since`` as far as it reaches."""
+        known = self._states.get(table)
+        if known is None or (since is not None and since < self._reach[table]):
+            found = source.table_state(self._spark, f"datasets.{dataset}.table", table, since)
+            if known is not None:
+                rows = tuple(row for row in found.rows if row.version <= known.latest.version)
+                found = replace(known, rows=rows)
+            self._states[table] = found
+            self._reach[table] = min(found.rows[0].version, found.latest.version if since is None else since)
+        return self._states[table]
+
+    def check(self, dataset: str, head: Head) -> None:
+        """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
+        wanted = source_of(self._settings, dataset)
+        if head.last is not None and not head.rerun:
+            refuse_changed(dataset, wanted, head.last)
+        if self.now < head.instant:
+            raise ConfigError(
+                f"the instant of this run lies before that of the last batch of {dataset}",
+                code="now_too_early",
+                remedy="Leave --now out, or name a later one.",
+            )
+        state = self.state(dataset, wanted.table, self._since(dataset, head))
+        source.require_feed(f"datasets.{dataset}.table", wanted.table, state)
+        with source.reading(dataset, wanted.table, None, state.latest.version):
+            rows = source.snapshot(self._spark, wanted.table, state.latest.version)
+            mapped(filtered(rows, dataset, wanted), DATASETS[dataset], wanted)
+
+    def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
+        """The next batch that is due, or None.
+
+        Raises:
+            SourceGap: changes that cannot be read whole, unless a rerun was asked for: then the range is LOST.
+        """
+        wanted = source_of(self._settings, dataset)
+        state = self.state(dataset, wanted.table, self._since(dataset, head))
+        if head.last is None:
+            step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
+            return self._pin(dataset, step, head, wanted, state)
+        try:
+            before = self._outstanding(dataset, head)
+            due = next_step(head, before.latest.version, state.latest.version)
+            if due is not None and due.phase == "changes":
+                return self._pin(dataset, due, head, head.last.source, before)
+        except (SourceGap, ConfigError):
+            if not head.rerun:
+                raise
+            due = next_step(head, None, state.latest.version)
+        return None if due is None else self._pin(dataset, due, head, wanted, state)
+
+    def _since(self, dataset: str, head: Head) -> int | None:
+        start = self._settings.datasets[dataset].start
+        if head.last is not None:
+            return head.last.to_version
+        return {"enable": None, "earliest": 0}.get(start) if isinstance(start, str) else start
+
+    def _outstanding(self, dataset: str, head: Head) -> TableState:
+        assert head.last is not None
+        state = self.state(dataset, head.last.source.table, head.last.to_version)
+        check_anchor(head.last, state)
+        return state
+
+    def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:
+        found = {} if step.phase in {"enable", "lost"} else self._count(dataset, step, wanted)
+        told = sum(rows for change, rows in found.items() if change != "update_preimage")
+
+        def pin(records: int) -> BatchPlan:
+            return plan_batch(
+                step,
+                self._settings,
+                dataset,
+                head,
+                wanted,
+                state,
+                now=self.now,
+                source_rows=sum(found.values()),
+                records=records,
+                inserts_only=set(found) <= {"insert"},
+                versions=versions(self._spark),
+            )
+
+        plan = pin(told)
+        if "delete" in found and plan.files.chunks > 1:
+            # an overwrite or a RESTORE repeats most rows: without a closer look it would make a thousand tiny files
+            with source.reading(dataset, wanted.table, step.from_version, step.to_version):
+                rows = units(source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan))
+                plan = pin(rows.where(F.col("outcome") == "delivered").count())
+        return plan
+
+    def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
+        """Source rows by change type; a snapshot's rows count as inserts."""
+        with source.reading(dataset, wanted.table, step.from_version, step.to_version):
+            if step.from_version is None:
+                rows = source.snapshot(self._spark, wanted.table, step.to_version)
+                return {"insert": filtered(rows, dataset, wanted).count()}
+            rows = source.changes(self._spark, wanted.table, step.from_version, step.to_version)
+            counted = filtered(rows, dataset, wanted).groupBy("change").count().collect()
+            return {row["change"]: row["count"] for row in counted}

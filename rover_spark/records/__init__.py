@@ -1,0 +1,57 @@
+"""Rows of a source → records of a contract, as pure columns: no action, no clock, no session default.
+
+``units`` decides what each row becomes; ``arranged`` puts it in file order; ``quarantine_rows`` and ``floor_rows``
+are what stands beside the files.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from rover_spark.plan import BatchPlan
+from rover_spark.records.changes import all_created, net, timed
+from rover_spark.records.chunks import arranged
+from rover_spark.records.fields import filtered, mapped, project
+
+__all__ = ["arranged", "filtered", "floor_rows", "mapped", "quarantine_rows", "units"]
+
+
+def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
+    """One row per source row that ``where`` keeps, with its outcome, operation and event time.
+
+    ``rows`` is the source at the plan's version, or its feed (``change``, ``commit``, ``commit_us`` beside the
+    columns). ``floors`` has (key, floor_us), or is None where there are none.
+    """
+    projected = project(filtered(rows, plan.dataset, plan.source), plan)
+    stand_alone = plan.phase == "snapshot" or (plan.inserts_only and plan.contract.append_only)
+    return timed(all_created(projected) if stand_alone else net(projected, plan), plan, floors)
+
+
+def quarantine_rows(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """(export, dataset, batch, source_version, reason, row) of what could not be delivered."""
+    version = F.col("commit") if "commit" in rows.columns else F.lit(plan.to_version).cast("bigint")
+    return rows.where(F.col("outcome") == "quarantined").select(
+        F.lit(plan.export).alias("export"),
+        F.lit(plan.dataset).alias("dataset"),
+        F.lit(plan.batch).alias("batch"),
+        version.alias("source_version"),
+        F.col("problem").alias("reason"),
+        F.col("row_json").alias("row"),
+    )
+
+
+def floor_rows(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """(export, dataset, seq, key, floor_us): one row per key whose time was raised, or that was deleted."""
+    return (
+        rows.where("floor")
+        .groupBy("key")
+        .agg(F.max("event_us").alias("floor_us"))
+        .select(
+            F.lit(plan.export).alias("export"),
+            F.lit(plan.dataset).alias("dataset"),
+            F.lit(plan.seq).cast("bigint").alias("seq"),
+            "key",
+            "floor_us",
+        )
+    )

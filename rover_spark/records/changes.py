@@ -1,0 +1,118 @@
+"""What a change is, and at what time it is told. Source: Rover, "Snapshot vs change stream" and event-time fields.
+
+A change is decided per row key and commit, from the states before and after it: the feed's own words are not enough,
+since an overwrite or a RESTORE arrives as deletes and inserts of unchanged rows. Several rows with one key are one
+state, the greatest of them; the others are counted.
+
+``net`` adds to projected feed rows: ``outcome`` (below), ``operation`` and ``base_us``, the earliest event time that
+the change may carry on its own account.
+
+    delivered    becomes a record                      no_change    the state before equals the state after
+    suppressed   a change the contract does not tell   quarantined  cannot be delivered as it is
+    superseded   repeats a record of the batch         conflict     another payload under a record's id or row key
+    before       the other half of a change: belongs to the row that is counted
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from rover_spark.plan import BatchPlan
+
+OUTCOMES = ("delivered", "no_change", "superseded", "suppressed", "conflict", "quarantined")
+BEFORE = "before"
+
+
+def all_created(rows: DataFrame) -> DataFrame:
+    """Projected rows that stand for themselves: a snapshot, or a range in which rows were only inserted."""
+    outcome = F.when(F.col("problem").isNotNull(), F.lit("quarantined")).otherwise(F.lit("delivered"))
+    return (
+        rows.withColumn("operation", F.lit("create")).withColumn("base_us", F.col("own_us")).withColumn("outcome", outcome)
+    )
+
+
+def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """Projected feed rows with their outcome, operation and base event time. One shuffle, by row key."""
+    content = F.coalesce("row_json", F.concat_ws(",", "inner", "tail"))
+    is_after = F.col("change").isin("insert", "update_postimage")
+    unit = Window.partitionBy("key", "commit")
+    ranked = unit.orderBy(F.col("is_after").desc(), F.desc_nulls_last("own_us"), F.col("content").desc())
+    first = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    state = F.struct("own_us", "content")
+    frame = (
+        rows.withColumn("content", content)
+        .withColumn("is_after", is_after)
+        .repartition("key")
+        .withColumn("rank", F.row_number().over(ranked))
+        .withColumn("leader", F.first(F.struct("is_after", "own_us", "content")).over(first))
+        .withColumn("previous", F.max(F.when(~F.col("is_after"), state)).over(unit))
+    )
+    previous = F.col("previous")
+    repeated = F.col("leader").eqNullSafe(F.struct("is_after", "own_us", "content"))
+    operation = (
+        F.when(~F.col("is_after"), F.lit("delete"))
+        .when(previous.isNull(), F.lit("create"))
+        .when(previous.eqNullSafe(state), F.lit(None))
+        .otherwise(F.lit("update"))
+    )
+    return (
+        frame.withColumn("operation", F.when(F.col("rank") == 1, operation))
+        .withColumn("outcome", _outcome(plan, repeated))
+        .withColumn("base_us", _base(plan))
+        .drop("content", "leader")
+    )
+
+
+def _outcome(plan: BatchPlan, repeated: Column) -> Column:
+    operation = F.col("operation")
+    is_delete = operation == "delete"
+    told = operation == "create" if plan.contract.append_only else operation.isNotNull()
+    if plan.contract.deletes == "suppress" and plan.source.deletes != "tombstone":
+        told = told & ~is_delete
+    broken = F.col("problem").isNotNull() & (~is_delete | F.col("key_problem"))
+    return (
+        F.when((F.col("rank") > 1) & F.col("is_after"), F.when(repeated, F.lit("superseded")).otherwise(F.lit("conflict")))
+        .when(F.col("rank") > 1, F.lit(BEFORE))
+        .when(operation.isNull(), F.lit("no_change"))
+        .when(broken, F.lit("quarantined"))
+        .when(told, F.lit("delivered"))
+        .otherwise(F.lit("suppressed"))
+    )
+
+
+def _base(plan: BatchPlan) -> Column:
+    own, commit = F.col("own_us"), F.col("commit_us")
+    if plan.contract.append_only:
+        return own
+    was = F.col("previous")["own_us"]
+    # greatest() passes over nulls: a row without a time of its own is told at the commit
+    return (
+        F.when(F.col("operation") == "delete", F.greatest(commit, was + 1))
+        .when((F.col("operation") == "update") & (own <= was), F.greatest(commit, was + 1))
+        .otherwise(own)
+    )
+
+
+def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
+    """Adds ``event_us``, the time as emitted, and ``floor``: the time was raised, or the key was deleted.
+
+    ``floors`` (key, floor_us) holds what earlier batches left. Of one key, each change is told later than the one
+    before it: in closed form, with i counting the key's changes, i + max(floor, max over j ≤ i of base_j - j).
+    """
+    if plan.contract.append_only:
+        return rows.withColumn("event_us", F.col("base_us")).withColumn("floor", F.lit(False))
+    lifted = F.lit(None).cast("bigint")
+    if floors is not None:
+        rows = rows.join(floors, "key", "left")
+        lifted = F.col("floor_us")
+    told = F.col("outcome").isin("delivered", "suppressed")
+    if plan.phase == "snapshot":
+        event = F.greatest("base_us", lifted + 1)
+    else:
+        chain = Window.partitionBy("key").orderBy("commit", "rank").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+        rows = rows.withColumn("turn", F.sum(F.when(told, 1).otherwise(0)).over(chain))
+        ahead = F.max(F.when(told, F.col("base_us") - F.col("turn"))).over(chain)
+        event = F.col("turn") + F.greatest(lifted, ahead)
+    raised = (F.col("operation") == "delete") | (F.col("event_us") != F.col("own_us"))
+    return rows.withColumn("event_us", event).withColumn("floor", F.coalesce(told & raised, F.lit(False)))

@@ -1,0 +1,219 @@
+"""Source rows → contract fields: one SQL expression a field, checked before any row is read.
+
+``project`` gives one row per source row:
+
+    key        32 hex: the row key's digest (of the whole row where the key cannot be told)
+    rover_id   lower-case UUID
+    naturals   array of encoded natural key values, all but event time and operation
+    inner      the own fields as JSON members; ``tail`` the additional ones
+    own_us     the row's own event time, microseconds since 1970
+    problem    why the row cannot be delivered, or null; ``key_problem`` true where that lies in its key
+    row_json   the contract's fields as JSON, for rows with a problem only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, MapType, StringType, StructType, TimestampNTZType, TimestampType
+
+from rover_spark.contract.rover import Dataset, Field
+from rover_spark.errors import ConfigError
+from rover_spark.plan import BatchPlan, Source
+from rover_spark.records.envelope import OVERHEAD
+from rover_spark.records.ids import ID_TYPES, digest32, encoded, id_text
+from rover_spark.records.values import JSON_OPTIONS, is_variant, json_object, not_finite, sorted_maps
+
+UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+FEED = ("change", "commit", "commit_us")
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+
+
+def filtered(rows: DataFrame, dataset: str, source: Source) -> DataFrame:
+    """The rows that ``where`` keeps. Raises ConfigError where it cannot be evaluated."""
+    if source.where is None:
+        return rows
+    try:
+        return rows.where(F.expr(source.where))
+    except (AnalysisException, ParseException) as error:
+        raise _unresolved(f"datasets.{dataset}.where", source.where, rows, error) from None
+
+
+def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
+    """The contract's fields as ``f_<name>``, additional ones as ``x_<name>``, feed columns as they are.
+
+    Raises:
+        ConfigError: an expression that cannot be resolved, or whose type cannot serve.
+    """
+    optional = {field.name for field in dataset.fields if not field.required}
+    columns: list[Column] = [F.col(name) for name in FEED if name in rows.columns]
+    wanted = [(f"f_{name}", f"columns.{name}", name, text) for name, text in source.columns.items()]
+    wanted += [(f"x_{name}", f"extra.{name}", name, text) for name, text in source.extra.items()]
+    for alias, setting, name, text in wanted:
+        try:
+            rows.select(F.expr(text))
+        except (AnalysisException, ParseException) as error:
+            if name in optional and text == f"`{name}`":
+                continue
+            raise _unresolved(f"datasets.{dataset.name}.{setting}", text, rows, error) from None
+        columns.append(F.expr(text).alias(alias))
+    frame = rows.select(*columns)
+    _check_types(frame, dataset, source)
+    return frame
+
+
+def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """One row per source row in the columns that the module's docstring lists. ``rows`` are already filtered."""
+    dataset, source = plan.contract, plan.source
+    frame = mapped(rows, dataset, source)
+    types = {field.name: field.dataType for field in frame.schema.fields}
+    inner, json_problems = _members(dataset.own, types, "f_", traits=True)
+    extras = tuple(Field(name, "scalar", required=False) for name in source.extra)
+    tail, tail_problems = _members(extras, types, "x_", traits=False)
+    key_problems = _key_problems(dataset, source)
+    time = F.unix_micros(F.col(f"f_{dataset.event_time}").cast("timestamp"))
+    size = F.octet_length(inner) + F.octet_length(tail) + OVERHEAD
+    row_problems = [
+        F.when(time.isNull(), F.lit(f"{dataset.event_time}_missing")),
+        F.when((time < _YEAR_1) | (time >= _YEAR_10000), F.lit(f"{dataset.event_time}_out_of_range")),
+        *json_problems,
+        *tail_problems,
+        F.when(size > plan.files.max_record_bytes, F.lit("record_too_large")),
+    ]
+    whole = F.struct(*(F.col(name).alias(name[2:]) for name in types if name not in FEED))
+    as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
+    row_json = F.when(F.col("problem").isNotNull(), as_json)
+    return (
+        frame.withColumn("key_problem", F.coalesce(*key_problems, F.lit(None)))
+        .withColumn("inner", inner)
+        .withColumn("tail", tail)
+        .withColumn("problem", F.coalesce("key_problem", *row_problems))
+        .select(
+            *(name for name in FEED if name in frame.columns),
+            _row_key(dataset, types, as_json).alias("key"),
+            _rover_id("roverID").alias("rover_id"),
+            _naturals(dataset, source, types).alias("naturals"),
+            "inner",
+            "tail",
+            time.alias("own_us"),
+            "problem",
+            F.col("key_problem").isNotNull().alias("key_problem"),
+            row_json.alias("row_json"),
+        )
+    )
+
+
+def natural_parts(dataset: Dataset, source: Source) -> list[str]:
+    """The natural key values that a source row alone decides."""
+    return [name for name in source.natural_key if name not in {dataset.event_time, "operation"}]
+
+
+def _rover_id(name: str) -> Column:
+    return F.lower(F.col(f"f_{name}"))
+
+
+def _value(dataset: Dataset, name: str) -> str:
+    return f"f_{name}" if any(field.name == name for field in dataset.fields) else f"x_{name}"
+
+
+def _encoded_part(dataset: Dataset, types: dict[str, DataType], name: str) -> Column:
+    column = _value(dataset, name)
+    is_uuid = column.startswith("f_") and dataset.field(name).kind == "uuid"
+    return encoded(_rover_id(name) if is_uuid else id_text(F.col(column), types[column]))
+
+
+def _naturals(dataset: Dataset, source: Source, types: dict[str, DataType]) -> Column:
+    parts = [_encoded_part(dataset, types, name) for name in natural_parts(dataset, source)]
+    return F.array(*parts) if parts else F.array().cast("array<string>")
+
+
+def _row_key(dataset: Dataset, types: dict[str, DataType], as_json: Column) -> Column:
+    told = digest32([], [_encoded_part(dataset, types, name) for name in dataset.key])
+    untold = F.substring(F.sha2(F.concat(F.lit("!"), as_json), 256), 1, 32)
+    return F.when(F.col("key_problem").isNull(), told).otherwise(untold)
+
+
+def _key_problems(dataset: Dataset, source: Source) -> list[Column]:
+    problems = []
+    for field in dataset.fields:
+        column = F.col(f"f_{field.name}")
+        in_key = field.name in (*dataset.key, *source.natural_key)
+        if (in_key or field.required and field.kind in {"text", "uuid"}) and field.kind != "time":
+            problems.append(F.when(column.isNull(), F.lit(f"{field.name}_missing")))
+        if field.kind == "uuid":
+            problems.append(F.when(~F.lower(column).rlike(UUID), F.lit(f"{field.name}_malformed")))
+    for name in source.extra:
+        if name in source.natural_key:
+            problems.append(F.when(F.col(f"x_{name}").isNull(), F.lit(f"{name}_missing")))
+    return problems
+
+
+def _members(
+    fields: Sequence[Field], types: dict[str, DataType], prefix: str, *, traits: bool
+) -> tuple[Column, list[Column]]:
+    """JSON members without braces, ``"a":1,"b":{…}``; null values are absent. And the problems found on the way."""
+    pieces: list[Column] = []
+    problems: list[Column] = []
+    for field in fields:
+        alias = prefix + field.name
+        if alias not in types:
+            continue
+        column, dtype = F.col(alias), types[alias]
+        if field.kind == "json":
+            text, problem = json_object(column, dtype, drop_nulls=traits and field.name == "traits")
+            member = F.concat(F.lit(f'"{field.name}":'), text)
+            pieces.append(F.coalesce(member, F.lit(f'"{field.name}":{{}}')) if field.required else member)
+            problems += [] if problem is None else [problem]
+            continue
+        value = F.lower(column) if field.kind == "uuid" else sorted_maps(column, dtype)
+        wrapped = F.to_json(F.struct(value.alias(field.name)), JSON_OPTIONS)
+        pieces.append(F.nullif(F.substring(wrapped, F.lit(2), F.length(wrapped) - 2), F.lit("")))
+        found = not_finite(column, dtype)
+        problems += [] if found is None else [F.when(found, F.lit("number_not_finite"))]
+    return F.concat_ws(",", *pieces) if pieces else F.lit(""), problems
+
+
+def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
+    types = {field.name: field.dataType for field in frame.schema.fields}
+    for field in dataset.fields:
+        dtype = types.get(f"f_{field.name}")
+        if dtype is None:
+            continue
+        text = source.columns[field.name]
+        if field.kind in {"uuid", "text"}:
+            fits, mend = isinstance(dtype, StringType), f"cast({text} as string)"
+        elif field.kind == "time":
+            fits, mend = isinstance(dtype, TimestampType | TimestampNTZType), f"to_timestamp({text})"
+        elif field.kind == "json":
+            string_map = isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType)
+            fits, mend = string_map or isinstance(dtype, StructType | StringType) or is_variant(dtype), f"to_json({text})"
+        else:
+            fits, mend = isinstance(dtype, ID_TYPES), f"cast({text} as string)"
+        if not fits:
+            raise ConfigError(
+                f"datasets.{dataset.name}.columns.{field.name}: {text} is {dtype.simpleString()}, "
+                f"which cannot serve as {field.name}",
+                code="column_type",
+                remedy=f'Convert it in the configuration: columns = {{ {field.name} = "{mend}" }}',
+            )
+    for name in source.extra:
+        if name in source.natural_key and not isinstance(types[f"x_{name}"], ID_TYPES):
+            raise ConfigError(
+                f"datasets.{dataset.name}.natural_key: {name} is {types[f'x_{name}'].simpleString()}, "
+                "which has no exact text",
+                code="column_type",
+                remedy=f'Convert it in the configuration: extra = {{ {name} = "cast({source.extra[name]} as string)" }}',
+            )
+
+
+def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
+    columns = ", ".join(name for name in rows.columns if name not in FEED)
+    reason = str(error).splitlines()[0][:300]
+    return ConfigError(
+        f"{setting}: {text!r} cannot be evaluated on the table: {reason}",
+        code="column_missing",
+        remedy=f"Write an expression over the table's columns: {columns}",
+    )

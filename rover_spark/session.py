@@ -1,0 +1,185 @@
+"""A SparkSession with Delta, for jobs, notebooks and tests.
+
+Promises: the session that exists is taken (Databricks, a notebook); what spark-submit or spark-defaults.conf set
+is kept, and only what is missing is added: Delta, UTC, the Delta and Avro jars. Spark stays silent unless asked.
+Refuses, with a ConfigError: no Java 17 or 21, no pyspark, a Spark without Delta.
+
+Only `cli`, `demo` and `jobs/` import this; everything else takes the session as an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rover_spark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+
+# Spark's minor version -> Delta and Avro, each pair tried out: the newest of each do not fit together
+JARS = {
+    "4.1": ("io.delta:delta-spark_4.1_2.13:4.4.0", "org.apache.spark:spark-avro_2.13:4.1.1"),
+    "3.5": ("io.delta:delta-spark_2.12:3.3.2", "org.apache.spark:spark-avro_2.12:3.5.7"),
+}
+# what Spark bundles itself, or what tables by path never touch: 10 MB to fetch instead of 87
+EXCLUDES = (
+    "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime,"
+    "org.apache.parquet:parquet-hadoop,org.apache.parquet:parquet-column,"
+    "com.fasterxml.jackson.core:jackson-databind,org.slf4j:slf4j-api,org.apache.logging.log4j:log4j-core,"
+    "io.unitycatalog:unitycatalog-client,io.unitycatalog:unitycatalog-hadoop,"
+    "io.delta:delta-kernel-api,io.delta:delta-kernel-defaults,io.delta:delta-kernel-unitycatalog"
+)
+_ENVIRON = os.environ  # noqa: TID251 - Spark is told of Java, Python and its home by variables only
+
+
+def build_session(
+    app_name: str = "rover_spark", *, verbose: bool = False, conf: Mapping[str, str] | None = None
+) -> SparkSession:
+    """The session that exists, else a new one with Delta; its time zone is UTC in both cases.
+
+    `conf` is for a new one and wins over spark-submit and spark-defaults.conf. `verbose` lets Spark's log through
+    at INFO; without it a JVM started here writes nothing to the terminal, and a submitted one what its log4j says.
+    Raises ConfigError where there is no pyspark, no Java 17 or 21, no Delta.
+    """
+    try:
+        from pyspark import SparkContext
+        from pyspark.sql import SparkSession
+        from pyspark.sql.utils import is_remote
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"Spark cannot be loaded: {missing}.",
+            code="no_spark",
+            remedy="Install it with `pip install 'rover-spark[spark]'`, or run by spark-submit.",
+        ) from missing
+    remote = is_remote() or "SPARK_REMOTE" in _ENVIRON
+    if remote or SparkContext._active_spark_context is not None:
+        session = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()  # noqa: TID251
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        _assert_delta(session)
+        return session
+    submitted = "PYSPARK_GATEWAY_PORT" in _ENVIRON
+    at_launch = dict(conf or {})
+    if not submitted:
+        at_launch = {"spark.app.name": app_name, **_missing_jars(at_launch), **at_launch}
+        _ENVIRON.setdefault("PYSPARK_PYTHON", sys.executable)
+    _start_jvm(at_launch, verbose)
+    SparkContext.getOrCreate(_completed(at_launch, verbose, submitted))
+    session = SparkSession.builder.getOrCreate()  # noqa: TID251
+    if submitted:
+        _assert_delta(session)
+    return session
+
+
+def jars_for(spark_version: str) -> tuple[str, str]:
+    """Maven coordinates of Delta and Avro for this Spark; ConfigError for one that was never tried."""
+    minor = ".".join(spark_version.split(".")[:2])
+    if minor not in JARS:
+        raise ConfigError(
+            f"No Delta is known for Spark {spark_version}.",
+            code="spark_version",
+            remedy=f"Use Spark {' or '.join(JARS)}, or bring the jars: --packages, or Spark's jars directory.",
+        )
+    return JARS[minor]
+
+
+def _spark_home() -> Path:
+    import pyspark
+
+    return Path(_ENVIRON.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+
+
+def _missing_jars(conf: Mapping[str, str]) -> dict[str, str]:
+    """Settings that fetch what Spark's own jars directory does not hold; none after `make setup`."""
+    import pyspark
+
+    named = conf.get("spark.jars.packages", "") + _ENVIRON.get("PYSPARK_SUBMIT_ARGS", "")
+    if "delta-spark" in named or any((_spark_home() / "jars").glob("*delta-spark*.jar")):
+        return {}
+    packages = ",".join(filter(None, (conf.get("spark.jars.packages"), *jars_for(pyspark.__version__))))
+    return {"spark.jars.packages": packages, "spark.jars.excludes": EXCLUDES}
+
+
+def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
+    """Start the JVM (under spark-submit: connect to it) and keep what it writes, unless `verbose`."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
+
+    if SparkContext._gateway is not None:  # a session was stopped before: its JVM still runs
+        return
+    with tempfile.TemporaryFile() as log:
+        # standard output never: it belongs to --json
+        streams: dict[str, Any] = {"stdout": 2, "stderr": 2} if verbose else {"stdout": log, "stderr": log}
+        try:
+            launch: Any = launch_gateway  # not annotated in pyspark
+            gateway = launch(SparkConf(loadDefaults=False).setAll(list(conf.items())), streams)
+        except PySparkRuntimeError as failed:
+            raise _not_started(log) from failed
+    SparkContext._ensure_initialized(gateway=gateway)
+
+
+def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:
+    """What Spark was started with, and what rover_spark needs beyond it: nothing that was set is replaced."""
+    from pyspark import SparkConf
+
+    complete = SparkConf().setAll(list(conf.items()))
+    extensions = [name for name in (complete.get("spark.sql.extensions") or "").split(",") if name]
+    if EXTENSION not in extensions:
+        complete.set("spark.sql.extensions", ",".join([*extensions, EXTENSION]))
+    complete.set("spark.sql.session.timeZone", "UTC")
+    complete.setIfMissing("spark.sql.catalog.spark_catalog", CATALOG)
+    complete.setIfMissing("spark.ui.showConsoleProgress", "false")
+    if verbose:
+        complete.setIfMissing("spark.log.level", "INFO")
+    if not submitted:
+        complete.setIfMissing("spark.log.level", "ERROR")
+        complete.setIfMissing("spark.ui.enabled", "false")
+        # Delta's default, 50 tasks for each first look at a table, costs 10 s on two cores
+        complete.setIfMissing("spark.databricks.delta.snapshotPartitions", "2")
+    return complete
+
+
+def _not_started(log: IO[bytes]) -> ConfigError:
+    """The JVM's last words, as an error that says what to do; no stack trace."""
+    log.seek(0)
+    lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    noise = re.compile(
+        r"at |WARNING|::|.*bad array subscript"
+    )  # the last: spark-class itself, when java failed
+    said = [re.sub(r"^\S+: line \d+: ", "", line) for line in lines if not noise.match(line)]
+    words = " / ".join(said[-3:]).rstrip(".") or "it wrote nothing; run again with -v"
+    if "unresolved dependency" in words:
+        return ConfigError(
+            f"Spark could not fetch the Delta and Avro jars: {words}.",
+            code="jars_not_found",
+            remedy="Look at the network and proxy, or run `make setup` where there is one: it keeps the jars.",
+        )
+    return ConfigError(
+        f"Spark's Java process did not start: {words}.",
+        code="java_not_started",
+        remedy="Spark needs Java 17 or 21: `make setup` brings one; elsewhere install it and set JAVA_HOME.",
+    )
+
+
+def _assert_delta(session: SparkSession) -> None:
+    """Ask for a Delta table that is not there: only a Spark without Delta fails with these words."""
+    try:
+        session.read.format("delta").load("file:/nonexistent/rover_spark").schema  # noqa: B018 - schema is the action
+    except Exception as failed:  # noqa: BLE001 - vendors differ, and any other failure comes from Delta itself
+        absent = ("DATA_SOURCE_NOT_FOUND", "Failed to find", "DELTA_CONFIGURE_SPARK")
+        if not any(word in str(failed) for word in absent):
+            return
+        raise ConfigError(
+            "This Spark session cannot read Delta tables: Delta's jars or its settings are missing.",
+            code="no_delta",
+            remedy="Start it with conf/spark-defaults.conf and `--packages` for Delta and Avro.",
+        ) from None

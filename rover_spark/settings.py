@@ -1,0 +1,238 @@
+"""Configuration file and environment, read once, into frozen values.
+
+Promises that whatever passes here is well formed: known keys, right types, a destination that can be opened, no two
+datasets on one table, expressions that give the same value each time they are evaluated. Refuses everything else
+with one ConfigError that names the key. Opens no table and no store.
+
+Environment variables override the file: ``ROVER_SPARK__FILES__MAX_BYTES=1000000``, one ``__`` per level, names
+matched without regard to case, lists and tables written as TOML.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rover_spark.contract.rover import DATASETS, RESERVED, Dataset
+from rover_spark.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENV_PREFIX = "ROVER_SPARK__"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_IDENTIFIER = re.compile(r"\w+(\.\w+){0,2}")
+_LITERALS = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
+_UNSTEADY = re.compile(
+    r"\b(rand|randn|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_name|"
+    r"input_file_block_start|input_file_block_length|randstr|uniform|now|curdate|current_date|current_timestamp|"
+    r"current_time|localtimestamp|current_user|session_user|user|current_timezone|first_value|any_value)\s*\("
+    r"|\b(current_date|current_timestamp|current_time|localtimestamp|current_user|session_user)\b"
+    r"|\bunix_timestamp\s*\(\s*\)",
+    re.IGNORECASE,
+)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _steady(expression: str) -> str:
+    """Refuses an expression whose value depends on when, where or how often it is evaluated."""
+    if not expression.strip():
+        raise ValueError("is an empty expression")
+    if found := _UNSTEADY.search(_LITERALS.sub("''", expression)):
+        raise ValueError(f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself")
+    return expression
+
+
+Expression = Annotated[str, AfterValidator(_steady)]
+
+
+class FilesSettings(_Frozen):
+    """How rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
+
+    target_records: int = Field(100_000, ge=1)
+    max_bytes: int = Field(268_435_456, ge=1)
+    max_record_bytes: int = Field(1_000_000, ge=1)
+    compression_level: int = Field(1, ge=0, le=3)
+
+
+class DatasetSettings(_Frozen):
+    """Where a dataset's rows come from and how they map to the contract's fields (contract field = SQL expression)."""
+
+    table: str
+    columns: dict[str, Expression] = {}
+    natural_key: tuple[str, ...] | None = Field(None, min_length=1)
+    where: Expression | None = None
+    extra: dict[str, Expression] = {}
+    deletes: Literal["suppress", "tombstone"] = "suppress"
+    start: Literal["enable", "earliest"] | Annotated[int, Field(ge=0)] = "enable"
+
+    @field_validator("table")
+    @classmethod
+    def _table(cls, value: str) -> str:
+        return _location(value)
+
+
+class Settings(_Frozen):
+    """One export: its name, where it delivers, where its ledger stands, and its datasets."""
+
+    name: str
+    contract: Literal["rover"] = "rover"
+    destination: str
+    ledger: str
+    files: FilesSettings = FilesSettings()
+    datasets: dict[str, DatasetSettings] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("takes 1 to 64 letters, digits, '-' and '_', beginning with a letter or digit")
+        return value
+
+    @field_validator("ledger")
+    @classmethod
+    def _ledger(cls, value: str) -> str:
+        return _location(value)
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in {"file", "memory"}:
+            raise ValueError(f"has the unknown scheme {scheme!r}; this version delivers to file:// and memory://")
+        path = rest.rstrip("/")
+        if scheme == "file":
+            if not path.startswith("/"):
+                raise ValueError("takes an absolute path: file:///data/bucket")
+            path = path[1:]
+        if not path or any(part in {"", ".", ".."} for part in path.split("/")):
+            raise ValueError("must not hold '..', '.', an empty segment or a second leading slash")
+        if any(ord(char) < 32 or ord(char) == 127 for char in path):
+            raise ValueError("must not hold control characters")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _datasets(self) -> Settings:
+        tables: dict[str, str] = {}
+        for name, dataset in self.datasets.items():
+            if name not in DATASETS:
+                raise ValueError(f"datasets.{name}: unknown dataset; there are {', '.join(DATASETS)}")
+            _check_dataset(DATASETS[name], dataset)
+            place = dataset.table.removeprefix("file:").rstrip("/").replace("//", "/").casefold()
+            if place in tables:
+                raise ValueError(f"datasets.{name}.table: datasets.{tables[place]} reads this table already")
+            tables[place] = name
+        return self
+
+
+def _location(value: str) -> str:
+    """A Delta path (it holds a slash) or a name of one to three parts."""
+    if any(ord(char) < 32 for char in value):
+        raise ValueError("must not hold control characters")
+    if "/" in value:
+        if ".." in value.split("/"):
+            raise ValueError("must not hold '..'")
+        return value.rstrip("/")
+    if not _IDENTIFIER.fullmatch(value):
+        raise ValueError("takes a Delta path with a slash in it, or catalog.schema.table")
+    return value
+
+
+def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
+    where = f"datasets.{contract.name}"
+    names = [field.name for field in contract.fields]
+    for column in dataset.columns:
+        if column not in names:
+            raise ValueError(f"{where}.columns.{column}: no such field; there are {', '.join(names)}")
+    for extra in dataset.extra:
+        if extra in RESERVED or extra in names or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", extra, re.ASCII):
+            raise ValueError(f"{where}.extra.{extra}: not a name an additional field can take")
+    allowed = [field.name for field in contract.fields if field.kind != "json"] + list(dataset.extra)
+    if contract.operation:
+        allowed.append("operation")
+    for part in dataset.natural_key or ():
+        if part not in allowed:
+            raise ValueError(f"{where}.natural_key: {part} cannot be part of it; there are {', '.join(allowed)}")
+    if dataset.deletes == "tombstone" and contract.name != "fan_profiles":
+        raise ValueError(f"{where}.deletes: only fan_profiles knows tombstones")
+    if dataset.start != "enable" and contract.snapshot:
+        raise ValueError(f"{where}.start: this dataset begins with a snapshot; only fan_track_events takes it")
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from a TOML file and the environment.
+
+    Raises:
+        ConfigError: unreadable file, or the first key that cannot be taken.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"cannot read the configuration {path}: {reason}", code="config_unreadable", remedy="Name a readable file."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path} is not TOML: {error}", code="config_syntax", remedy="Mend the line that the message names."
+        ) from None
+    overlay(tree, os.environ if environ is None else environ)
+    return parse(tree)
+
+
+def parse(tree: Mapping[str, Any]) -> Settings:
+    """Settings from a tree of tables and values. Raises ConfigError that names the key."""
+    try:
+        return Settings.model_validate(dict(tree))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"] if part not in {"function-after", "literal['enable']", "int"})
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = "unknown key"
+        message = f"configuration: {key}: {reason}" if key else f"configuration: {reason}"
+        raise ConfigError(
+            message, code="config_invalid", remedy="Mend that key; conf/reference.toml explains each one."
+        ) from None
+
+
+def overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lays ``ROVER_SPARK__A__B=value`` over ``tree["a"]["b"]``, in place."""
+    for variable in sorted(environ):
+        if not variable.upper().startswith(ENV_PREFIX):
+            continue
+        *parents, last = variable[len(ENV_PREFIX) :].split("__")
+        node = tree
+        for part in parents:
+            node = node.setdefault(_known(part, node), {})
+            if not isinstance(node, dict):
+                raise ConfigError(
+                    f"{variable}: {part} is a value, not a table", code="config_invalid", remedy="Check the variable."
+                )
+        node[_known(last, node)] = _env_value(environ[variable])
+
+
+def _known(part: str, node: Mapping[str, Any]) -> str:
+    contract_names = (field.name for dataset in DATASETS.values() for field in dataset.fields)
+    candidates = {name.casefold(): name for name in (*contract_names, *node)}
+    return candidates.get(part.casefold(), part.lower())
+
+
+def _env_value(text: str) -> Any:
+    if text[:1] in {"[", "{"}:
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text

@@ -1,0 +1,183 @@
+"""Source tables: their state, and their rows at a version or over a range of changes.
+
+Promises that what it reads is pinned by a plan and whole: a version that is gone, a feed with a hole, a table made
+anew under a plan is a SourceGap, never fewer rows. Refuses tables that are missing or whose feed is off, with the
+statement that mends it. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark.errors import ConfigError, RunError, SourceGap
+from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
+
+_HISTORY_FIRST = 64
+_GAPS = (
+    "DELTA_MISSING_CHANGE_DATA",
+    "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE",
+    "DELTA_CHANGE_TABLE_FEED_DISABLED",
+    "DELTA_CDC_START_VERSION_AFTER_LATEST",
+    "DELTA_VERSIONS_NOT_CONTIGUOUS",
+    "DELTA_VERSION_NOT_FOUND",
+    "DELTA_LOG_FILE_NOT_FOUND",
+    "DELTA_TRUNCATED_TRANSACTION_LOG",
+    "DELTA_NO_RECREATABLE_HISTORY_FOUND",
+    "DELTA_BLOCK_COLUMN_MAPPING_AND_CDC_OPERATION",
+    "FILE_NOT_EXIST",
+    "FileNotFoundException",
+)
+_MISSING = (
+    "DELTA_MISSING_DELTA_TABLE",
+    "DELTA_TABLE_NOT_FOUND",
+    "DELTA_PATH_DOES_NOT_EXIST",
+    "DELTA_PATH_BASED_ACCESS",
+    "DELTA_ONLY_OPERATION",
+    "DELTA_NOT_A_DELTA_TABLE",
+    "TABLE_OR_VIEW_NOT_FOUND",
+    "SCHEMA_NOT_FOUND",
+    "PATH_NOT_FOUND",
+    "not a Delta table",
+)
+
+
+def quoted(table: str) -> str:
+    """A table in SQL: a path becomes delta.`path`, a name is quoted part by part. No text of it is left as SQL."""
+    if "/" in table:
+        return f"delta.`{table.replace('`', '``')}`"
+    return ".".join(f"`{part}`" for part in table.split("."))
+
+
+def table_state(spark: SparkSession, setting: str, table: str, since: int | None) -> TableState:
+    """The table as it stands now, with its history back to version ``since`` as far as it reaches (None: the latest).
+
+    Raises:
+        ConfigError: no Delta table there.
+    """
+    name = quoted(table)
+    try:
+        detail = spark.sql(f"DESCRIBE DETAIL {name}").select("id", "properties", "format").collect()[0]
+        if detail["format"] != "delta":
+            raise _missing(setting, table, f"its format is {detail['format']}")
+        rows = _history(spark, name, _HISTORY_FIRST)
+        latest = rows[-1].version
+        if since is not None and rows[0].version > since:
+            rows = _history(spark, name, latest - since + 1)
+    except AnalysisException as error:
+        if any(word in str(error) for word in _MISSING):
+            raise _missing(setting, table, "there is no Delta table") from None
+        raise
+    return TableState(detail["id"], tuple(rows), dict(detail["properties"] or {}))
+
+
+def _history(spark: SparkSession, name: str, limit: int) -> list[HistoryRow]:
+    frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")
+    rows = frame.select("version", F.unix_millis("timestamp").alias("at"), "operation").collect()
+    return sorted((HistoryRow(r["version"], r["at"], r["operation"]) for r in rows), key=lambda row: row.version)
+
+
+def _missing(setting: str, table: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{setting}: {table}: {what}",
+        code="source_missing",
+        remedy="Name the path of a Delta table, or catalog.schema.table; check that this role may read it.",
+    )
+
+
+def require_feed(setting: str, table: str, state: TableState) -> None:
+    """Raises ConfigError, with the statement that mends it, where the table keeps no change data feed."""
+    if state.properties.get("delta.enableChangeDataFeed", "").lower() != "true":
+        raise ConfigError(
+            f"{setting}: {table} keeps no change data feed, so changes after a snapshot could not be told",
+            code="feed_off",
+            remedy=f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)",
+        )
+
+
+def snapshot(spark: SparkSession, table: str, version: int) -> DataFrame:
+    """The table's rows at a version."""
+    reader = spark.read.format("delta").option("versionAsOf", version)
+    return reader.load(table) if "/" in table else reader.table(table)
+
+
+def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame:
+    """The change data feed over versions first..last, inclusive: ``change``, ``commit``, ``commit_us`` and the columns."""
+    reader = (
+        spark.read.format("delta")
+        .option("readChangeFeed", "true")
+        .option("startingVersion", first)
+        .option("endingVersion", last)
+    )
+    feed = reader.load(table) if "/" in table else reader.table(table)
+    return (
+        feed.withColumnRenamed("_change_type", "change")
+        .withColumnRenamed("_commit_version", "commit")
+        .withColumn("commit_us", F.unix_micros("_commit_timestamp"))
+        .drop("_commit_timestamp")
+    )
+
+
+def read(spark: SparkSession, plan: BatchPlan) -> DataFrame:
+    """The rows a plan is made of. Lazy: wrap the action in ``reading``."""
+    if plan.phase == "snapshot" or plan.from_version is None:
+        return snapshot(spark, plan.source.table, plan.to_version)
+    return changes(spark, plan.source.table, plan.from_version, plan.to_version)
+
+
+def confirm(plan: BatchPlan, state: TableState) -> None:
+    """Raises SourceGap unless the table still holds the commits that the plan pinned."""
+    if any(state.row(commit.version) != commit for commit in plan.commits):
+        raise SourceGap(
+            f"{plan.batch}: the commits of {plan.source.table} that it was planned from are no longer there",
+            code="source_gap",
+            remedy=rerun_remedy(plan.dataset),
+        )
+
+
+@contextmanager
+def reading(dataset: str, table: str, first: int | None, last: int) -> Iterator[None]:
+    """Turns what Spark says about missing versions or files into a SourceGap that names the versions.
+
+    Anything else that Spark raises becomes a RunError with its first line; the cause is kept.
+    """
+    versions = f"version {last}" if first is None else f"versions {first} to {last}"
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+        found = next((word for word in _GAPS if word in text), None)
+        if found is not None:
+            raise SourceGap(
+                f"{dataset}: {versions} of {table} cannot be read whole ({found}): {_why(found)}. "
+                "Nothing of this range was delivered",
+                code="source_gap",
+                remedy=rerun_remedy(dataset),
+            ) from error
+        raise RunError(
+            f"{dataset}: Spark failed on {versions} of {table}: {first_line(text)}",
+            code="spark_failed",
+            remedy="Run it again; with -v Spark's own log shows more. Nothing of this batch is visible.",
+        ) from error
+
+
+def first_line(text: str) -> str:
+    """The first line of an engine's error that says something, cut to 300 characters."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    return (causes[-1] if causes else lines[0] if lines else "no message")[:300]
+
+
+def _why(found: str) -> str:
+    if "FILE" in found or "File" in found:
+        return "its files were removed by VACUUM, or its log was cleaned"
+    if "INCOMPATIBLE" in found or "BLOCK" in found:
+        return "a column was renamed, dropped or retyped in this range"
+    if "MISSING" in found or "DISABLED" in found:
+        return "the change data feed was off for a part of it"
+    return "a part of its log is gone"

@@ -1,0 +1,173 @@
+"""Executor side: Arrow batches of one or more chunks → staged files → rows of the manifest.
+
+Promises that whatever a task leaves behind is invisible: a file becomes part of the batch only through the manifest
+of the task that Spark counts. Never publishes, and on failure removes only its own try's files.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from rover_spark.contract.keys import file_token, rover_key
+from rover_spark.encode.lines import Lines
+from rover_spark.encode.ndjson import NdjsonFile
+from rover_spark.errors import NotRepeatable
+from rover_spark.plan import BatchPlan
+from rover_spark.records.changes import BEFORE, OUTCOMES
+from rover_spark.store import StagedFile, Staging, Store, open_store
+
+_MANIFEST = (
+    "key string, records bigint, bytes bigint, sha256 string, raw_bytes bigint, raw_sha256 string, "
+    "chunk bigint, part bigint, staged string, outcome string, rows bigint"
+)
+_SCHEMA = pa.schema(
+    [
+        (name, pa.int64() if kind == "bigint" else pa.string())
+        for name, kind in (column.split() for column in _MANIFEST.split(", "))
+    ]
+)
+FLOOR = "floor"
+Notice = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What staging a batch gave: its files in order of (chunk, part), rows per outcome, and keys that left a floor."""
+
+    files: tuple[StagedFile, ...]
+    rows: dict[str, int]
+    floors: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of the contract: read = delivered + the others (law 9)."""
+        counts = {outcome: self.rows.get(outcome, 0) for outcome in OUTCOMES}
+        return {"read": sum(counts.values()), **counts}
+
+
+def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Manifest:
+    """Stages a batch: one Spark job, one manifest. ``frame`` is what ``records.arranged`` gives.
+
+    ``notice(files, records, bytes)`` is called on executors for each file, for progress only.
+
+    Raises:
+        NotRepeatable: other rows arrived than were counted when the batch was planned.
+    """
+    # exactly one action: another one would stage everything again
+    rows = frame.mapInArrow(_task(plan, notice), _MANIFEST).collect()
+    files, tally = [], dict.fromkeys((*OUTCOMES, BEFORE, FLOOR), 0)
+    for row in rows:
+        if row["key"] is None:
+            tally[row["outcome"]] += row["rows"]
+        else:
+            files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
+    floors = tally.pop(FLOOR)
+    arrived = sum(tally.values())
+    if arrived != plan.source_rows:
+        raise NotRepeatable(
+            f"{plan.batch}: {plan.source_rows} source rows were counted when it was planned, {arrived} arrived",
+            code="rows_differ",
+            remedy="Nothing is visible. The source changed under a pinned version, or an expression is not steady.",
+        )
+    return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), tally, floors)
+
+
+def _task(plan: BatchPlan, notice: Notice | None) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield stage_batches(batches, plan, open_store(plan.destination, plan.export), notice)
+
+    return run
+
+
+def stage_batches(
+    batches: Iterable[pa.RecordBatch], plan: BatchPlan, store: Store, notice: Notice | None = None
+) -> pa.RecordBatch:
+    """Stages the rows of one task, which come in file order, and returns its part of the manifest."""
+    writer = _Writer(plan, store, notice)
+    tally = dict.fromkeys((*OUTCOMES, BEFORE, FLOOR), 0)
+    try:
+        for batch in batches:
+            for found in pc.value_counts(batch.column("outcome")).to_pylist():
+                tally[found["values"]] += found["counts"]
+            tally[FLOOR] += pc.sum(batch.column("floor")).as_py() or 0
+            lines, start = Lines(batch.column("line")), 0
+            runs = pc.run_end_encode(batch.column("chunk"))
+            for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+                writer.write(chunk, lines, start, stop)
+                start = stop
+        files = writer.finish()
+    except BaseException:
+        writer.abort()
+        raise
+    counted = [{"outcome": outcome, "rows": rows} for outcome, rows in tally.items() if rows]
+    return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
+
+
+class _Writer:
+    """Cuts lines into files: a new one when the chunk changes, or before one would pass the limit."""
+
+    def __init__(self, plan: BatchPlan, store: Store, notice: Notice | None) -> None:
+        self._plan, self._store, self._notice = plan, store, notice
+        # a retried or speculative task may carry the same attempt number: only this tells its files apart
+        self._attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only, never in a key
+        self._done: list[StagedFile] = []
+        self._staging: Staging | None = None
+        self._chunk, self._part = -1, 0
+
+    def write(self, chunk: int, lines: Lines, start: int, stop: int) -> None:
+        if chunk != self._chunk:
+            self._close()
+            self._chunk, self._part = chunk, 0
+        while start < stop:
+            room = self._plan.files.max_bytes - (self._file.raw_bytes if self._staging else 0)
+            end = lines.fit(start, stop, room)
+            if end == start and self._staging is not None:
+                self._close()
+                continue
+            end = max(end, start + 1)  # a record larger than a file has one of its own
+            self._append(lines, start, end)
+            start = end
+
+    def _append(self, lines: Lines, start: int, end: int) -> None:
+        records = lines.records(start, end)
+        if not records:
+            return
+        if self._staging is None:
+            plan = self._plan
+            token = file_token(plan.export, plan.epoch, plan.dataset, plan.batch, self._chunk, self._part)
+            self._key = rover_key(self._store.prefix, plan.dataset, plan.emitted_at, token)
+            self._staging = self._store.stage(self._key, plan.batch, self._attempt)
+            self._file = NdjsonFile(self._staging.write, plan.files.compression_level)
+            self._records = 0
+        self._file.write(lines.text(start, end))
+        self._records += records
+
+    def _close(self) -> None:
+        if self._staging is None:
+            return
+        file = self._file
+        file.close()
+        staged = self._staging.finish()
+        self._staging = None
+        sizes = {"bytes": file.bytes, "raw_bytes": file.raw_bytes}
+        hashes = {"sha256": file.sha256, "raw_sha256": file.raw_sha256}
+        place = {"chunk": self._chunk, "part": self._part, "staged": staged}
+        self._done.append(StagedFile(key=self._key, records=self._records, **sizes, **hashes, **place))  # type: ignore[arg-type]
+        self._part += 1
+        if self._notice is not None:
+            self._notice(1, self._records, file.raw_bytes)
+
+    def finish(self) -> list[StagedFile]:
+        self._close()
+        return self._done
+
+    def abort(self) -> None:
+        if self._staging is not None:
+            self._staging.abort()
+        self._store.abort(file.staged for file in self._done)

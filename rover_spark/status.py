@@ -1,0 +1,94 @@
+"""Where each dataset stands: phase, last version, lag, and how long undelivered changes stay readable."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rover_spark.errors import Problem, RoverSparkError
+from rover_spark.plan import Head, TableState, check_anchor
+from rover_spark.prepare import Planner
+from rover_spark.settings import Settings
+
+_DAY_MS = 86_400_000
+_UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "week": 7 * _DAY_MS}
+_WARN_BELOW_DAYS = 2.0
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """One dataset. ``lag`` counts undelivered versions; ``days_left`` is None where nothing is undelivered.
+
+    ``days_left`` counts from the oldest undelivered commit to the day VACUUM or log clean-up may take it.
+    """
+
+    dataset: str
+    phase: str
+    epoch: int
+    delivered_version: int | None
+    latest_version: int | None
+    lag: int | None
+    days_left: float | None
+    last_batch: str | None
+    last_instant: int | None
+    rerun_requested: bool
+    problem: Problem | None = None
+
+
+def dataset_status(planner: Planner, settings: Settings, dataset: str, head: Head) -> DatasetStatus:
+    """The status of one dataset; what is wrong with its source stands in ``problem``, nothing is raised for it."""
+    last = head.last
+    table = last.source.table if last else settings.datasets[dataset].table
+    state: TableState | None = None
+    problem: Problem | None = None
+    try:
+        state = planner.state(dataset, table, last.to_version if last else None)
+        if last is not None:
+            check_anchor(last, state)
+    except RoverSparkError as error:
+        problem = error.problem
+    latest = state.latest.version if state else None
+    delivered = last.to_version if last else None
+    days = None if problem or state is None or delivered is None else _days_left(planner.now, delivered, state)
+    if days is not None and days < _WARN_BELOW_DAYS:
+        problem = Problem(
+            "changes_expire",
+            f"{dataset}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
+            "Export now, or raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table.",
+        )
+    return DatasetStatus(
+        dataset=dataset,
+        phase=_phase(head),
+        epoch=last.epoch if last else 0,
+        delivered_version=delivered,
+        latest_version=latest,
+        lag=max(0, latest - delivered) if latest is not None and delivered is not None else None,
+        days_left=days,
+        last_batch=last.batch if last else None,
+        last_instant=last.instant if last else None,
+        rerun_requested=head.rerun,
+        problem=problem,
+    )
+
+
+def _phase(head: Head) -> str:
+    if head.open is not None:
+        return f"{head.open.phase} {head.open_state}"
+    return "not enabled" if head.last is None else "changes"
+
+
+def _days_left(now: int, delivered: int, state: TableState) -> float | None:
+    oldest = state.row(delivered + 1)
+    if oldest is None:
+        return None
+    kept = min(
+        interval_ms(state.properties.get("delta.deletedFileRetentionDuration", "interval 1 week")),
+        interval_ms(state.properties.get("delta.logRetentionDuration", "interval 30 days")),
+    )
+    return round((oldest.timestamp + kept - now) / _DAY_MS, 2)
+
+
+def interval_ms(text: str) -> int:
+    """Milliseconds of a Delta interval such as ``interval 7 days``; a week where it cannot be read."""
+    found = re.findall(r"(\d+)\s*(second|minute|hour|day|week)s?", text.lower())
+    return sum(int(count) * _UNITS[unit] for count, unit in found) or 7 * _DAY_MS

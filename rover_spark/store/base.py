@@ -1,0 +1,96 @@
+"""The narrow interface to a destination, and its laws.
+
+A store turns a staged file into an object that receivers see, in one step. Every adapter keeps these laws, and one
+behaviour suite holds all of them to it:
+
+1. staged bytes are invisible: ``listing`` and ``read`` do not know them;
+2. ``publish`` makes the whole object visible under its key, or nothing; never a part of it;
+3. publishing again what is there already, byte for byte, is success; another payload under the key is KeyTaken;
+4. ``replace`` puts the staged bytes at the key whatever stood there; it is for redelivery only;
+5. any process may publish or abort what another one staged: a reference is all it needs;
+6. when staged bytes are gone and the key is not visible, ``publish`` raises StagedLost and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """One file of a batch: its key, its counts and hashes (``raw`` before compression), and where it lies staged."""
+
+    key: str
+    records: int
+    bytes: int
+    sha256: str
+    raw_bytes: int
+    raw_sha256: str
+    chunk: int
+    part: int
+    staged: str
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """A visible object: key and size in bytes."""
+
+    key: str
+    bytes: int
+
+
+class Staging(Protocol):
+    """One try at one file. Exactly one of ``finish`` and ``abort`` ends it."""
+
+    def write(self, data: bytes) -> None:
+        """Appends compressed bytes."""
+        ...
+
+    def finish(self) -> str:
+        """Makes the bytes durable, still invisible; the reference that publishes them."""
+        ...
+
+    def abort(self) -> None:
+        """Removes what was written, as far as it can. Never raises for what is gone already."""
+        ...
+
+
+class Store(Protocol):
+    """A destination. Keys are whole object keys, prefix included."""
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix of everything delivered, without slashes around it; may be empty."""
+        ...
+
+    def stage(self, key: str, batch: str, attempt: str) -> Staging:
+        """Begins a file. ``attempt`` is unique to this try and stands in no key."""
+        ...
+
+    def publish(self, file: StagedFile) -> None:
+        """Makes a staged file visible (laws 2, 3, 6)."""
+        ...
+
+    def replace(self, file: StagedFile) -> None:
+        """Makes a staged file visible in place of what is there (law 4)."""
+        ...
+
+    def abort(self, staged: Iterable[str]) -> None:
+        """Removes staged files by reference; what is gone already is no error."""
+        ...
+
+    def listing(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Visible objects whose keys begin with ``prefix``, in no order."""
+        ...
+
+    def read(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """The object's bytes. Raises FileNotFoundError."""
+        ...
+
+    def sweep(self, older_than: datetime, keep: frozenset[str]) -> list[str]:
+        """Removes this export's staged files last written before ``older_than``, but for ``keep``; their references."""
+        ...

@@ -1,0 +1,203 @@
+"""A directory as a bucket: local disks, NFS, mounted volumes. Every executor must see the same directory.
+
+Staged files lie in ``_rover_staging/<export>/`` beside ``exports/``, in the same file system: publishing is one
+``link``, which fails where the key exists. Where a file system has no links (FUSE mounts), it is a rename.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from rover_spark.errors import KeyTaken, StagedLost, StoreError
+from rover_spark.store.base import ObjectInfo, StagedFile
+
+STAGING = "_rover_staging"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class LocalStaging:
+    """A temporary file; durable once finished."""
+
+    def __init__(self, root: Path, reference: str) -> None:
+        self._path = root / reference
+        self._reference = reference
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("xb")
+
+    def write(self, data: bytes) -> None:
+        """Appends bytes."""
+        self._file.write(data)
+
+    def finish(self) -> str:
+        """Flushes to disk and closes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        _sync_directory(self._path.parent)
+        return self._reference
+
+    def abort(self) -> None:
+        """Closes and removes the file."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class LocalStore:
+    """Objects as files below ``root``."""
+
+    def __init__(self, root: str, export: str) -> None:
+        self._root = Path(root)
+        self._staging = f"{STAGING}/{export}"
+
+    @property
+    def prefix(self) -> str:
+        """Empty: the directory itself is the prefix."""
+        return ""
+
+    def stage(self, key: str, batch: str, attempt: str) -> LocalStaging:
+        """Begins a temporary file of this try's own."""
+        name = PurePosixPath(key).name
+        try:
+            return LocalStaging(self._root, f"{self._staging}/{batch}/{name}.{attempt}")
+        except OSError as error:
+            raise _refused("stage", key, error) from error
+
+    def publish(self, file: StagedFile) -> None:
+        """Links the staged file to its key; a key that holds the same bytes is success."""
+        source, target = self._inside(file.staged), self._inside(file.key)
+        try:
+            self._make_directory(target.parent)
+            _link(source, target)
+        except FileExistsError:
+            if not _holds(target, file):
+                raise KeyTaken(
+                    f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
+                    code="key_taken",
+                    remedy="Find out who wrote it; rover-spark redeliver replaces it on purpose.",
+                ) from None
+        except FileNotFoundError:
+            if not _holds(target, file):
+                raise _lost(file) from None
+        except OSError as error:
+            raise _refused("publish", file.key, error) from error
+        _sync_directory(target.parent)
+        self._forget(source)
+
+    def replace(self, file: StagedFile) -> None:
+        """Renames the staged file over its key."""
+        source, target = self._inside(file.staged), self._inside(file.key)
+        try:
+            self._make_directory(target.parent)
+            source.replace(target)
+        except FileNotFoundError:
+            raise _lost(file) from None
+        except OSError as error:
+            raise _refused("replace", file.key, error) from error
+        _sync_directory(target.parent)
+        self._forget(source)
+
+    def abort(self, staged: Iterable[str]) -> None:
+        """Unlinks staged files."""
+        for reference in staged:
+            self._forget(self._inside(reference))
+
+    def listing(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every regular file below the prefix's directory whose key begins with it."""
+        start = self._root / prefix.rpartition("/")[0]
+        for folder, _, names in os.walk(start):
+            for name in names:
+                path = Path(folder, name)
+                key = path.relative_to(self._root).as_posix()
+                if key.startswith(prefix) and not key.startswith(f"{STAGING}/"):
+                    with suppress(FileNotFoundError):
+                        yield ObjectInfo(key, path.lstat().st_size)
+
+    def read(self, key: str) -> BinaryIO:
+        """Opens the object."""
+        if not (path := self._inside(key)).is_file():
+            raise FileNotFoundError(key)
+        return path.open("rb")
+
+    def sweep(self, older_than: datetime, keep: frozenset[str]) -> list[str]:
+        """Unlinks staged files by their modification time."""
+        removed = []
+        base = self._root / self._staging
+        for path in sorted(base.rglob("*")):
+            reference = path.relative_to(self._root).as_posix()
+            with suppress(FileNotFoundError):
+                if reference not in keep and path.is_file() and path.stat().st_mtime < older_than.timestamp():
+                    self._forget(path)
+                    removed.append(reference)
+        return removed
+
+    def _inside(self, key: str) -> Path:
+        if ".." in PurePosixPath(key).parts or key.startswith("/"):
+            raise StoreError(f"{key!r} is not a key below the destination", code="key_invalid")
+        return self._root / key
+
+    def _make_directory(self, directory: Path) -> None:
+        missing = []
+        while not directory.exists():
+            missing.append(directory)
+            directory = directory.parent
+        for each in reversed(missing):
+            each.mkdir(exist_ok=True)
+            _sync_directory(each.parent)
+
+    def _forget(self, staged: Path) -> None:
+        staged.unlink(missing_ok=True)
+        with suppress(OSError):
+            staged.parent.rmdir()  # only where it is empty
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(target) from None
+        source.rename(target)
+
+
+def _holds(target: Path, file: StagedFile) -> bool:
+    if not target.is_file() or target.stat().st_size != file.bytes:
+        return False
+    digest = hashlib.sha256()
+    with target.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest() == file.sha256
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some mounted file systems cannot
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lost(file: StagedFile) -> StagedLost:
+    return StagedLost(
+        f"the staged bytes of {file.key} are gone and the key is not visible",
+        code="staged_lost",
+        remedy="Run export again: the batch is staged anew from its plan.",
+    )
+
+
+def _refused(what: str, key: str, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot {what} {key}: {error.strerror}",
+        code="store_refused",
+        remedy="Check the destination's rights and free space, then run export again: it goes on where it stopped.",
+    )

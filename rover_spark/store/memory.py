@@ -1,0 +1,90 @@
+"""A bucket in this process's memory, for tests and for looking at small exports.
+
+A reference carries the staged bytes themselves, so tasks in other processes can stage; only the driver's process
+sees the objects. Nothing outlives the process.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import BinaryIO
+
+from rover_spark.errors import KeyTaken, StagedLost
+from rover_spark.store.base import ObjectInfo, StagedFile
+
+_BUCKETS: dict[str, dict[str, bytes]] = {}
+
+
+class MemoryStaging:
+    """Bytes that become a reference."""
+
+    def __init__(self) -> None:
+        self._buffer = io.BytesIO()
+
+    def write(self, data: bytes) -> None:
+        """Appends bytes."""
+        self._buffer.write(data)
+
+    def finish(self) -> str:
+        """The bytes, as text."""
+        return base64.b64encode(self._buffer.getvalue()).decode()
+
+    def abort(self) -> None:
+        """Forgets the bytes."""
+        self._buffer = io.BytesIO()
+
+
+class MemoryStore:
+    """Objects of one bucket; every MemoryStore of that name in this process shows the same."""
+
+    def __init__(self, location: str) -> None:
+        bucket, _, prefix = location.partition("/")
+        self._objects = _BUCKETS.setdefault(bucket, {})
+        self._prefix = prefix.strip("/")
+
+    @property
+    def prefix(self) -> str:
+        """What follows the bucket's name in the URL."""
+        return self._prefix
+
+    def stage(self, key: str, batch: str, attempt: str) -> MemoryStaging:
+        """Begins a buffer."""
+        return MemoryStaging()
+
+    def publish(self, file: StagedFile) -> None:
+        """Puts the object unless another payload is there."""
+        there = self._objects.get(file.key)
+        if there is not None and hashlib.sha256(there).hexdigest() != file.sha256:
+            raise KeyTaken(f"{file.key} holds other bytes; it was left as it is", code="key_taken")
+        if there is None:
+            self.replace(file)
+
+    def replace(self, file: StagedFile) -> None:
+        """Puts the object."""
+        data = base64.b64decode(file.staged)
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise StagedLost(f"the staged bytes of {file.key} are gone", code="staged_lost")
+        self._objects[file.key] = data
+
+    def abort(self, staged: Iterable[str]) -> None:
+        """Nothing is kept outside the references."""
+
+    def listing(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects by key prefix."""
+        for key, data in list(self._objects.items()):
+            if key.startswith(prefix):
+                yield ObjectInfo(key, len(data))
+
+    def read(self, key: str) -> BinaryIO:
+        """The object's bytes."""
+        if key not in self._objects:
+            raise FileNotFoundError(key)
+        return io.BytesIO(self._objects[key])
+
+    def sweep(self, older_than: datetime, keep: frozenset[str]) -> list[str]:
+        """Nothing is ever abandoned."""
+        return []

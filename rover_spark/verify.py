@@ -1,0 +1,95 @@
+"""The bucket held against the ledger, as a value: reads every object that the ledger names, writes nothing.
+
+Finds a missing object, changed bytes, other text or counts inside, a foreign object where receivers read, counts
+that do not add up. An object is read in pieces and never further than the ledger says it reaches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rover_spark.contract.keys import EXPORTS
+from rover_spark.encode.ndjson import inflate
+from rover_spark.errors import Problem
+from rover_spark.ledger import BatchRecord
+from rover_spark.records.changes import OUTCOMES
+from rover_spark.store import StagedFile, Store
+
+_HEAL = "rover-spark redeliver -c FILE --batch {batch} puts the same bytes back while Delta still holds the version."
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How much was read, and what was found wrong."""
+
+    files: int
+    records: int
+    bytes: int
+    problems: tuple[Problem, ...]
+
+
+def verify(store: Store, batches: Iterable[BatchRecord], notice: Callable[[StagedFile], None] | None = None) -> Verified:
+    """Holds every COMMITTED file against its object, and every object against the ledger."""
+    problems: list[Problem] = []
+    known: set[str] = set()
+    files = records = size = 0
+    for batch in batches:
+        known.update(file.key for file in batch.files)
+        if batch.state != "COMMITTED":
+            continue
+        problems += _counts(batch)
+        for file in batch.files:
+            found = _file(store, file, batch.batch)
+            problems += [found] if found else []
+            files, records, size = files + 1, records + file.records, size + file.bytes
+            if notice is not None:
+                notice(file)
+    root = f"{store.prefix}/{EXPORTS}/" if store.prefix else f"{EXPORTS}/"
+    for each in sorted(store.listing(root), key=lambda info: info.key):
+        if each.key not in known:
+            message = f"{each.key}: no batch of the ledger wrote this object ({each.bytes} bytes)"
+            problems.append(Problem("object_foreign", message, "Remove it, or find out who delivers here besides."))
+    return Verified(files, records, size, tuple(problems))
+
+
+def _counts(batch: BatchRecord) -> list[Problem]:
+    counts = batch.counts
+    told = sum(counts.get(outcome, 0) for outcome in OUTCOMES)
+    held = sum(file.records for file in batch.files)
+    if counts.get("read", 0) == told and counts.get("delivered", 0) == held:
+        return []
+    message = f"{batch.batch}: read {counts.get('read')}, accounted for {told}; {held} records in its files"
+    return [Problem("counts_differ", message, "The ledger was changed by hand, or this is a defect: report it.")]
+
+
+def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
+    def problem(code: str, what: str) -> Problem:
+        return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch))
+
+    packed, text = hashlib.sha256(), hashlib.sha256()
+    lines = taken = 0
+    try:
+        with store.read(file.key) as stream:
+            # one byte more than the ledger names is enough to see that it differs
+            while block := stream.read(min(1 << 20, file.bytes + 1 - taken)):
+                packed.update(block)
+                taken += len(block)
+        if taken != file.bytes:
+            return problem("object_changed", f"has another size than the {file.bytes} bytes delivered")
+        if packed.hexdigest() != file.sha256:
+            return problem("object_changed", "its bytes are not those delivered")
+        with store.read(file.key) as stream:
+            for piece in inflate(stream, file.raw_bytes):
+                text.update(piece)
+                lines += piece.count(b"\n")
+    except FileNotFoundError:
+        return problem("object_missing", "is not in the bucket")
+    except OSError as error:
+        return problem("object_unreadable", f"cannot be read: {error.strerror}")
+    except ValueError as error:
+        return problem("object_changed", str(error))
+    if lines != file.records or text.hexdigest() != file.raw_sha256:
+        return problem("object_changed", f"holds {lines} records where the ledger says {file.records}, or other text")
+    return None
