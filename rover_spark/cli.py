@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rover_spark.commands import Result
     from rover_spark.progress import Progress
 
+    Command = Callable[[SparkSession, Progress], Result]
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -34,11 +36,17 @@ app = typer.Typer(
     help="Deliver Delta tables into customers' buckets: whole, once, provably.",
 )
 
-Config = Annotated[Path, typer.Option("--config", "-c", help="The TOML configuration file.", show_default=False)]
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The TOML configuration file.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Spark's own log and every step.")]
-Now = Annotated[str | None, typer.Option("--now", metavar="ISO", help="The instant of this run, with a time zone.")]
-Datasets = Annotated[list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")]
+Now = Annotated[
+    str | None, typer.Option("--now", metavar="ISO", help="The instant of this run, with a time zone.")
+]
+Datasets = Annotated[
+    list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")
+]
 
 
 def main() -> None:
@@ -48,8 +56,12 @@ def main() -> None:
 
 @app.command()
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", help="Where the sample company and its bucket go.")] = Path("rover_demo"),
-    fans: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many fans the company begins with.")] = 2_000,
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where the sample company and its bucket go.")
+    ] = Path("rover_demo"),
+    fans: Annotated[
+        int, typer.Option(min=20, max=1_000_000, help="How many fans the company begins with.")
+    ] = 2_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company.")] = 7,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -59,9 +71,10 @@ def demo(
     def command(spark: SparkSession, progress: Progress) -> Result:
         from rover_spark.demo.story import tell
 
-        return tell(spark, directory, fans=fans, seed=seed, progress=progress, console=_console())
+        console = None if as_json else _console()
+        return tell(spark, directory, fans=fans, seed=seed, progress=progress, console=console)
 
-    _run("demo", command, as_json, verbose)
+    _run("demo", lambda: command, as_json, verbose)
 
 
 @app.command()
@@ -69,7 +82,9 @@ def export(
     config: Config,
     dataset: Datasets = None,
     now: Now = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where rows went to the quarantine.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 where rows went to the quarantine.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -79,7 +94,9 @@ def export(
 
 
 @app.command()
-def plan(config: Config, dataset: Datasets = None, now: Now = None, as_json: Json = False, verbose: Verbose = False) -> None:
+def plan(
+    config: Config, dataset: Datasets = None, now: Now = None, as_json: Json = False, verbose: Verbose = False
+) -> None:
     """Show what export would do; changes nothing."""
     _configured("plan", config, as_json, verbose, {"datasets": dataset or (), "now": now})
 
@@ -88,7 +105,9 @@ def plan(config: Config, dataset: Datasets = None, now: Now = None, as_json: Jso
 def rerun(
     config: Config,
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to begin anew.")],
-    accept_gap: Annotated[bool, typer.Option("--accept-gap", help="Give up undelivered events (fan_track_events).")] = False,
+    accept_gap: Annotated[
+        bool, typer.Option("--accept-gap", help="Give up undelivered events (fan_track_events).")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -133,15 +152,7 @@ def sweep(
 def _configured(
     name: str, config: Path, as_json: bool, verbose: bool, options: dict[str, Any], *, tells: bool = False
 ) -> None:
-    def command(spark: SparkSession, progress: Progress) -> Result:
-        from rover_spark import commands
-
-        told = {"progress": progress} if tells else {}
-        result: Result = getattr(commands, name)(spark, settings, **options, **told)
-        return result
-
-    def prepared() -> Callable[[SparkSession, Progress], Result]:
-        nonlocal settings
+    def prepare() -> Command:
         from rover_spark.settings import load
 
         settings = load(config)
@@ -149,31 +160,33 @@ def _configured(
             options["now"] = _instant(options["now"])
         if "older_than" in options:
             options["older_than"] = _age(options["older_than"])
+
+        def command(spark: SparkSession, progress: Progress) -> Result:
+            from rover_spark import commands
+
+            told = {"progress": progress} if tells else {}
+            result: Result = getattr(commands, name)(spark, settings, **options, **told)
+            return result
+
         return command
 
-    settings: Any = None
-    _run(name, None, as_json, verbose, prepared)
+    _run(name, prepare, as_json, verbose)
 
 
-def _run(
-    name: str,
-    command: Callable[[SparkSession, Progress], Result] | None,
-    as_json: bool,
-    verbose: bool,
-    prepared: Callable[[], Callable[[SparkSession, Progress], Result]] | None = None,
-) -> None:
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+def _run(name: str, prepare: Callable[[], Command], as_json: bool, verbose: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING
+    )
     logging.getLogger("py4j").setLevel(logging.ERROR)
+    result = None
     try:
-        if prepared is not None:
-            command = prepared()  # a wrong configuration is told before Spark starts
-        assert command is not None
+        command = prepare()  # a wrong configuration is told before Spark starts
         from rover_spark.session import build_session
 
         result = command(build_session(verbose=verbose), _progress(verbose))
         document, code = result.document(), 0 if result.ok else 1
     except RoverSparkError as error:
-        result, code = None, error.exit_code
+        code = error.exit_code
         document = {"command": name, "result": "failed", "batches": [], "problems": [asdict(error.problem)]}
         if not as_json:
             from rover_spark.console import problems
@@ -207,13 +220,17 @@ def _instant(text: str) -> datetime:
         found = None
     if found is None or found.tzinfo is None:
         what = "is not an instant" if found is None else "has no time zone"
-        raise ConfigError(f"--now {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z.")
+        raise ConfigError(
+            f"--now {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z."
+        )
     return found
 
 
 def _age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,6})([dhms])", text)
     if found is None:
-        raise ConfigError(f"--older-than {text}: not an age", code="age_invalid", remedy="Write it as 7d, 12h or 30m.")
+        raise ConfigError(
+            f"--older-than {text}: not an age", code="age_invalid", remedy="Write it as 7d, 12h or 30m."
+        )
     unit = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}[found[2]]
     return timedelta(**{unit: int(found[1])})

@@ -1,6 +1,6 @@
 """The commands as functions: what the command line, jobs and notebooks call. Each gives a Result, none prints.
 
-    with a session and settings:  result = export(spark, settings);  result.document()
+with a session and settings:  result = export(spark, settings);  result.document()
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def batch_document(record: BatchRecord) -> dict[str, Any]:
     """A batch as ``--json`` prints it."""
     plan = record.plan
     files = [
-        {name: getattr(file, name) for name in ("key", "records", "bytes", "sha256", "raw_bytes", "raw_sha256")}
+        {
+            name: getattr(file, name)
+            for name in ("key", "records", "bytes", "sha256", "raw_bytes", "raw_sha256")
+        }
         for file in record.files
     ]
     return {
@@ -96,7 +99,9 @@ def export(
     if broken:
         where = Ledger(spark, settings.ledger, settings.name).beside("quarantine")
         message = f"{broken} rows could not be delivered; they stand in {where} with their reasons"
-        problems.append(Problem("rows_quarantined", message, "Mend them at the source: the change is delivered then."))
+        problems.append(
+            Problem("rows_quarantined", message, "Mend them at the source: the change is delivered then.")
+        )
     failed = bool(outcome.problems) or (strict and broken > 0)
     word = "failed" if failed else "done" if outcome.batches else "nothing to do"
     return Result("export", word, not failed, tuple(outcome.batches), tuple(problems))
@@ -120,8 +125,16 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
     ledger = _ledger(spark, settings)
     head = ledger.heads().get(dataset, Head())
     if DATASETS[dataset].snapshot == accept_gap:
-        message = f"{dataset} has no snapshot to run again" if not accept_gap else f"{dataset} is mended by a plain rerun"
-        remedy = "rerun --accept-gap gives up its undelivered events." if not accept_gap else "Leave --accept-gap out."
+        message = (
+            f"{dataset} has no snapshot to run again"
+            if not accept_gap
+            else f"{dataset} is mended by a plain rerun"
+        )
+        remedy = (
+            "rerun --accept-gap gives up its undelivered events."
+            if not accept_gap
+            else "Leave --accept-gap out."
+        )
         raise ConfigError(message, code="rerun_refused", remedy=remedy)
     if head.last is None:
         message = f"{dataset} was never delivered: the next export begins it anyway"
@@ -135,7 +148,12 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
 
 
 def redeliver(
-    spark: SparkSession, settings: Settings, batch: str, *, now: datetime | None = None, progress: Progress | None = None
+    spark: SparkSession,
+    settings: Settings,
+    batch: str,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """The same keys and bytes again, in place of what is there."""
     ledger = _ledger(spark, settings)
@@ -165,7 +183,9 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
             latest[each.record.batch] = each.record
     shown = [record for name in settings.datasets for record in _last(latest.values(), name)]
     problems = tuple(row.problem for row in rows if row.problem)
-    return Result("status", "done", True, tuple(shown), problems, {"datasets": [_status_document(row) for row in rows]})
+    return Result(
+        "status", "done", True, tuple(shown), problems, {"datasets": [_status_document(row) for row in rows]}
+    )
 
 
 def verify(spark: SparkSession, settings: Settings) -> Result:
@@ -177,7 +197,11 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
 
 
 def sweep(
-    spark: SparkSession, settings: Settings, *, older_than: timedelta = timedelta(days=7), now: datetime | None = None
+    spark: SparkSession,
+    settings: Settings,
+    *,
+    older_than: timedelta = timedelta(days=7),
+    now: datetime | None = None,
 ) -> Result:
     """Removes what abandoned runs staged, but nothing that an open batch still needs."""
     ledger = _ledger(spark, settings)
@@ -209,7 +233,9 @@ def _instant(now: datetime | None) -> int:
     if now is None:
         now = datetime.now(timezone.utc)  # noqa: TID251 - the one clock: above every plan
     elif now.tzinfo is None:
-        raise ConfigError("--now has no time zone", code="now_without_zone", remedy="Write it as 2026-11-21T10:15:00Z.")
+        raise ConfigError(
+            "--now has no time zone", code="now_without_zone", remedy="Write it as 2026-11-21T10:15:00Z."
+        )
     return int(now.timestamp() * 1000)
 
 

@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -51,8 +58,14 @@ class TerminalProgress(LoggedProgress):
         if event in {"published", "planned"}:
             return
         batch = fields.get("batch", fields.get("dataset", ""))
-        details = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in fields.items() if name != "batch" and value)
-        self._console.print(Text.assemble((f"  {event:<10}", "green" if event == "committed" else "dim"), plain(f"{batch}  {details}")))
+        details = ", ".join(
+            f"{value} {name.replace('_', ' ')}" for name, value in fields.items() if name != "batch" and value
+        )
+        self._console.print(
+            Text.assemble(
+                (f"  {event:<10}", "green" if event == "committed" else "dim"), plain(f"{batch}  {details}")
+            )
+        )
 
     @contextmanager
     def watch(self, label: str, total: int, done: Counter) -> Iterator[None]:
@@ -91,23 +104,35 @@ def show(console: Console, result: Result) -> None:
         _status(console, result)
     elif result.command == "verify":
         done = result.more["verified"]
-        console.print(plain(f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"))
+        console.print(
+            plain(
+                f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"
+            )
+        )
     elif result.command == "sweep":
         for reference in result.more["removed"]:
             console.print(Text.assemble("removed ", plain(reference)))
     elif result.command == "rerun":
-        console.print(plain(f"{result.more['dataset']}: the next export delivers the outstanding changes, then begins anew"))
+        console.print(
+            plain(
+                f"{result.more['dataset']}: the next export delivers the outstanding changes, then begins anew"
+            )
+        )
     if result.batches and result.command != "status":
         console.print(batches_table(result.batches, planned=result.more.get("planned")))
     problems(console, result.problems)
     if not result.problems or result.result == "nothing to do":
-        console.print(plain("all of it is as the ledger says" if result.command == "verify" else result.result))
+        console.print(
+            plain("all of it is as the ledger says" if result.command == "verify" else result.result)
+        )
 
 
 def problems(console: Console, found: Iterable[Problem]) -> None:
     """What went wrong, and what to do."""
     for problem in found:
-        console.print(Text.assemble((f"{problem.code}: ", "bold red"), plain(problem.message)), soft_wrap=True)
+        console.print(
+            Text.assemble((f"{problem.code}: ", "bold red"), plain(problem.message)), soft_wrap=True
+        )
         if problem.remedy:
             console.print(Text.assemble(("  → ", "bold"), plain(problem.remedy)), soft_wrap=True)
 
@@ -116,7 +141,11 @@ def batches_table(records: Iterable[BatchRecord], planned: dict[str, dict[str, i
     """One row a batch. Counts that are nought everywhere have no column."""
     records = list(records)
     told = [outcome for outcome in OUTCOMES if any(record.counts.get(outcome) for record in records)]
-    numbers = ["source rows", "chunks"] if planned else ["read", *(name.replace("_", " ") for name in told), "files", "size"]
+    numbers = (
+        ["source rows", "chunks"]
+        if planned
+        else ["read", *(name.replace("_", " ") for name in told), "files", "size"]
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("batch", "state", "versions", "written (UTC)"):
         table.add_column(name, no_wrap=name != "batch", overflow="fold")
@@ -144,8 +173,20 @@ def _versions(record: BatchRecord) -> str:
 
 def _status(console: Console, result: Result) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("dataset", "phase", "epoch", "delivered", "newest", "behind", "days left", "last batch (UTC)"):
-        table.add_column(name, justify="right" if name in {"epoch", "delivered", "newest", "behind", "days left"} else "left")
+    for name in (
+        "dataset",
+        "phase",
+        "epoch",
+        "delivered",
+        "newest",
+        "behind",
+        "days left",
+        "last batch (UTC)",
+    ):
+        table.add_column(
+            name,
+            justify="right" if name in {"epoch", "delivered", "newest", "behind", "days left"} else "left",
+        )
     for row in result.more["datasets"]:
         values = (row[name] for name in ("epoch", "delivered_version", "latest_version", "lag", "days_left"))
         numbers = ["-" if value is None else str(value) for value in values]
@@ -166,15 +207,18 @@ def bucket_tree(title: str, records: Iterable[BatchRecord]) -> Tree:
             *parents, name = file.key.split("/")
             folders.setdefault(tuple(parents), []).append((name, file.records, file.bytes))
     nodes: dict[tuple[str, ...], Tree] = {(): tree}
-    for parents, files in sorted(folders.items()):
-        for depth in range(1, len(parents) + 1):
-            if parents[:depth] not in nodes:
-                below = [f for path, inside in folders.items() if path[:depth] == parents[:depth] for f in inside]
-                nodes[parents[:depth]] = nodes[parents[: depth - 1]].add(_branch(f"{parents[depth - 1]}/", below, bold=True))
-        for file in sorted(files)[:_BRANCHES]:
-            nodes[parents].add(_branch(file[0], [file], bold=False))
+    for path, files in sorted(folders.items()):
+        for depth in range(1, len(path) + 1):
+            here = path[:depth]
+            if here not in nodes:
+                below = [
+                    each for other, inside in folders.items() if other[:depth] == here for each in inside
+                ]
+                nodes[here] = nodes[here[:-1]].add(_branch(f"{here[-1]}/", below, bold=True))
+        for each in sorted(files)[:_BRANCHES]:
+            nodes[path].add(_branch(each[0], [each], bold=False))
         if len(files) > _BRANCHES:
-            nodes[parents].add(Text(f"… {len(files) - _BRANCHES} more files", style="dim"))
+            nodes[path].add(Text(f"… {len(files) - _BRANCHES} more files", style="dim"))
     return tree
 
 

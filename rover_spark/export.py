@@ -5,7 +5,8 @@ Promises that a process may die between any two lines here and the next run ends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -14,18 +15,28 @@ from pyspark.sql import SparkSession
 
 from rover_spark import source
 from rover_spark.asides import FLOORS, QUARANTINE, floors_before, write_once
-from rover_spark.errors import ConfigError, LedgerConflict, NotRepeatable, Problem, RunError, SourceGap, StagedLost
+from rover_spark.errors import (
+    ConfigError,
+    LedgerConflict,
+    NotRepeatable,
+    Problem,
+    RunError,
+    SourceGap,
+    StagedLost,
+)
 from rover_spark.ledger import BatchRecord, Ledger
 from rover_spark.plan import BatchPlan, Head, State
 from rover_spark.prepare import Planner
 from rover_spark.progress import Progress
-from rover_spark.publish import publish, replace as put_back
+from rover_spark.publish import publish
+from rover_spark.publish import replace as put_back
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
 from rover_spark.settings import Settings
 from rover_spark.stage import Manifest, Notice, stage
 from rover_spark.store import StagedFile, open_store
 
 _FOLLOW = 3
+_AT_ONCE = 4
 
 
 @dataclass
@@ -39,7 +50,9 @@ class Outcome:
 class Exporter:
     """One run of one export."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, progress: Progress) -> None:
+    def __init__(
+        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, progress: Progress
+    ) -> None:
         self._spark = spark
         self._ledger = ledger
         self._planner = Planner(spark, settings, ledger, now)
@@ -63,18 +76,23 @@ class Exporter:
         """Delivers what is due. A dataset that fails does not hold back the others."""
         names = list(datasets)
         heads = self._heads(names)
-        for dataset in names:
-            if heads[dataset].open is not None:
-                # a plan stands by itself: it is finished before today's settings are looked at
-                self._attempt(dataset, heads[dataset], only_open=True)
-                heads = self._heads(names)
-        for dataset in names:
-            self._planner.check(dataset, heads[dataset])
+        opened = [name for name in names if heads[name].open is not None]
+        if opened:
+            # a plan stands by itself: it is finished before today's settings are looked at
+            self._each(lambda name: self._attempt(name, heads[name], only_open=True), opened)
+            heads = self._heads(names)
+        self._each(lambda name: self._planner.check(name, heads[name]), names)
         self._ledger.open(create=True)
-        for dataset in names:
-            if heads[dataset].open is None:
-                self._attempt(dataset, heads[dataset], only_open=False)
+        due = [name for name in names if heads[name].open is None]
+        self._each(lambda name: self._attempt(name, heads[name], only_open=False), due)
+        self._outcome.batches.sort(key=lambda record: (names.index(record.dataset), record.seq))
         return self._outcome
+
+    def _each(self, act: Callable[[str], None], datasets: list[str]) -> None:
+        """Datasets side by side: they share nothing but the ledger. The first error, in their order, is raised."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for future in [pool.submit(act, dataset) for dataset in datasets]:
+                future.result()
 
     def _heads(self, datasets: Iterable[str]) -> dict[str, Head]:
         known = self._ledger.heads()
@@ -220,7 +238,9 @@ class Exporter:
             yield notice
 
 
-def _record(plan: BatchPlan, state: State, counts: dict[str, int], files: tuple[StagedFile, ...]) -> BatchRecord:
+def _record(
+    plan: BatchPlan, state: State, counts: dict[str, int], files: tuple[StagedFile, ...]
+) -> BatchRecord:
     return BatchRecord(
         batch=plan.batch,
         dataset=plan.dataset,
@@ -242,5 +262,7 @@ def _identity(file: StagedFile) -> tuple[str, int, int, str]:
 def _lost_note(plan: BatchPlan) -> str:
     what = f"changes after version {(plan.from_version or 0) - 1} of {plan.source.table} are lost"
     if plan.contract.snapshot:
-        return f"{what}: receivers must truncate {plan.dataset}, a snapshot under epoch {plan.epoch + 1} follows"
+        return (
+            f"{what}: receivers must truncate {plan.dataset}, a snapshot under epoch {plan.epoch + 1} follows"
+        )
     return f"{what}, as the operator accepted; delivery goes on after version {plan.to_version}"

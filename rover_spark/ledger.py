@@ -34,9 +34,10 @@ COLUMNS = (
     "key STRING, records BIGINT, bytes BIGINT, sha256 STRING, raw_bytes BIGINT, raw_sha256 STRING, "
     "chunk INT, part INT, staged STRING"
 )
-_NAMES = tuple(column.split()[0] for column in COLUMNS.split(","))
+_NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
 RERUN = "RERUN"
-_RECENT = 5
+_RECENT = 6
+_BATCH_COLUMNS = _NAMES[2 : _NAMES.index("key")]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Ledger:
             with _locked(_local_lock(self._location)):
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
-                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{_FORMAT_KEY}' = '{FORMAT}')"
+                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{_FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50')"
                 )
             detail = self._detail()
         if detail is None:
@@ -107,7 +108,11 @@ class Ledger:
 
     def _detail(self) -> dict[str, Any] | None:
         try:
-            row = self._spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}").select("location", "properties").collect()[0]
+            row = (
+                self._spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}")
+                .select("location", "properties")
+                .collect()[0]
+            )
         except PySparkException as error:
             if any(word in str(error) for word in ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST")):
                 return None
@@ -130,12 +135,18 @@ class Ledger:
         """Every transition in order; plans only of the last few batches of each dataset."""
         if not self._exists:
             return []
-        rows = self.frame().where("kind = 'batch'").drop("kind", "export", "staged")
-        last = rows.where(F.col("state").isin("COMMITTED", "LOST")).groupBy("dataset").agg(F.max("seq").alias("last_seq"))
-        recent = F.coalesce(F.col("seq") > F.col("last_seq") - _RECENT, F.lit(True))
-        light = rows.join(F.broadcast(last), "dataset", "left").withColumn("plan", F.when(recent, F.col("plan")))
+        rows = self.frame().where("kind = 'batch'").select(*_BATCH_COLUMNS).collect()
+        newest: dict[str, int] = {}
+        for row in rows:
+            newest[row["dataset"]] = max(newest.get(row["dataset"], 0), row["seq"] or 0)
+        plans = {
+            row["batch"]: BatchPlan.from_json(row["plan"])
+            for row in rows
+            if row["plan"] and row["seq"] > newest[row["dataset"]] - _RECENT
+        }
         found = [
-            Transition(row["dataset"], row["transition"], row["state"], _record(row.asDict())) for row in light.collect()
+            Transition(row["dataset"], row["transition"], row["state"], _record(row, plans.get(row["batch"])))
+            for row in rows
         ]
         return sorted(found, key=lambda each: (each.dataset, each.transition))
 
@@ -156,7 +167,8 @@ class Ledger:
             if row["kind"] == "file":
                 files.setdefault(row["batch"], []).append((row["transition"], _file(row)))
                 continue
-            before, now = found.get(row["batch"]), _record(row.asDict())
+            plan = BatchPlan.from_json(row["plan"]) if row["plan"] else None
+            before, now = found.get(row["batch"]), _record(row, plan)
             found[row["batch"]] = replace(
                 now,
                 plan=now.plan or (before.plan if before else None),
@@ -202,17 +214,25 @@ class Ledger:
             "seq": plan.seq,
             "phase": plan.phase,
             "instant": plan.instant,
-            "plan": plan.to_json(),
+            "plan": plan.to_json() if state in {"PLANNED", "LOST"} or plan.phase == "enable" else None,
             "counts": None if counts is None else json.dumps({**counts, "floors": floors}),
             "note": note,
         }
-        self._append(plan.dataset, number, [batch, *({**common, "kind": "file", **vars(file)} for file in files)])
+        self._append(
+            plan.dataset, number, [batch, *({**common, "kind": "file", **vars(file)} for file in files)]
+        )
         return replace(head, transition=number, floors=head.floors or floors > 0)
 
     def request_rerun(self, head: Head, dataset: str) -> Head:
         """Records that the operator asks for a rerun."""
         number = head.transition + 1
-        row = {"kind": "batch", "export": self._export, "dataset": dataset, "transition": number, "state": RERUN}
+        row = {
+            "kind": "batch",
+            "export": self._export,
+            "dataset": dataset,
+            "transition": number,
+            "state": RERUN,
+        }
         self._append(dataset, number, [row])
         return replace(head, transition=number, rerun=True, settled=False)
 
@@ -248,7 +268,7 @@ class Ledger:
         )
 
     def _holds(self, mark: str) -> bool:
-        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 100")
+        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 20")
         return bool(history.where(F.col("userMetadata") == mark).select("version").collect())
 
 
@@ -277,11 +297,16 @@ def _delivered(head: Head, record: BatchRecord) -> Head:
         return head.after(record.plan)
     snapshot = record.phase == "snapshot"
     return replace(
-        head, seq=record.seq, instant=record.instant, open=None, open_state=None, rerun=head.rerun and not snapshot
+        head,
+        seq=record.seq,
+        instant=record.instant,
+        open=None,
+        open_state=None,
+        rerun=head.rerun and not snapshot,
     )
 
 
-def _record(row: dict[str, Any]) -> BatchRecord:
+def _record(row: Any, plan: BatchPlan | None) -> BatchRecord:
     counts = json.loads(row["counts"]) if row["counts"] else {}
     return BatchRecord(
         batch=row["batch"] or "",
@@ -294,7 +319,7 @@ def _record(row: dict[str, Any]) -> BatchRecord:
         floors=counts.pop("floors", 0),
         counts=counts,
         note=row["note"],
-        plan=BatchPlan.from_json(row["plan"]) if row["plan"] else None,
+        plan=plan,
     )
 
 
@@ -317,7 +342,7 @@ def _locked(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    import fcntl  # noqa: PLC0415 - POSIX only; a ledger on object storage needs none
+    import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:

@@ -63,7 +63,9 @@ class Source:
 
     def differences(self, other: Source) -> list[str]:
         """Names of the settings that change which rows or ids a change stream would give."""
-        return [n for n in ("table", "columns", "natural_key", "where") if getattr(self, n) != getattr(other, n)]
+        return [
+            n for n in ("table", "columns", "natural_key", "where") if getattr(self, n) != getattr(other, n)
+        ]
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,9 @@ class BatchPlan:
     @property
     def emitted_at(self) -> datetime:
         """The instant as a UTC datetime."""
-        return datetime.fromtimestamp(self.instant // 1000, timezone.utc) + timedelta(milliseconds=self.instant % 1000)
+        return datetime.fromtimestamp(self.instant // 1000, timezone.utc) + timedelta(
+            milliseconds=self.instant % 1000
+        )
 
     def to_json(self) -> str:
         """The plan as one line of JSON; ``from_json`` gives an equal plan back."""
@@ -276,7 +280,7 @@ def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
         raise ValueError("a dataset is enabled by first_step")
     if head.rerun and not last.contract.snapshot:
         return Step("lost", last.epoch, last.to_version + 1, latest)
-    if head.rerun and (head.settled or outstanding is not None and outstanding <= last.to_version):
+    if head.rerun and (head.settled or (outstanding is not None and outstanding <= last.to_version)):
         return Step("snapshot", last.epoch + 1, None, latest)
     if outstanding is None:
         return Step("lost", last.epoch, last.to_version + 1, latest)

@@ -14,11 +14,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark import __version__, source
+from rover_spark.asides import floors_before
 from rover_spark.contract.rover import DATASETS
 from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.ledger import Ledger
-from rover_spark.asides import floors_before
 from rover_spark.plan import (
     BatchPlan,
     Head,
@@ -64,7 +64,12 @@ def pinned(spark: SparkSession) -> Iterator[None]:
 
 def versions(spark: SparkSession) -> dict[str, str]:
     """Of the package, the engine and the encoder: kept in each plan."""
-    return {"rover_spark": __version__, "spark": spark.version, "python": platform.python_version(), "encoder": ENCODER}
+    return {
+        "rover_spark": __version__,
+        "spark": spark.version,
+        "python": platform.python_version(),
+        "encoder": ENCODER,
+    }
 
 
 class Planner:
@@ -164,7 +169,9 @@ class Planner:
         if "delete" in found and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows: without a closer look it would make a thousand tiny files
             with source.reading(dataset, wanted.table, step.from_version, step.to_version):
-                rows = units(source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan))
+                rows = units(
+                    source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
+                )
                 plan = pin(rows.where(F.col("outcome") == "delivered").count())
         return plan
 

@@ -13,7 +13,9 @@ from rover_spark.store import StagedFile, Store
 _AT_ONCE = 8
 
 
-def publish(store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None) -> None:
+def publish(
+    store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
+) -> None:
     """Makes every file visible under its key. Repeating it is harmless.
 
     Raises:
@@ -23,13 +25,17 @@ def publish(store: Store, files: Sequence[StagedFile], notice: Callable[[StagedF
     _each(store.publish, files, notice)
 
 
-def replace(store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None) -> None:
+def replace(
+    store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
+) -> None:
     """Puts every file at its key whatever stood there: redelivery."""
     _each(store.replace, files, notice)
 
 
 def _each(
-    act: Callable[[StagedFile], None], files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None
+    act: Callable[[StagedFile], None],
+    files: Sequence[StagedFile],
+    notice: Callable[[StagedFile], None] | None,
 ) -> None:
     def one(file: StagedFile) -> None:
         act(file)

@@ -17,7 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rover_spark.contract.rover import DATASETS, RESERVED, Dataset
 from rover_spark.errors import ConfigError
@@ -50,7 +58,9 @@ def _steady(expression: str) -> str:
     if not expression.strip():
         raise ValueError("is an empty expression")
     if found := _UNSTEADY.search(_LITERALS.sub("''", expression)):
-        raise ValueError(f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself")
+        raise ValueError(
+            f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself"
+        )
     return expression
 
 
@@ -110,7 +120,9 @@ class Settings(_Frozen):
     def _destination(cls, value: str) -> str:
         scheme, separator, rest = value.partition("://")
         if not separator or scheme not in {"file", "memory"}:
-            raise ValueError(f"has the unknown scheme {scheme!r}; this version delivers to file:// and memory://")
+            raise ValueError(
+                f"has the unknown scheme {scheme!r}; this version delivers to file:// and memory://"
+            )
         path = rest.rstrip("/")
         if scheme == "file":
             if not path.startswith("/"):
@@ -156,18 +168,26 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
         if column not in names:
             raise ValueError(f"{where}.columns.{column}: no such field; there are {', '.join(names)}")
     for extra in dataset.extra:
-        if extra in RESERVED or extra in names or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", extra, re.ASCII):
+        if (
+            extra in RESERVED
+            or extra in names
+            or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", extra, re.ASCII)
+        ):
             raise ValueError(f"{where}.extra.{extra}: not a name an additional field can take")
     allowed = [field.name for field in contract.fields if field.kind != "json"] + list(dataset.extra)
     if contract.operation:
         allowed.append("operation")
     for part in dataset.natural_key or ():
         if part not in allowed:
-            raise ValueError(f"{where}.natural_key: {part} cannot be part of it; there are {', '.join(allowed)}")
+            raise ValueError(
+                f"{where}.natural_key: {part} cannot be part of it; there are {', '.join(allowed)}"
+            )
     if dataset.deletes == "tombstone" and contract.name != "fan_profiles":
         raise ValueError(f"{where}.deletes: only fan_profiles knows tombstones")
     if dataset.start != "enable" and contract.snapshot:
-        raise ValueError(f"{where}.start: this dataset begins with a snapshot; only fan_track_events takes it")
+        raise ValueError(
+            f"{where}.start: this dataset begins with a snapshot; only fan_track_events takes it"
+        )
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -181,13 +201,17 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(
-            f"cannot read the configuration {path}: {reason}", code="config_unreadable", remedy="Name a readable file."
+            f"cannot read the configuration {path}: {reason}",
+            code="config_unreadable",
+            remedy="Name a readable file.",
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"{path} is not TOML: {error}", code="config_syntax", remedy="Mend the line that the message names."
+            f"{path} is not TOML: {error}",
+            code="config_syntax",
+            remedy="Mend the line that the message names.",
         ) from None
-    overlay(tree, os.environ if environ is None else environ)
+    overlay(tree, os.environ if environ is None else environ)  # noqa: TID251 - read here and nowhere else
     return parse(tree)
 
 
@@ -197,7 +221,9 @@ def parse(tree: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(dict(tree))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"] if part not in {"function-after", "literal['enable']", "int"})
+        key = ".".join(
+            str(part) for part in first["loc"] if part not in {"function-after", "literal['enable']", "int"}
+        )
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             reason = "unknown key"
@@ -218,7 +244,9 @@ def overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
             node = node.setdefault(_known(part, node), {})
             if not isinstance(node, dict):
                 raise ConfigError(
-                    f"{variable}: {part} is a value, not a table", code="config_invalid", remedy="Check the variable."
+                    f"{variable}: {part} is a value, not a table",
+                    code="config_invalid",
+                    remedy="Check the variable.",
                 )
         node[_known(last, node)] = _env_value(environ[variable])
 

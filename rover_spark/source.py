@@ -79,7 +79,9 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
 def _history(spark: SparkSession, name: str, limit: int) -> list[HistoryRow]:
     frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")
     rows = frame.select("version", F.unix_millis("timestamp").alias("at"), "operation").collect()
-    return sorted((HistoryRow(r["version"], r["at"], r["operation"]) for r in rows), key=lambda row: row.version)
+    return sorted(
+        (HistoryRow(r["version"], r["at"], r["operation"]) for r in rows), key=lambda row: row.version
+    )
 
 
 def _missing(setting: str, table: str, what: str) -> ConfigError:

@@ -78,7 +78,9 @@ def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Ma
     return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), tally, floors)
 
 
-def _task(plan: BatchPlan, notice: Notice | None) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _task(
+    plan: BatchPlan, notice: Notice | None
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield stage_batches(batches, plan, open_store(plan.destination, plan.export), notice)
 

@@ -49,7 +49,9 @@ def dataset_status(planner: Planner, settings: Settings, dataset: str, head: Hea
         problem = error.problem
     latest = state.latest.version if state else None
     delivered = last.to_version if last else None
-    days = None if problem or state is None or delivered is None else _days_left(planner.now, delivered, state)
+    days = (
+        None if problem or state is None or delivered is None else _days_left(planner.now, delivered, state)
+    )
     if days is not None and days < _WARN_BELOW_DAYS:
         problem = Problem(
             "changes_expire",

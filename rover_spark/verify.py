@@ -30,7 +30,9 @@ class Verified:
     problems: tuple[Problem, ...]
 
 
-def verify(store: Store, batches: Iterable[BatchRecord], notice: Callable[[StagedFile], None] | None = None) -> Verified:
+def verify(
+    store: Store, batches: Iterable[BatchRecord], notice: Callable[[StagedFile], None] | None = None
+) -> Verified:
     """Holds every COMMITTED file against its object, and every object against the ledger."""
     problems: list[Problem] = []
     known: set[str] = set()
@@ -50,7 +52,9 @@ def verify(store: Store, batches: Iterable[BatchRecord], notice: Callable[[Stage
     for each in sorted(store.listing(root), key=lambda info: info.key):
         if each.key not in known:
             message = f"{each.key}: no batch of the ledger wrote this object ({each.bytes} bytes)"
-            problems.append(Problem("object_foreign", message, "Remove it, or find out who delivers here besides."))
+            problems.append(
+                Problem("object_foreign", message, "Remove it, or find out who delivers here besides.")
+            )
     return Verified(files, records, size, tuple(problems))
 
 
@@ -61,7 +65,9 @@ def _counts(batch: BatchRecord) -> list[Problem]:
     if counts.get("read", 0) == told and counts.get("delivered", 0) == held:
         return []
     message = f"{batch.batch}: read {counts.get('read')}, accounted for {told}; {held} records in its files"
-    return [Problem("counts_differ", message, "The ledger was changed by hand, or this is a defect: report it.")]
+    return [
+        Problem("counts_differ", message, "The ledger was changed by hand, or this is a defect: report it.")
+    ]
 
 
 def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
@@ -91,5 +97,7 @@ def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
     except ValueError as error:
         return problem("object_changed", str(error))
     if lines != file.records or text.hexdigest() != file.raw_sha256:
-        return problem("object_changed", f"holds {lines} records where the ledger says {file.records}, or other text")
+        return problem(
+            "object_changed", f"holds {lines} records where the ledger says {file.records}, or other text"
+        )
     return None

@@ -14,12 +14,13 @@ class Lines:
     """A column of lines; null stands for a row that is not delivered and takes no bytes."""
 
     def __init__(self, column: pa.Array) -> None:
-        code = "q" if pa.types.is_large_string(column.type) else "i"
+        wide = pa.types.is_large_string(column.type)
         _, offsets, values = column.buffers()
-        width = 8 if code == "q" else 4
+        width = 8 if wide else 4
         start = column.offset * width
+        octets = memoryview(offsets)[start : start + (len(column) + 1) * width]
         self._column = column
-        self._offsets = memoryview(offsets)[start : start + (len(column) + 1) * width].cast(code)
+        self._offsets = octets.cast("q") if wide else octets.cast("i")
         self._values = memoryview(values) if values is not None else memoryview(b"")
 
     def text(self, start: int, stop: int) -> memoryview:

@@ -28,7 +28,9 @@ def all_created(rows: DataFrame) -> DataFrame:
     """Projected rows that stand for themselves: a snapshot, or a range in which rows were only inserted."""
     outcome = F.when(F.col("problem").isNotNull(), F.lit("quarantined")).otherwise(F.lit("delivered"))
     return (
-        rows.withColumn("operation", F.lit("create")).withColumn("base_us", F.col("own_us")).withColumn("outcome", outcome)
+        rows.withColumn("operation", F.lit("create"))
+        .withColumn("base_us", F.col("own_us"))
+        .withColumn("outcome", outcome)
     )
 
 
@@ -72,7 +74,10 @@ def _outcome(plan: BatchPlan, repeated: Column) -> Column:
         told = told & ~is_delete
     broken = F.col("problem").isNotNull() & (~is_delete | F.col("key_problem"))
     return (
-        F.when((F.col("rank") > 1) & F.col("is_after"), F.when(repeated, F.lit("superseded")).otherwise(F.lit("conflict")))
+        F.when(
+            (F.col("rank") > 1) & F.col("is_after"),
+            F.when(repeated, F.lit("superseded")).otherwise(F.lit("conflict")),
+        )
         .when(F.col("rank") > 1, F.lit(BEFORE))
         .when(operation.isNull(), F.lit("no_change"))
         .when(broken, F.lit("quarantined"))
@@ -110,7 +115,11 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     if plan.phase == "snapshot":
         event = F.greatest("base_us", lifted + 1)
     else:
-        chain = Window.partitionBy("key").orderBy("commit", "rank").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+        chain = (
+            Window.partitionBy("key")
+            .orderBy("commit", "rank")
+            .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+        )
         rows = rows.withColumn("turn", F.sum(F.when(told, 1).otherwise(0)).over(chain))
         ahead = F.max(F.when(told, F.col("base_us") - F.col("turn"))).over(chain)
         event = F.col("turn") + F.greatest(lifted, ahead)

@@ -44,11 +44,15 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     )
     # with the event time in the id, grouping in the order of the final sort saves a sort
     timed = ["event_us"] if plan.contract.event_time in plan.source.natural_key else []
-    ranked = Window.partitionBy("salt", "chunk", *timed, "id").orderBy(F.col("commit").desc(), F.col("line").desc())
+    ranked = Window.partitionBy("salt", "chunk", *timed, "id").orderBy(
+        F.col("commit").desc(), F.col("line").desc()
+    )
     up_to_here = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
     again = (F.col("outcome") == "delivered") & (F.col("place") > 1)
     same = F.col("line") == F.col("leader")
-    outcome = F.when(again & same, F.lit("superseded")).when(again, F.lit("conflict")).otherwise(F.col("outcome"))
+    outcome = (
+        F.when(again & same, F.lit("superseded")).when(again, F.lit("conflict")).otherwise(F.col("outcome"))
+    )
     return (
         keyed.withColumn("place", F.row_number().over(ranked))
         .withColumn("leader", F.first("line").over(up_to_here))

@@ -48,19 +48,21 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     Raises:
         ConfigError: an expression that cannot be resolved, or whose type cannot serve.
     """
-    optional = {field.name for field in dataset.fields if not field.required}
-    columns: list[Column] = [F.col(name) for name in FEED if name in rows.columns]
+    there = {name.casefold() for name in rows.columns}
+    left_out = {f.name for f in dataset.fields if not f.required and f.name.casefold() not in there}
     wanted = [(f"f_{name}", f"columns.{name}", name, text) for name, text in source.columns.items()]
+    wanted = [each for each in wanted if each[2] not in left_out or each[3] != f"`{each[2]}`"]
     wanted += [(f"x_{name}", f"extra.{name}", name, text) for name, text in source.extra.items()]
-    for alias, setting, name, text in wanted:
-        try:
-            rows.select(F.expr(text))
-        except (AnalysisException, ParseException) as error:
-            if name in optional and text == f"`{name}`":
-                continue
-            raise _unresolved(f"datasets.{dataset.name}.{setting}", text, rows, error) from None
-        columns.append(F.expr(text).alias(alias))
-    frame = rows.select(*columns)
+    kept = [F.col(name) for name in FEED if name in rows.columns]
+    try:
+        frame = rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, _, text in wanted))
+    except (AnalysisException, ParseException) as whole:
+        for _, setting, _, text in wanted:
+            try:
+                rows.select(F.expr(text))
+            except (AnalysisException, ParseException) as error:
+                raise _unresolved(f"datasets.{dataset.name}.{setting}", text, rows, error) from None
+        raise _unresolved(f"datasets.{dataset.name}.columns", "the selection", rows, whole) from None
     _check_types(frame, dataset, source)
     return frame
 
@@ -141,7 +143,7 @@ def _key_problems(dataset: Dataset, source: Source) -> list[Column]:
     for field in dataset.fields:
         column = F.col(f"f_{field.name}")
         in_key = field.name in (*dataset.key, *source.natural_key)
-        if (in_key or field.required and field.kind in {"text", "uuid"}) and field.kind != "time":
+        if (in_key or (field.required and field.kind in {"text", "uuid"})) and field.kind != "time":
             problems.append(F.when(column.isNull(), F.lit(f"{field.name}_missing")))
         if field.kind == "uuid":
             problems.append(F.when(~F.lower(column).rlike(UUID), F.lit(f"{field.name}_malformed")))
@@ -189,7 +191,10 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
             fits, mend = isinstance(dtype, TimestampType | TimestampNTZType), f"to_timestamp({text})"
         elif field.kind == "json":
             string_map = isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType)
-            fits, mend = string_map or isinstance(dtype, StructType | StringType) or is_variant(dtype), f"to_json({text})"
+            fits, mend = (
+                string_map or isinstance(dtype, StructType | StringType) or is_variant(dtype),
+                f"to_json({text})",
+            )
         else:
             fits, mend = isinstance(dtype, ID_TYPES), f"cast({text} as string)"
         if not fits:

@@ -87,7 +87,9 @@ def not_finite(column: Column, dtype: DataType) -> Column | None:
         return F.coalesce(F.exists(column, lambda item: _or_false(not_finite(item, element))), F.lit(False))
     if isinstance(dtype, MapType):
         value = dtype.valueType
-        return F.coalesce(F.exists(F.map_values(column), lambda item: _or_false(not_finite(item, value))), F.lit(False))
+        return F.coalesce(
+            F.exists(F.map_values(column), lambda item: _or_false(not_finite(item, value))), F.lit(False)
+        )
     if isinstance(dtype, StructType):
         found = F.lit(False)
         for field in dtype.fields:
@@ -148,4 +150,6 @@ def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[C
         )
     value = sorted_maps(without_null_values(column, dtype) if drop_nulls else column, dtype)
     found = not_finite(column, dtype)
-    return F.to_json(value, JSON_OPTIONS), None if found is None else F.when(found, F.lit("number_not_finite"))
+    return F.to_json(value, JSON_OPTIONS), None if found is None else F.when(
+        found, F.lit("number_not_finite")
+    )

@@ -22,5 +22,7 @@ def open_store(destination: str, export: str) -> Store:
     if scheme == "memory":
         return MemoryStore(rest)
     raise ConfigError(
-        f"destination: no store for the scheme {scheme!r}", code="config_invalid", remedy="Use file:// or memory://."
+        f"destination: no store for the scheme {scheme!r}",
+        code="config_invalid",
+        remedy="Use file:// or memory://.",
     )
