@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,7 +74,9 @@ def demo(
         console = None if as_json else _console()
         return tell(spark, directory, fans=fans, seed=seed, progress=progress, console=console)
 
-    _run("demo", lambda: command, as_json, verbose)
+    from rover_spark.demo import SESSION
+
+    _run("demo", lambda: command, as_json, verbose, SESSION)
 
 
 @app.command()
@@ -173,7 +175,13 @@ def _configured(
     _run(name, prepare, as_json, verbose)
 
 
-def _run(name: str, prepare: Callable[[], Command], as_json: bool, verbose: bool) -> None:
+def _run(
+    name: str,
+    prepare: Callable[[], Command],
+    as_json: bool,
+    verbose: bool,
+    conf: Mapping[str, str] | None = None,
+) -> None:
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING
     )
@@ -183,7 +191,7 @@ def _run(name: str, prepare: Callable[[], Command], as_json: bool, verbose: bool
         command = prepare()  # a wrong configuration is told before Spark starts
         from rover_spark.session import build_session
 
-        result = command(build_session(verbose=verbose), _progress(verbose))
+        result = command(build_session(verbose=verbose, conf=conf), _progress(verbose))
         document, code = result.document(), 0 if result.ok else 1
     except RoverSparkError as error:
         code = error.exit_code

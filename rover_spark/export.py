@@ -62,7 +62,8 @@ class Exporter:
     def plan(self, datasets: Iterable[str]) -> list[BatchPlan]:
         """The batches that ``run`` would deliver, in order; changes nothing."""
         plans = []
-        for dataset, head in self._heads(datasets).items():
+        for dataset, found in self._heads(list(datasets)).items():
+            head = found
             self._planner.check(dataset, head)
             if head.open is not None and not head.is_abandoned(self._planner.now):
                 plans.append(head.open)

@@ -80,6 +80,8 @@ class Ledger:
 
     def open(self, *, create: bool) -> None:
         """Finds the table, or makes it. Raises ConfigError where it was written by a newer format."""
+        if self._exists:
+            return
         detail = self._detail()
         if detail is None and create:
             with _locked(_local_lock(self._location)):
@@ -257,8 +259,8 @@ class Ledger:
                     writer.saveAsTable(self._location)
             except (PySparkException, Py4JJavaError) as error:
                 failure = error
-            if self._holds(mark):
-                return
+        if self._holds(mark):
+            return
         if failure is not None and "Concurrent" not in str(failure) and "CONCURRENT" not in str(failure):
             raise failure
         raise LedgerConflict(

@@ -257,7 +257,7 @@ def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
     latest = state.latest.version
     if dataset.snapshot:
         return Step("snapshot", 1, None, latest)
-    if start == "enable" or start == latest:
+    if start in {"enable", latest}:
         return Step("enable", 1, None, latest)
     first = state.rows[0].version if start == "earliest" else int(start) + 1
     if first > latest:

@@ -49,17 +49,17 @@ PINNED = {
 @contextmanager
 def pinned(spark: SparkSession) -> Iterator[None]:
     """Sets the session's values that records depend on, and puts back what was there."""
-    before = {name: spark.conf.get(name, None) for name in PINNED}
+    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in PINNED}
     for name, value in PINNED.items():
         spark.conf.set(name, value)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
+        for name, earlier in before.items():
+            if earlier is None:
                 spark.conf.unset(name)
             else:
-                spark.conf.set(name, value)
+                spark.conf.set(name, earlier)
 
 
 def versions(spark: SparkSession) -> dict[str, str]:
@@ -108,6 +108,8 @@ class Planner:
             )
         state = self.state(dataset, wanted.table, self._since(dataset, head))
         source.require_feed(f"datasets.{dataset}.table", wanted.table, state)
+        if head.last is not None and not head.rerun and state.latest.version == head.last.to_version:
+            return  # nothing will be read
         with source.reading(dataset, wanted.table, None, state.latest.version):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
             mapped(filtered(rows, dataset, wanted), DATASETS[dataset], wanted)

@@ -44,7 +44,7 @@ def _each(
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         pending = [pool.submit(one, file) for file in files]
-        done, waiting = wait(pending, return_when=FIRST_EXCEPTION)
+        _, waiting = wait(pending, return_when=FIRST_EXCEPTION)
         for future in waiting:
             future.cancel()
     for future in pending:

@@ -20,6 +20,7 @@ import random  # noqa: TID251 - the seeded source of a made-up company; nothing 
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -133,14 +134,17 @@ class Company:
         leaving = PAST_DAY["merges"] + PAST_DAY["profiles_deleted"]
         self._now -= days * DAY
         past = [self._live(PAST_DAY | {"signed_up": 1 / days + leaving}, arrivals=1) for _ in range(days)]
+        history: dict[str, list[Sequence[Row]]] = {table: [] for table in SCHEMAS}
         for day in past:
             begin = day.end - DAY
             profiles = [(r, p.traits, p.updated_at) for r, p in self._profiles.items()]
             owners = [(o.rover_id, *key, o.updated_at) for key, o in self._owners.items()]
-            self._append("fan_profiles", [row for row in profiles if begin <= row[-1] < day.end])
-            self._append("fan_identities", [row for row in owners if begin <= row[-1] < day.end])
-            self._append("fan_merges", day.merges)
-            self._append("events", day.arrivals[0])
+            history["fan_profiles"].append([row for row in profiles if begin <= row[-1] < day.end])
+            history["fan_identities"].append([row for row in owners if begin <= row[-1] < day.end])
+            history["fan_merges"].append(day.merges)
+            history["events"].append(day.arrivals[0])
+        with ThreadPoolExecutor(len(history)) as pool:  # the tables know nothing of each other
+            list(pool.map(self._append_all, history, history.values()))
         return Lived(**self._counts)
 
     def live_a_day(self) -> Lived:
@@ -155,13 +159,18 @@ class Company:
         moved = {o.rover_id: self._owners[k] for k, o in day.held.items() if self._owners[k] is not o}
         live = [(r, p.traits, p.updated_at, False) for r, p in self._profiles.items() if old.get(r) is not p]
         dead = [(r, None, None, True) for r in old if r not in self._profiles]
-        self._append("events", day.arrivals[0])
-        self._merge("fan_identities", ("kind", "value"), [*kept, *lost])
-        self._move_identities(moved)
-        self._merge("fan_profiles", ("rover_id",), [*live, *dead])
-        self._append("fan_merges", day.merges)
-        self._append("events", day.arrivals[1])
+        with ThreadPoolExecutor(2) as pool:
+            events = pool.submit(self._append_all, "events", day.arrivals)
+            self._merge("fan_identities", ("kind", "value"), [*kept, *lost])
+            self._move_identities(moved)
+            self._merge("fan_profiles", ("rover_id",), [*live, *dead])
+            self._append("fan_merges", day.merges)
+            events.result()
         return Lived(**self._counts)
+
+    def _append_all(self, table: str, batches: Iterable[Sequence[Row]]) -> None:
+        for rows in batches:
+            self._append(table, rows)
 
     def _append(self, table: str, rows: Sequence[Row]) -> None:
         if rows or not self.path(table).exists():

@@ -54,8 +54,8 @@ def tell(
 
     delivered: list[BatchRecord] = []
 
-    def deliver() -> None:
-        result = commands.export(spark, settings, progress=progress)
+    def deliver(*datasets: str) -> None:
+        result = commands.export(spark, settings, datasets=datasets, progress=progress)
         delivered.extend(result.batches)
         problems.extend(result.problems)
 
@@ -70,7 +70,7 @@ def tell(
     deliver()
     say(f"5/6 the receiver asks for a snapshot rerun of {_RERUN}")
     commands.rerun(spark, settings, _RERUN)
-    deliver()
+    deliver(_RERUN)
     say("6/6 the bucket is read back and held against the ledger")
     checked = commands.verify(spark, settings)
     if console is not None:
@@ -116,7 +116,7 @@ destination = {text((root / "bucket").as_uri())}
 ledger = {text(root / "control" / "acme")}
 
 [files]
-target_records = 1000   # small, so that the demo shows several files
+target_records = 2000   # small, so that the demo shows several files
 
 [datasets.fan_profiles]
 table = {text(root / "tables" / "fan_profiles")}

@@ -1,0 +1,70 @@
+"""A run in a process of its own that kills itself with SIGKILL at a point of the story.
+
+python -m tests.crash.child ROOT POINT CONF…    POINT: PLANNED, STAGED, publishing, never
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rover_spark import commands
+from rover_spark.ledger import Ledger
+from rover_spark.session import build_session
+from rover_spark.settings import parse
+from rover_spark.store.local import LocalStore
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
+
+
+def settings_of(root: Path) -> Any:
+    """The export that child and test agree on."""
+    return parse(
+        {
+            "name": "acme",
+            "destination": f"file://{root}/bucket",
+            "ledger": f"{root}/control/acme",
+            "files": {"target_records": 60},
+            "datasets": {
+                "fan_identity_graph": {
+                    "table": f"{root}/tables/ids",
+                    "columns": {"roverID": "rover_id", "identifierType": "kind", "identifier": "value", "updatedAt": "at"},
+                }
+            },
+        }
+    )
+
+
+def _die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(root: Path, point: str, conf: dict[str, str]) -> int:
+    """Runs one export; dies at the point."""
+    record, publish = Ledger.record, LocalStore.publish
+    published = 0
+
+    def recording(self: Ledger, head: Any, plan: Any, state: Any, **facts: Any) -> Any:
+        after = record(self, head, plan, state, **facts)
+        if state == point:
+            _die()
+        return after
+
+    def publishing(self: LocalStore, file: Any) -> None:
+        nonlocal published
+        publish(self, file)
+        published += 1
+        if point == "publishing" and published == 2:
+            _die()
+
+    Ledger.record, LocalStore.publish = recording, publishing  # type: ignore[method-assign]
+    result = commands.export(build_session("child", conf=conf), settings_of(root), now=NOW)
+    return 0 if result.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], dict(each.split("=", 1) for each in sys.argv[3:])))

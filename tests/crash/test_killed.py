@@ -1,0 +1,87 @@
+"""SIGKILL in the middle of a run, in a real process; the next run ends as if nothing had happened (laws 2, 4, 7)."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark import commands
+from rover_spark.demo import SESSION
+from tests.crash.child import NOW, settings_of
+from tests.e2e.world import FEED, fingerprint, uuid
+
+SETTLED = {**SESSION, "spark.master": "local[2]"}
+VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
+    "spark.master": "local[1]",
+    "spark.sql.shuffle.partitions": "37",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "777",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables of 300 rows, and what one undisturbed run makes of them."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    table = f"delta.`{root}/tables/ids`"
+    spark.sql(f"CREATE TABLE {table} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}")
+    rover = f"concat(lpad(hex(id), 8, '0'), '{uuid(0)[8:]}')"
+    spark.sql(f"INSERT INTO {table} SELECT {rover}, 'email', concat(id, '@x'), timestamp_seconds(id) FROM range(300)")
+    shutil.copytree(root / "tables", root / "pristine")
+    assert commands.export(spark, settings_of(root), now=NOW).ok
+    return root
+
+
+def _child(root: Path, point: str, conf: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "tests.crash.child", str(root), point, *(f"{k}={v}" for k, v in conf.items())]
+    return subprocess.run(command, timeout=300, cwd=Path(__file__).parents[2]).returncode
+
+
+def _copy(undisturbed: Path, root: Path) -> None:
+    # the same commits with the same timestamps: a plan pins them
+    shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
+
+
+@pytest.mark.parametrize("point", ["PLANNED", "STAGED", "publishing"])
+def test_a_killed_run_is_finished_by_the_next_one(spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str) -> None:
+    _copy(undisturbed, tmp_path)
+    assert _child(tmp_path, point, SETTLED) == -signal.SIGKILL
+    seen = [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")] if (tmp_path / "bucket").exists() else []
+    assert (len(seen) > 0) == (point == "publishing"), "nothing is visible before the manifest is durable"
+    settings = settings_of(tmp_path)
+    result = commands.export(spark, settings, now=NOW)
+    assert result.ok and [b.state for b in result.batches] == ["COMMITTED"]
+    assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
+    assert commands.verify(spark, settings).ok
+    assert commands.export(spark, settings, now=NOW).result == "nothing to do"
+
+
+def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches(
+    spark: SparkSession, undisturbed: Path, tmp_path: Path
+) -> None:
+    _copy(undisturbed, tmp_path)
+    assert _child(tmp_path, "never", VARIED) == 0
+    assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
+    for n, (aqe, shuffles, arrow) in enumerate([("true", "3", "50000"), ("false", "37", "777")]):
+        root = tmp_path / str(n)
+        _copy(undisturbed, root)
+        changed = {
+            "spark.sql.adaptive.enabled": aqe,
+            "spark.sql.shuffle.partitions": shuffles,
+            "spark.sql.execution.arrow.maxRecordsPerBatch": arrow,
+        }
+        before = {name: spark.conf.get(name) for name in changed}
+        for name, value in changed.items():
+            spark.conf.set(name, value)
+        try:
+            assert commands.export(spark, settings_of(root), now=NOW).ok
+        finally:
+            for name, value in before.items():
+                spark.conf.set(name, value or "")
+        assert fingerprint(root / "bucket") == fingerprint(undisturbed / "bucket")

@@ -1,0 +1,119 @@
+"""Snapshot, changes, nothing to do; what plan says and export does; what verify finds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rover_spark import commands
+from rover_spark.errors import ConfigError
+from tests import receiver
+from tests.e2e.world import World, row, uuid
+
+
+def test_a_snapshot_is_followed_by_changes_and_then_by_nothing(world: World) -> None:
+    world.identities(", ".join(row(n, "email", f"{n}@x", "2026-11-01 10:00:00") for n in range(50)))
+    world.options["files"] = {"target_records": 20}
+    planned = commands.plan(world.spark, world.settings, now=world.clock + timedelta(hours=1))
+    assert not world.bucket.exists() and not (world.root / "control").exists(), "plan changes nothing"
+
+    first = world.delivered()
+    assert [(b.batch, b.phase, b.state) for b in first.batches] == [
+        ("fan_identity_graph.1.1", "snapshot", "COMMITTED")
+    ]
+    assert first.batches[0].counts["read"] == first.batches[0].counts["delivered"] == 50
+    said, done = planned.document()["batches"][0], first.document()["batches"][0]
+    same = ("id", "dataset", "epoch", "phase", "from_version", "to_version", "emitted_at")
+    assert {name: said[name] for name in same} == {name: done[name] for name in same}
+    assert done["emitted_at"] == "2026-11-21T13:00:00.000Z"
+    assert all(
+        f["key"].startswith("exports/fan_identity_graph/date=2026-11-21/hour=13/") for f in done["files"]
+    )
+    assert receiver.keys(world.bucket) == sorted(file["key"] for file in done["files"])
+    assert {r["operation"] for r in receiver.records(world.bucket, "fan_identity_graph")} == {"create"}
+
+    before = world.fingerprint()
+    ledger = world.spark.sql(f"DESCRIBE HISTORY delta.`{world.settings.ledger}`").count()
+    assert world.delivered().result == "nothing to do"
+    assert world.fingerprint() == before, "a run with nothing to do changes nothing"
+    assert world.spark.sql(f"DESCRIBE HISTORY delta.`{world.settings.ledger}`").count() == ledger
+
+    world.sql("DELETE FROM {t} WHERE value = '7@x'", t="ids")
+    world.sql(f"UPDATE {{t}} SET rover_id = '{uuid(99)}' WHERE value = '8@x'", t="ids")
+    second = world.delivered().batches[0]
+    assert (
+        second.phase,
+        second.plan and second.plan.from_version,
+        second.plan and second.plan.to_version,
+    ) == ("changes", 2, 3)
+    told = {
+        (r["roverID"], r["operation"])
+        for r in receiver.records(world.bucket, "fan_identity_graph")
+        if r["emittedAt"] > "2026-11-21T14"
+    }
+    assert told == {(uuid(7), "delete"), (uuid(8), "delete"), (uuid(99), "create")}
+    table = world.spark.read.format("delta").load(world.table("ids")).collect()
+    assert receiver.identities(world.bucket) == {(r["rover_id"], r["kind"], r["value"]) for r in table}
+    assert not [key for key in world.fingerprint() if not key.startswith("exports/")], "nothing stays staged"
+    assert commands.verify(world.spark, world.settings).ok
+
+    status = commands.status(world.spark, world.settings, now=world.now()).document()
+    assert status["datasets"][0]["lag"] == 0 and status["datasets"][0]["delivered_version"] == 3
+    with pytest.raises(ConfigError, match="before that of the last batch|lies before"):
+        world.export(now=world.clock - timedelta(days=1))
+
+
+def test_redelivery_heals_a_damaged_object_with_the_same_bytes(world: World) -> None:
+    world.identities(row(1, "email", "a", "2026-11-01 10:00:00"))
+    batch = world.delivered().batches[0]
+    world.sql("DELETE FROM {t} WHERE true", t="ids")
+    intact = world.fingerprint()
+    path = world.bucket / batch.files[0].key
+    path.write_bytes(path.read_bytes()[:-3] + b"xyz")
+    (world.bucket / "exports" / "stray.txt").write_text("who was here")
+    found = commands.verify(world.spark, world.settings)
+    assert not found.ok
+    assert {(p.code, p.message.split(":")[0]) for p in found.problems} == {
+        ("object_changed", batch.files[0].key),
+        ("object_foreign", "exports/stray.txt"),
+    }
+    (world.bucket / "exports" / "stray.txt").unlink()
+    path.unlink()
+    assert [p.code for p in commands.verify(world.spark, world.settings).problems] == ["object_missing"]
+    again = commands.redeliver(world.spark, world.settings, batch.batch, now=world.now())
+    assert again.ok and world.fingerprint() == intact
+    assert commands.verify(world.spark, world.settings).ok
+    assert world.delivered().batches[0].counts["delivered"] == 1, "a redelivery does not move the head"
+    with pytest.raises(ConfigError, match="not in the ledger"):
+        commands.redeliver(world.spark, world.settings, "fan_identity_graph.9.9")
+
+
+def test_rows_that_cannot_be_delivered_go_to_the_quarantine(world: World) -> None:
+    good = row(1, "email", "a", "2026-11-01 10:00:00")
+    bad = [
+        "(NULL, 'email', 'b', TIMESTAMP '2026-11-01')",
+        "('nonsense', 'email', 'c', TIMESTAMP '2026-11-01')",
+    ]
+    bad += [f"('{uuid(2)}', 'email', NULL, TIMESTAMP '2026-11-01')", f"('{uuid(3)}', 'email', 'd', NULL)"]
+    world.identities(", ".join([good, *bad]))
+    result = world.export(strict=True)
+    assert not result.ok and [p.code for p in result.problems] == ["rows_quarantined"]
+    assert result.batches[0].counts == {
+        "read": 5,
+        "delivered": 1,
+        "no_change": 0,
+        "superseded": 0,
+        "suppressed": 0,
+        "conflict": 0,
+        "quarantined": 4,
+    }
+    held = world.spark.read.format("delta").load(world.settings.ledger + "_quarantine").collect()
+    assert {r["reason"] for r in held} == {
+        "roverID_missing",
+        "roverID_malformed",
+        "identifier_missing",
+        "updatedAt_missing",
+    }
+    assert all(r["batch"] == "fan_identity_graph.1.1" and r["row"].startswith("{") for r in held)
+    assert commands.verify(world.spark, world.settings).ok
