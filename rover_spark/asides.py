@@ -5,7 +5,6 @@ Each batch writes into them at most once, under a transaction of its own name, s
 
 from __future__ import annotations
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -25,29 +24,20 @@ def write_once(ledger: Ledger, suffix: str, plan: BatchPlan, rows: DataFrame) ->
         .option("txnVersion", 1)
     )
     location = ledger.beside(suffix)
-    if "/" in location:
-        writer.save(location)
-    else:
-        writer.saveAsTable(location)
+    with ledger.exclusive():  # the first write makes the table, and several datasets may come to it at once
+        if "/" in location:
+            writer.save(location)
+        else:
+            writer.saveAsTable(location)
 
 
 def floors_before(spark: SparkSession, ledger: Ledger, plan: BatchPlan) -> DataFrame | None:
     """(key, floor_us): the highest floor that batches before this one left for each key; None where there are none."""
     if not plan.floors:
         return None
-    rows = table(spark, ledger, FLOORS)
-    if rows is None:
-        return None
+    location = ledger.beside(FLOORS)
+    reader = spark.read.format("delta")
+    rows = reader.load(location) if "/" in location else reader.table(location)
     mine = (F.col("export") == plan.export) & (F.col("dataset") == plan.dataset) & (F.col("seq") < plan.seq)
     kept = mine & ~F.col("seq").isin(*plan.aborted) if plan.aborted else mine
     return rows.where(kept).groupBy("key").agg(F.max("floor_us").alias("floor_us"))
-
-
-def table(spark: SparkSession, ledger: Ledger, suffix: str) -> DataFrame | None:
-    """The table beside the ledger, or None where nothing was ever written to it."""
-    location = ledger.beside(suffix)
-    try:
-        reader = spark.read.format("delta")
-        return reader.load(location) if "/" in location else reader.table(location)
-    except AnalysisException:
-        return None

@@ -196,10 +196,9 @@ def _run(
     except RoverSparkError as error:
         code = error.exit_code
         document = {"command": name, "result": "failed", "batches": [], "problems": [asdict(error.problem)]}
-        if not as_json:
-            from rover_spark.console import problems
+        from rover_spark.console import problems
 
-            problems(Console(stderr=True), [error.problem])
+        problems(Console(stderr=True), [error.problem])
     if as_json:
         sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
     elif result is not None:

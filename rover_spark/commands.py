@@ -5,7 +5,7 @@ with a session and settings:  result = export(spark, settings);  result.document
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.export import Exporter
-from rover_spark.ledger import BatchRecord, Ledger
-from rover_spark.plan import BatchPlan, Head
+from rover_spark.heads import BatchRecord, Head
+from rover_spark.ledger import Ledger
+from rover_spark.plan import BatchPlan
 from rover_spark.prepare import Planner, pinned
 from rover_spark.progress import LoggedProgress, Progress
 from rover_spark.settings import Settings
@@ -92,8 +93,7 @@ def export(
     """Delivers what is due. Raises ConfigError before anything is written."""
     chosen, instant = _chosen(settings, datasets), _instant(now)
     with pinned(spark):
-        exporter = Exporter(spark, settings, _ledger(spark, settings), instant, progress or LoggedProgress())
-        outcome = exporter.run(chosen)
+        outcome = _exporter(spark, settings, instant, now is not None, progress).run(chosen)
     problems = list(outcome.problems)
     broken = sum(batch.counts.get("quarantined", 0) for batch in outcome.batches)
     if broken:
@@ -113,7 +113,7 @@ def plan(
     """What ``export`` would do; changes nothing."""
     chosen, instant = _chosen(settings, datasets), _instant(now)
     with pinned(spark):
-        plans = Exporter(spark, settings, _ledger(spark, settings), instant, LoggedProgress()).plan(chosen)
+        plans = _exporter(spark, settings, instant, now is not None, None).plan(chosen)
     records = tuple(_planned(each) for each in plans)
     rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.files.chunks} for each in plans}
     return Result("plan", "done" if plans else "nothing to do", True, records, (), {"planned": rows})
@@ -124,17 +124,12 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
     _chosen(settings, [dataset])
     ledger = _ledger(spark, settings)
     head = ledger.heads().get(dataset, Head())
-    if DATASETS[dataset].snapshot == accept_gap:
-        message = (
-            f"{dataset} has no snapshot to run again"
-            if not accept_gap
-            else f"{dataset} is mended by a plain rerun"
-        )
-        remedy = (
-            "rerun --accept-gap gives up its undelivered events."
-            if not accept_gap
-            else "Leave --accept-gap out."
-        )
+    if accept_gap and DATASETS[dataset].snapshot:
+        message = f"{dataset} is mended by a plain rerun"
+        raise ConfigError(message, code="rerun_refused", remedy="Leave --accept-gap out.")
+    if not accept_gap and not DATASETS[dataset].snapshot:
+        message = f"{dataset} has no snapshot to run again"
+        remedy = "rerun --accept-gap gives up its undelivered events."
         raise ConfigError(message, code="rerun_refused", remedy=remedy)
     if head.last is None:
         message = f"{dataset} was never delivered: the next export begins it anyway"
@@ -165,8 +160,7 @@ def redeliver(
     if not found[0].files:
         return Result("redeliver", "nothing to do", True, (found[0],))
     with pinned(spark):
-        exporter = Exporter(spark, settings, ledger, _instant(now), progress or LoggedProgress())
-        outcome = exporter.redeliver(batch)
+        outcome = _exporter(spark, settings, _instant(now), False, progress).redeliver(found[0])
     return Result("redeliver", "done", True, tuple(outcome.batches))
 
 
@@ -175,13 +169,11 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     ledger = _ledger(spark, settings)
     transitions = ledger.transitions()
     heads = ledger.heads(transitions)
-    planner = Planner(spark, settings, ledger, _instant(now))
+    planner = Planner(spark, settings, ledger, _instant(now), asked=False)
     rows = [dataset_status(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
-    latest: dict[str, BatchRecord] = {}
-    for each in transitions:
-        if each.record.batch:
-            latest[each.record.batch] = each.record
-    shown = [record for name in settings.datasets for record in _last(latest.values(), name)]
+    batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
+    last = [batch for name in settings.datasets for batch in _last(batches, name)]
+    shown = ledger.batches(*last) if last else []
     problems = tuple(row.problem for row in rows if row.problem)
     return Result(
         "status", "done", True, tuple(shown), problems, {"datasets": [_status_document(row) for row in rows]}
@@ -210,6 +202,14 @@ def sweep(
     before = datetime.fromtimestamp(_instant(now) / 1000, timezone.utc) - older_than
     removed = open_store(settings.destination, settings.name).sweep(before, frozenset(kept))
     return Result("sweep", "done" if removed else "nothing to do", more={"removed": removed})
+
+
+def _exporter(
+    spark: SparkSession, settings: Settings, instant: int, asked: bool, progress: Progress | None
+) -> Exporter:
+    ledger = _ledger(spark, settings)
+    planner = Planner(spark, settings, ledger, instant, asked=asked)
+    return Exporter(spark, ledger, planner, progress or LoggedProgress())
 
 
 def _ledger(spark: SparkSession, settings: Settings) -> Ledger:
@@ -245,8 +245,8 @@ def _planned(each: BatchPlan) -> BatchRecord:
     )
 
 
-def _last(records: Iterable[BatchRecord], dataset: str) -> list[BatchRecord]:
-    return sorted((r for r in records if r.dataset == dataset), key=lambda record: record.seq)[-_SHOWN:]
+def _last(batches: dict[str, str], dataset: str) -> list[str]:
+    return [batch for batch, name in batches.items() if name == dataset][-_SHOWN:]
 
 
 def _status_document(row: DatasetStatus) -> dict[str, Any]:

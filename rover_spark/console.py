@@ -24,7 +24,7 @@ from rich.tree import Tree
 
 from rover_spark.commands import Result, iso
 from rover_spark.errors import Problem
-from rover_spark.ledger import BatchRecord
+from rover_spark.heads import BatchRecord
 from rover_spark.progress import Counter, LoggedProgress
 from rover_spark.records.changes import OUTCOMES
 

@@ -20,18 +20,18 @@ from rover_spark.errors import (
     LedgerConflict,
     NotRepeatable,
     Problem,
-    RunError,
+    RoverSparkError,
     SourceGap,
     StagedLost,
 )
-from rover_spark.ledger import BatchRecord, Ledger
-from rover_spark.plan import BatchPlan, Head, State
+from rover_spark.heads import BatchRecord, Head, State
+from rover_spark.ledger import Ledger
+from rover_spark.plan import BatchPlan
 from rover_spark.prepare import Planner
 from rover_spark.progress import Progress
 from rover_spark.publish import publish
 from rover_spark.publish import replace as put_back
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
-from rover_spark.settings import Settings
 from rover_spark.stage import Manifest, Notice, stage
 from rover_spark.store import StagedFile, open_store
 
@@ -50,12 +50,10 @@ class Outcome:
 class Exporter:
     """One run of one export."""
 
-    def __init__(
-        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, progress: Progress
-    ) -> None:
+    def __init__(self, spark: SparkSession, ledger: Ledger, planner: Planner, progress: Progress) -> None:
         self._spark = spark
         self._ledger = ledger
-        self._planner = Planner(spark, settings, ledger, now)
+        self._planner = planner
         self._progress = progress
         self._outcome = Outcome()
 
@@ -82,7 +80,15 @@ class Exporter:
             # a plan stands by itself: it is finished before today's settings are looked at
             self._each(lambda name: self._attempt(name, heads[name], only_open=True), opened)
             heads = self._heads(names)
-        self._each(lambda name: self._planner.check(name, heads[name]), names)
+        try:
+            self._each(lambda name: self._planner.check(name, heads[name]), names)
+        except ConfigError as error:
+            if not opened:
+                raise
+            self._outcome.problems.append(
+                error.problem
+            )  # what was open has been finished: that is to be told
+            return self._outcome
         self._ledger.open(create=True)
         due = [name for name in names if heads[name].open is None]
         self._each(lambda name: self._attempt(name, heads[name], only_open=False), due)
@@ -110,7 +116,7 @@ class Exporter:
                 # another driver went first: follow it
                 self._progress.step("conflict", dataset=dataset)
                 head, problem = self._ledger.heads().get(dataset, Head()), conflict.problem
-            except RunError as error:
+            except RoverSparkError as error:
                 problem = error.problem
                 break
         self._outcome.problems.append(problem)
@@ -126,9 +132,9 @@ class Exporter:
         try:
             state = self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version)
             source.confirm(plan, state)
-            return self._advance(head, plan)
         except (SourceGap, ConfigError) as error:
             return self._abort(head, plan, error.message)
+        return self._advance(head, plan)
 
     def _deliver(self, head: Head, plan: BatchPlan) -> Head:
         if plan.phase in {"enable", "lost"}:
@@ -137,17 +143,16 @@ class Exporter:
             note = _lost_note(plan) if plan.phase == "lost" else None
             head = self._ledger.record(head, plan, state, counts=counts, note=note)
             return self._done(head, plan, replace(_record(plan, state, counts, ()), note=note))
-        head = self._ledger.record(head, plan, "PLANNED")
-        try:
-            return self._advance(head, plan)
-        except SourceGap as gap:
-            self._abort(head, plan, gap.message)
-            raise
+        return self._advance(self._ledger.record(head, plan, "PLANNED"), plan)
 
     def _advance(self, head: Head, plan: BatchPlan) -> Head:
         """From PLANNED to the end."""
         self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.files.chunks)
-        manifest = self._stage(plan)
+        try:
+            manifest = self._stage(plan)
+        except SourceGap as gap:
+            self._abort(head, plan, gap.message)
+            raise
         facts = {"counts": manifest.counts, "floors": manifest.floors}
         try:
             head = self._ledger.record(head, plan, "STAGED", files=manifest.files, **facts)  # type: ignore[arg-type]
@@ -185,11 +190,10 @@ class Exporter:
         )
         return self._done(head, plan, replace(record, state="COMMITTED", files=files or record.files))
 
-    def redeliver(self, batch: str) -> Outcome:
+    def redeliver(self, record: BatchRecord) -> Outcome:
         """The same keys and bytes again, from the pinned version, whatever stands at the keys now."""
-        record = self._ledger.batches(batch)[0]
-        assert record.plan is not None
         plan = record.plan
+        assert plan is not None
         source.confirm(plan, self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version))
         files = self._again(plan, record)
         put_back(open_store(plan.destination, plan.export), files, self._published)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, LedgerConflict
-from rover_spark.plan import BatchPlan, Head, State
+from rover_spark.heads import RERUN, BatchRecord, Head, State, Transition, fold
+from rover_spark.plan import BatchPlan
 from rover_spark.source import quoted
 from rover_spark.store.base import StagedFile
 
@@ -35,37 +36,8 @@ COLUMNS = (
     "chunk INT, part INT, staged STRING"
 )
 _NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
-RERUN = "RERUN"
 _RECENT = 6
 _BATCH_COLUMNS = _NAMES[2 : _NAMES.index("key")]
-
-
-@dataclass(frozen=True)
-class BatchRecord:
-    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED."""
-
-    batch: str
-    dataset: str
-    epoch: int
-    seq: int
-    phase: str
-    state: State
-    instant: int
-    counts: dict[str, int]
-    floors: int = 0
-    note: str | None = None
-    plan: BatchPlan | None = None
-    files: tuple[StagedFile, ...] = ()
-
-
-@dataclass(frozen=True)
-class Transition:
-    """One row of kind ``batch``."""
-
-    dataset: str
-    transition: int
-    state: str
-    record: BatchRecord
 
 
 class Ledger:
@@ -121,6 +93,10 @@ class Ledger:
             raise
         return row.asDict()
 
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keeps other drivers on this machine from writing while the block runs, where a lock can."""
+        return _locked(self._lock)
+
     def beside(self, suffix: str) -> str:
         """The location of a table that stands beside the ledger."""
         return f"{self._location}_{suffix}"
@@ -139,12 +115,17 @@ class Ledger:
             return []
         rows = self.frame().where("kind = 'batch'").select(*_BATCH_COLUMNS).collect()
         newest: dict[str, int] = {}
+        delivered: dict[str, int] = {}
         for row in rows:
-            newest[row["dataset"]] = max(newest.get(row["dataset"], 0), row["seq"] or 0)
+            name, seq = row["dataset"], row["seq"] or 0
+            newest[name] = max(newest.get(name, 0), seq)
+            if row["state"] in {"COMMITTED", "LOST"}:
+                delivered[name] = max(delivered.get(name, 0), seq)
         plans = {
             row["batch"]: BatchPlan.from_json(row["plan"])
             for row in rows
-            if row["plan"] and row["seq"] > newest[row["dataset"]] - _RECENT
+            if row["plan"]
+            and (row["seq"] > newest[row["dataset"]] - _RECENT or row["seq"] == delivered.get(row["dataset"]))
         }
         found = [
             Transition(row["dataset"], row["transition"], row["state"], _record(row, plans.get(row["batch"])))
@@ -251,7 +232,7 @@ class Ledger:
             .option("userMetadata", mark)
         )
         failure: Exception | None = None
-        with _locked(self._lock):
+        with self.exclusive():
             try:
                 if "/" in self._location:
                     writer.save(self._location)
@@ -272,40 +253,6 @@ class Ledger:
     def _holds(self, mark: str) -> bool:
         history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 20")
         return bool(history.where(F.col("userMetadata") == mark).select("version").collect())
-
-
-def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
-    """Heads from transitions in order. Pure."""
-    heads: dict[str, Head] = {}
-    for each in transitions:
-        head = replace(heads.get(each.dataset, Head()), transition=each.transition)
-        record, plan = each.record, each.record.plan
-        if each.state == RERUN:
-            head = replace(head, rerun=True, settled=False)
-        elif each.state in {"PLANNED", "STAGED"}:
-            head = replace(head, seq=record.seq, instant=record.instant, open=plan, open_state=record.state)
-        elif each.state == "ABORTED":
-            head = replace(head, open=None, open_state=None, aborted=(*head.aborted, record.seq))
-        elif record.seq < head.seq or (head.last is not None and head.last.seq == record.seq):
-            pass  # a redelivery of a batch that counts already
-        else:
-            head = replace(_delivered(head, record), floors=head.floors or record.floors > 0)
-        heads[each.dataset] = head
-    return heads
-
-
-def _delivered(head: Head, record: BatchRecord) -> Head:
-    if record.plan is not None:
-        return head.after(record.plan)
-    snapshot = record.phase == "snapshot"
-    return replace(
-        head,
-        seq=record.seq,
-        instant=record.instant,
-        open=None,
-        open_state=None,
-        rerun=head.rerun and not snapshot,
-    )
 
 
 def _record(row: Any, plan: BatchPlan | None) -> BatchRecord:

@@ -18,22 +18,12 @@ from rover_spark.asides import floors_before
 from rover_spark.contract.rover import DATASETS
 from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import (
-    BatchPlan,
-    Head,
-    Source,
-    Step,
-    TableState,
-    check_anchor,
-    first_step,
-    next_step,
-    plan_batch,
-    refuse_changed,
-    source_of,
-)
+from rover_spark.plan import BatchPlan, Source, Step, TableState
 from rover_spark.records import filtered, mapped, units
 from rover_spark.settings import Settings
+from rover_spark.steps import check_anchor, first_step, next_step, plan_batch, refuse_changed, source_of
 
 # What expressions and JSON text depend on in a session, set for the time of a command and put back after it.
 PINNED = {
@@ -73,13 +63,16 @@ def versions(spark: SparkSession) -> dict[str, str]:
 
 
 class Planner:
-    """Plans one run at one instant (ms since 1970)."""
+    """Plans one run at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int) -> None:
+    def __init__(
+        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+    ) -> None:
         self._spark = spark
         self._settings = settings
         self._ledger = ledger
         self.now = now
+        self._asked = asked
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
 
@@ -100,7 +93,7 @@ class Planner:
         wanted = source_of(self._settings, dataset)
         if head.last is not None and not head.rerun:
             refuse_changed(dataset, wanted, head.last)
-        if self.now < head.instant:
+        if self._asked and self.now < head.instant:
             raise ConfigError(
                 f"the instant of this run lies before that of the last batch of {dataset}",
                 code="now_too_early",
@@ -108,6 +101,8 @@ class Planner:
             )
         state = self.state(dataset, wanted.table, self._since(dataset, head))
         source.require_feed(f"datasets.{dataset}.table", wanted.table, state)
+        if head.last is None:
+            first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
         if head.last is not None and not head.rerun and state.latest.version == head.last.to_version:
             return  # nothing will be read
         with source.reading(dataset, wanted.table, None, state.latest.version):

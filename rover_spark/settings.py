@@ -11,6 +11,7 @@ matched without regard to case, lists and tables written as TOML.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -36,16 +38,23 @@ else:
     import tomli as tomllib
 
 ENV_PREFIX = "ROVER_SPARK__"
+_ALTERNATIVE = re.compile(
+    r"(literal|function-\w+|constrained-int|int)(\[|$)"
+)  # pydantic names these in a key's place
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-_IDENTIFIER = re.compile(r"\w+(\.\w+){0,2}")
+_IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
 _LITERALS = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
 _UNSTEADY = re.compile(
     r"\b(rand|randn|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_name|"
     r"input_file_block_start|input_file_block_length|randstr|uniform|now|curdate|current_date|current_timestamp|"
     r"current_time|localtimestamp|current_user|session_user|user|current_timezone|first_value|any_value)\s*\("
     r"|\b(current_date|current_timestamp|current_time|localtimestamp|current_user|session_user)\b"
-    r"|\bunix_timestamp\s*\(\s*\)",
+    r"|\bunix_timestamp\s*\(\s*\)|\b(reflect|java_method|try_reflect)\s*\(",
     re.IGNORECASE,
+)
+# literals such as timestamp'now' and date'today' read the clock too
+_MOVING_LITERAL = re.compile(
+    r"\b(date|timestamp\w*)\s*(['\"])\s*(now|today|tomorrow|yesterday)\b", re.IGNORECASE
 )
 
 
@@ -57,23 +66,31 @@ def _steady(expression: str) -> str:
     """Refuses an expression whose value depends on when, where or how often it is evaluated."""
     if not expression.strip():
         raise ValueError("is an empty expression")
-    if found := _UNSTEADY.search(_LITERALS.sub("''", expression)):
+    if found := _UNSTEADY.search(_LITERALS.sub("''", expression)) or _MOVING_LITERAL.search(expression):
         raise ValueError(
             f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself"
         )
     return expression
 
 
+def _no_flag(value: object) -> object:
+    """Refuses true and false where a number belongs: Python counts them as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("takes a number")
+    return value
+
+
 Expression = Annotated[str, AfterValidator(_steady)]
+Number = Annotated[int, BeforeValidator(_no_flag)]
 
 
 class FilesSettings(_Frozen):
     """How rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
 
-    target_records: int = Field(100_000, ge=1)
-    max_bytes: int = Field(268_435_456, ge=1)
-    max_record_bytes: int = Field(1_000_000, ge=1)
-    compression_level: int = Field(1, ge=0, le=3)
+    target_records: Number = Field(100_000, ge=1)
+    max_bytes: Number = Field(268_435_456, ge=1)
+    max_record_bytes: Number = Field(1_000_000, ge=1)
+    compression_level: Number = Field(1, ge=0, le=3)
 
 
 class DatasetSettings(_Frozen):
@@ -85,7 +102,7 @@ class DatasetSettings(_Frozen):
     where: Expression | None = None
     extra: dict[str, Expression] = {}
     deletes: Literal["suppress", "tombstone"] = "suppress"
-    start: Literal["enable", "earliest"] | Annotated[int, Field(ge=0)] = "enable"
+    start: Literal["enable", "earliest"] | Annotated[Number, Field(ge=0)] = "enable"
 
     @field_validator("table")
     @classmethod
@@ -141,7 +158,9 @@ class Settings(_Frozen):
             if name not in DATASETS:
                 raise ValueError(f"datasets.{name}: unknown dataset; there are {', '.join(DATASETS)}")
             _check_dataset(DATASETS[name], dataset)
-            place = dataset.table.removeprefix("file:").rstrip("/").replace("//", "/").casefold()
+            place = dataset.table.casefold()
+            if "/" in place:
+                place = posixpath.normpath("/" + re.sub(r"^file:/*", "", place).lstrip("/"))
             if place in tables:
                 raise ValueError(f"datasets.{name}.table: datasets.{tables[place]} reads this table already")
             tables[place] = name
@@ -153,8 +172,8 @@ def _location(value: str) -> str:
     if any(ord(char) < 32 for char in value):
         raise ValueError("must not hold control characters")
     if "/" in value:
-        if ".." in value.split("/"):
-            raise ValueError("must not hold '..'")
+        if ".." in value.split("/") or not value.strip("/"):
+            raise ValueError("must name a directory and not hold '..'")
         return value.rstrip("/")
     if not _IDENTIFIER.fullmatch(value):
         raise ValueError("takes a Delta path with a slash in it, or catalog.schema.table")
@@ -190,14 +209,14 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
         )
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
+def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from a TOML file and the environment.
 
     Raises:
         ConfigError: unreadable file, or the first key that cannot be taken.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(
@@ -221,9 +240,7 @@ def parse(tree: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(dict(tree))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(
-            str(part) for part in first["loc"] if part not in {"function-after", "literal['enable']", "int"}
-        )
+        key = ".".join(str(part) for part in first["loc"] if not _ALTERNATIVE.match(str(part)))
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             reason = "unknown key"

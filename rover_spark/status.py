@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 
 from rover_spark.errors import Problem, RoverSparkError
-from rover_spark.plan import Head, TableState, check_anchor
+from rover_spark.heads import Head
+from rover_spark.plan import TableState
 from rover_spark.prepare import Planner
 from rover_spark.settings import Settings
+from rover_spark.steps import check_anchor
 
 _DAY_MS = 86_400_000
 _UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "week": 7 * _DAY_MS}

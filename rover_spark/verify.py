@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import inflate
 from rover_spark.errors import Problem
-from rover_spark.ledger import BatchRecord
+from rover_spark.heads import BatchRecord
 from rover_spark.records.changes import OUTCOMES
 from rover_spark.store import StagedFile, Store
 
@@ -75,7 +75,7 @@ def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
         return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch))
 
     packed, text = hashlib.sha256(), hashlib.sha256()
-    lines = taken = 0
+    lines = taken = size = 0
     try:
         with store.read(file.key) as stream:
             # one byte more than the ledger names is enough to see that it differs
@@ -89,6 +89,7 @@ def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
         with store.read(file.key) as stream:
             for piece in inflate(stream, file.raw_bytes):
                 text.update(piece)
+                size += len(piece)
                 lines += piece.count(b"\n")
     except FileNotFoundError:
         return problem("object_missing", "is not in the bucket")
@@ -96,7 +97,7 @@ def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
         return problem("object_unreadable", f"cannot be read: {error.strerror}")
     except ValueError as error:
         return problem("object_changed", str(error))
-    if lines != file.records or text.hexdigest() != file.raw_sha256:
+    if (lines, size) != (file.records, file.raw_bytes) or text.hexdigest() != file.raw_sha256:
         return problem(
             "object_changed", f"holds {lines} records where the ledger says {file.records}, or other text"
         )

@@ -31,7 +31,7 @@ PACKAGE = Path(rover_spark.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
-# -- modules -----------------------------------------------------------------------------------------------------------
+# -- modules -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -80,7 +80,7 @@ def test_what_needs_no_engine_loads_none(module: str) -> None:
     )
 
 
-# -- errors ------------------------------------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------------------
 
 ERRORS = [
     found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, RoverSparkError)
@@ -126,7 +126,7 @@ def test_every_error_raised_in_the_package_has_a_code() -> None:
             kind("what happened")  # type: ignore[call-arg]
 
 
-# -- what is documented ------------------------------------------------------------------------------------------------
+# -- what is documented --------------------------------------------------------------------------------------
 
 
 def settings_of(model: type[BaseModel], where: str = "") -> dict[str, str]:
@@ -190,7 +190,7 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
     assert re.search(rf"\brover-spark {command}\b", text)
 
 
-# -- lint --------------------------------------------------------------------------------------------------------------
+# -- lint ----------------------------------------------------------------------------------------------------
 
 LINT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
 
@@ -238,7 +238,7 @@ def test_every_exception_from_the_ban_gives_its_reason() -> None:
     for module in MODULES:
         for line in (PACKAGE / module).read_text(encoding="utf-8").splitlines():
             if "noqa: TID251" in line:
-                # the session's builder is named once in its module's docstring; elsewhere a reason stands beside it
+                # in session.py its docstring gives the reason; elsewhere it stands beside the exception
                 assert re.search(r"noqa: TID251 - \S+ \S+", line) or module == "session.py", (
                     f"{module}: {line}"
                 )

@@ -4,7 +4,8 @@ Promises that different sequences of values have different encodings, on every m
 Refuses doubles: their text is not one thing (``0.1 + 0.2``, Java 17 against 21).
 
 The encoding of one value is ``~`` for null and ``<octets>:<utf-8 text>`` for anything else; a sequence is the
-concatenation. Texts: strings as they are, integers and decimals in plain notation, booleans ``true``/``false``,
+concatenation. Texts: strings as they are, integers in digits, decimals as Java's
+``BigDecimal.toString`` and Python's ``str`` print them (``1E-7``), booleans ``true``/``false``,
 dates ISO 8601, instants as integer microseconds since 1970-01-01T00:00:00Z.
 
 Golden vectors (they never change; a change would re-key every record already delivered):

@@ -1,17 +1,11 @@
 """A sample company: four Delta tables with the change data feed on, which live through days of customer life.
 
-Promises:
-* the same seed, fans, anchor and calls give the same rows in the same commits: no clock, no other randomness;
-* the tables agree: who has an identifier has a profile, and a profile merged into another has neither;
-* `updated_at` of a changed row moves forward; a merge moves identifiers by an UPDATE of their `rover_id`;
-* some events come hours late, from phones that were offline: `occurred_at` lies well before their commit.
+Promises that the same seed, fans, anchor and calls give the same rows in the same commits; that the tables agree: who
+has an identifier has a profile; that `updated_at` of a changed row moves forward; that some events come hours late.
+`found` only appends; `live_a_day` does what else tables go through: MERGE, UPDATE, DELETE.
 
-`found` only appends, each row in the commit of the day of its last change: what was changed away or deleted
-before the anchor left no row. `live_a_day` does what else tables go through: MERGE, UPDATE, DELETE.
-
-Refuses (ValueError): fewer than 20 fans, an anchor without a zone, a root with one of the tables in it, a second
-founding, a day before the founding. The company knows its tables by heart: it cannot be picked up again from
-the tables, nor live on after a day that could not be written.
+Refuses (ValueError): fewer than 20 fans, an anchor without a zone, a root that is taken, a day before the founding.
+It cannot be picked up again from its tables, nor live on after a day that could not be written.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from rover_spark import commands
 from rover_spark.commands import Result
 from rover_spark.console import bucket_tree, plain
 from rover_spark.demo.company import Company, Lived
-from rover_spark.errors import ConfigError
-from rover_spark.ledger import BatchRecord
+from rover_spark.errors import ConfigError, Problem
+from rover_spark.heads import BatchRecord
 from rover_spark.progress import Progress
 from rover_spark.settings import load
 
@@ -53,13 +53,13 @@ def tell(
             console.print(plain(text), style="bold")
 
     delivered: list[BatchRecord] = []
+    problems: list[Problem] = []
 
     def deliver(*datasets: str) -> None:
         result = commands.export(spark, settings, datasets=datasets, progress=progress)
         delivered.extend(result.batches)
         problems.extend(result.problems)
 
-    problems: list[object] = []
     say(f"1/6 a company with {fans:,} fans and three days behind it: Delta tables in {directory / 'tables'}")
     say("    " + _lived(company.found()))
     say("2/6 the first delivery: snapshots; events count from now on")
@@ -80,8 +80,9 @@ def tell(
         checked,
         command="demo",
         batches=tuple(delivered),
-        problems=(*checked.problems, *problems),  # type: ignore[arg-type]
+        problems=(*checked.problems, *problems),
         ok=checked.ok and not problems,
+        result="failed" if problems else checked.result,
         more={**checked.more, "directory": str(directory), "config": str(config)},
     )
 
@@ -95,7 +96,8 @@ def _try_next(console: Console, config: Path, delivered: list[BatchRecord]) -> N
     shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
     changes = next((b for b in reversed(delivered) if b.phase == "changes" and b.files), delivered[0])
     bucket = config.parent / "bucket"
-    console.print(plain("\nTry next:"), style="bold")
+    console.print()
+    console.print(plain("Try next:"), style="bold")
     for command in (
         f"rover-spark status -c {shown}",
         f"rover-spark verify -c {shown}",
@@ -112,7 +114,7 @@ def _configuration(root: Path) -> str:
     return f"""# written by `rover-spark demo`; the keys are explained in conf/reference.toml
 name = "acme"
 contract = "rover"
-destination = {text((root / "bucket").as_uri())}
+destination = {text(f"file://{root}/bucket")}
 ledger = {text(root / "control" / "acme")}
 
 [files]

@@ -33,20 +33,27 @@ class LocalStaging:
 
     def write(self, data: bytes) -> None:
         """Appends bytes."""
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _refused("stage", self._reference, error) from error
 
     def finish(self) -> str:
         """Flushes to disk and closes."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            raise _refused("stage", self._reference, error) from error
         _sync_directory(self._path.parent)
         return self._reference
 
     def abort(self) -> None:
         """Closes and removes the file."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # closing writes what is still buffered
+            self._file.close()
+        _forget(self._path)
 
 
 class LocalStore:
@@ -77,18 +84,16 @@ class LocalStore:
             _link(source, target)
         except FileExistsError:
             if not _holds(target, file):
-                raise KeyTaken(
-                    f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
-                    code="key_taken",
-                    remedy="Find out who wrote it; rover-spark redeliver replaces it on purpose.",
-                ) from None
+                raise _taken(file) from None
         except FileNotFoundError:
-            if not _holds(target, file):
+            if not target.exists():
                 raise _lost(file) from None
+            if not _holds(target, file):
+                raise _taken(file) from None
         except OSError as error:
             raise _refused("publish", file.key, error) from error
         _sync_directory(target.parent)
-        self._forget(source)
+        _forget(source)
 
     def replace(self, file: StagedFile) -> None:
         """Renames the staged file over its key."""
@@ -101,12 +106,12 @@ class LocalStore:
         except OSError as error:
             raise _refused("replace", file.key, error) from error
         _sync_directory(target.parent)
-        self._forget(source)
+        _forget(source)
 
     def abort(self, staged: Iterable[str]) -> None:
         """Unlinks staged files."""
         for reference in staged:
-            self._forget(self._inside(reference))
+            _forget(self._inside(reference))
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every regular file below the prefix's directory whose key begins with it."""
@@ -133,7 +138,7 @@ class LocalStore:
             reference = path.relative_to(self._root).as_posix()
             with suppress(FileNotFoundError):
                 if reference not in keep and path.is_file() and path.stat().st_mtime < older_than.timestamp():
-                    self._forget(path)
+                    _forget(path)
                     removed.append(reference)
         return removed
 
@@ -151,10 +156,11 @@ class LocalStore:
             each.mkdir(exist_ok=True)
             _sync_directory(each.parent)
 
-    def _forget(self, staged: Path) -> None:
-        staged.unlink(missing_ok=True)
-        with suppress(OSError):
-            staged.parent.rmdir()  # only where it is empty
+
+def _forget(staged: Path) -> None:
+    staged.unlink(missing_ok=True)
+    with suppress(OSError):
+        staged.parent.rmdir()  # only where it is empty
 
 
 def _link(source: Path, target: Path) -> None:
@@ -185,6 +191,14 @@ def _sync_directory(directory: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _taken(file: StagedFile) -> KeyTaken:
+    return KeyTaken(
+        f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
+        code="key_taken",
+        remedy="Find out who wrote it; rover-spark redeliver replaces it on purpose.",
+    )
 
 
 def _lost(file: StagedFile) -> StagedLost:

@@ -1,4 +1,4 @@
-"""Record ids: the canonical encoding and its digest. A change here would re-key every record already delivered."""
+"""Record ids: the canonical encoding and its digest. A change would re-key every record already delivered."""
 
 from __future__ import annotations
 

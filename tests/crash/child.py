@@ -32,7 +32,12 @@ def settings_of(root: Path) -> Any:
             "datasets": {
                 "fan_identity_graph": {
                     "table": f"{root}/tables/ids",
-                    "columns": {"roverID": "rover_id", "identifierType": "kind", "identifier": "value", "updatedAt": "at"},
+                    "columns": {
+                        "roverID": "rover_id",
+                        "identifierType": "kind",
+                        "identifier": "value",
+                        "updatedAt": "at",
+                    },
                 }
             },
         }

@@ -30,16 +30,27 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     """Tables of 300 rows, and what one undisturbed run makes of them."""
     root = tmp_path_factory.mktemp("undisturbed")
     table = f"delta.`{root}/tables/ids`"
-    spark.sql(f"CREATE TABLE {table} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}")
+    spark.sql(
+        f"CREATE TABLE {table} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}"
+    )
     rover = f"concat(lpad(hex(id), 8, '0'), '{uuid(0)[8:]}')"
-    spark.sql(f"INSERT INTO {table} SELECT {rover}, 'email', concat(id, '@x'), timestamp_seconds(id) FROM range(300)")
+    spark.sql(
+        f"INSERT INTO {table} SELECT {rover}, 'email', concat(id, '@x'), timestamp_seconds(id) FROM range(300)"
+    )
     shutil.copytree(root / "tables", root / "pristine")
     assert commands.export(spark, settings_of(root), now=NOW).ok
     return root
 
 
 def _child(root: Path, point: str, conf: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "tests.crash.child", str(root), point, *(f"{k}={v}" for k, v in conf.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.crash.child",
+        str(root),
+        point,
+        *(f"{k}={v}" for k, v in conf.items()),
+    ]
     return subprocess.run(command, timeout=300, cwd=Path(__file__).parents[2]).returncode
 
 
@@ -49,10 +60,16 @@ def _copy(undisturbed: Path, root: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["PLANNED", "STAGED", "publishing"])
-def test_a_killed_run_is_finished_by_the_next_one(spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str) -> None:
+def test_a_killed_run_is_finished_by_the_next_one(
+    spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str
+) -> None:
     _copy(undisturbed, tmp_path)
     assert _child(tmp_path, point, SETTLED) == -signal.SIGKILL
-    seen = [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")] if (tmp_path / "bucket").exists() else []
+    seen = (
+        [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")]
+        if (tmp_path / "bucket").exists()
+        else []
+    )
     assert (len(seen) > 0) == (point == "publishing"), "nothing is visible before the manifest is durable"
     settings = settings_of(tmp_path)
     result = commands.export(spark, settings, now=NOW)

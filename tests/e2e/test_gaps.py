@@ -22,7 +22,12 @@ def _refused(world: World, *words: str) -> None:
     for word in words:
         assert word in problem.message, problem.message
     assert world.fingerprint() == before, "nothing visible, nothing staged"
-    assert commands.status(world.spark, world.settings, now=world.now()).document()["datasets"][0]["delivered_version"] == 1
+    assert (
+        commands.status(world.spark, world.settings, now=world.now()).document()["datasets"][0][
+            "delivered_version"
+        ]
+        == 1
+    )
 
 
 def _mended(world: World, *phases: str) -> None:
@@ -33,7 +38,11 @@ def _mended(world: World, *phases: str) -> None:
         assert result.batches[0].state == "LOST" and "truncate" in str(result.batches[0].note)
     newest = result.batches[-1].plan
     assert newest is not None and newest.epoch == 2
-    shown = {r["identifier"] for r in receiver.records(world.bucket, "fan_identity_graph") if r["emittedAt"] == result.document()["batches"][-1]["emitted_at"]}
+    shown = {
+        r["identifier"]
+        for r in receiver.records(world.bucket, "fan_identity_graph")
+        if r["emittedAt"] == result.document()["batches"][-1]["emitted_at"]
+    }
     table = world.spark.read.format("delta").load(world.table("ids"))
     assert shown == {r["value"] for r in table.collect()}
     assert world.delivered().result == "nothing to do"
@@ -63,7 +72,10 @@ def test_a_table_removed_and_made_anew_is_a_gap_though_its_feed_can_be_read(worl
     world.delivered()
     shutil.rmtree(world.table("ids"))
     world.spark.catalog.clearCache()
-    world.sql(f"CREATE TABLE {{t}} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}", t="ids")
+    world.sql(
+        f"CREATE TABLE {{t}} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}",
+        t="ids",
+    )
     for n in range(2):
         world.sql(f"INSERT INTO {{t}} VALUES {row(n, 'email', f'new{n}', AT)}", t="ids")
     _refused(world, "after version 1", "made anew")
@@ -71,12 +83,20 @@ def test_a_table_removed_and_made_anew_is_a_gap_though_its_feed_can_be_read(worl
 
 
 def test_a_renamed_column_is_an_incompatible_schema(world: World) -> None:
-    mapping = "'delta.columnMapping.mode' = 'name', 'delta.minReaderVersion' = '2', 'delta.minWriterVersion' = '5'"
+    mapping = (
+        "'delta.columnMapping.mode' = 'name', 'delta.minReaderVersion' = '2', 'delta.minWriterVersion' = '5'"
+    )
     feed = FEED.replace(")", f", {mapping})")
-    world.sql(f"CREATE TABLE {{t}} (rover_id STRING, kind STRING, val STRING, at TIMESTAMP) USING delta {feed}", t="ids")
+    world.sql(
+        f"CREATE TABLE {{t}} (rover_id STRING, kind STRING, val STRING, at TIMESTAMP) USING delta {feed}",
+        t="ids",
+    )
     world.sql(f"INSERT INTO {{t}} VALUES {row(1, 'email', 'a', AT)}", t="ids")
     columns = {"roverID": "rover_id", "identifierType": "kind", "updatedAt": "at"}
-    world.datasets["fan_identity_graph"] = {"table": world.table("ids"), "columns": {**columns, "identifier": "val"}}
+    world.datasets["fan_identity_graph"] = {
+        "table": world.table("ids"),
+        "columns": {**columns, "identifier": "val"},
+    }
     world.delivered()
     world.sql(f"INSERT INTO {{t}} VALUES {row(2, 'email', 'b', AT)}", t="ids")
     world.sql("ALTER TABLE {t} RENAME COLUMN val TO value", t="ids")
@@ -84,4 +104,6 @@ def test_a_renamed_column_is_an_incompatible_schema(world: World) -> None:
     commands.rerun(world.spark, world.settings, "fan_identity_graph")  # the mapping changed: to be confirmed
     result = world.delivered()
     assert [b.phase for b in result.batches] == ["lost", "snapshot"]
-    assert receiver.identities(world.bucket) == {(f"{n:08x}-0000-4000-8000-{n:012x}", "email", v) for n, v in ((1, "a"), (2, "b"))}
+    assert receiver.identities(world.bucket) == {
+        (f"{n:08x}-0000-4000-8000-{n:012x}", "email", v) for n, v in ((1, "a"), (2, "b"))
+    }

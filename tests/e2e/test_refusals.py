@@ -56,7 +56,9 @@ def test_a_changed_filter_is_refused_until_a_rerun_confirms_it(world: World) -> 
 def test_a_ledger_of_a_newer_format_is_refused(world: World) -> None:
     world.identities(row(1, "email", "a", AT))
     world.delivered()
-    world.spark.sql(f"ALTER TABLE delta.`{world.settings.ledger}` SET TBLPROPERTIES ('rover_spark.format' = '2')")
+    world.spark.sql(
+        f"ALTER TABLE delta.`{world.settings.ledger}` SET TBLPROPERTIES ('rover_spark.format' = '2')"
+    )
     with pytest.raises(ConfigError, match="format 2") as caught:
         world.export()
     assert caught.value.code == "ledger_newer"
@@ -91,9 +93,16 @@ columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value"
     assert run("verify")[0] == 0
     (world.bucket / file["key"]).unlink()
     code, document = run("verify")
-    assert code == 1 and document["problems"][0]["code"] == "object_missing" and file["key"] in document["problems"][0]["message"]
+    assert (
+        code == 1
+        and document["problems"][0]["code"] == "object_missing"
+        and file["key"] in document["problems"][0]["message"]
+    )
     assert run("redeliver", "--batch", "fan_identity_graph.1.1")[0] == 0
     assert run("status")[0] == 0
-    assert run("sweep", "--older-than", "0s") == (0, {"command": "sweep", "result": "nothing to do", "batches": [], "problems": [], "removed": []})
+    assert run("sweep", "--older-than", "0s") == (
+        0,
+        {"command": "sweep", "result": "nothing to do", "batches": [], "problems": [], "removed": []},
+    )
     assert run("rerun", "--dataset", "fan_identity_graph")[0] == 0
     assert run("rerun", "--dataset", "fan_profiles")[0] == 2

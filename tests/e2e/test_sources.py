@@ -16,7 +16,10 @@ from tests.e2e.world import FEED, World, fingerprint, uuid
 
 TRAITS: dict[str, tuple[str, str]] = {
     "map": ("MAP<STRING, STRING>", "map('z', 'ü', 'a', '1', 'gone', NULL)"),
-    "struct": ("STRUCT<z: STRING, a: STRING, gone: STRING>", "named_struct('z', 'ü', 'a', '1', 'gone', CAST(NULL AS STRING))"),
+    "struct": (
+        "STRUCT<z: STRING, a: STRING, gone: STRING>",
+        "named_struct('z', 'ü', 'a', '1', 'gone', CAST(NULL AS STRING))",
+    ),
     "text": ("STRING", """'{"z":"ü", "gone": null, "a":"1"}'"""),
     "variant": ("VARIANT", """parse_json('{"z":"ü", "gone": null, "a":"1"}')"""),
 }
@@ -31,7 +34,9 @@ TRAITS: dict[str, tuple[str, str]] = {
         ("variant", FEED),
     ],
 )
-def test_traits_of_every_kind_and_tables_of_every_kind_give_the_same_profiles(world: World, kind: str, table: str) -> None:
+def test_traits_of_every_kind_and_tables_of_every_kind_give_the_same_profiles(
+    world: World, kind: str, table: str
+) -> None:
     dtype, value = TRAITS[kind]
     if kind == "variant" and world.spark.version < "4":
         pytest.skip("VARIANT is Spark 4's")
@@ -57,7 +62,10 @@ def test_traits_of_every_kind_and_tables_of_every_kind_give_the_same_profiles(wo
     assert result.batches[0].counts["delivered"] == 2
     assert receiver.profiles(world.bucket) == {}
     last = max(receiver.records(world.bucket, "fan_profiles"), key=lambda each: each["updatedAt"])
-    assert list(last) == ["id", "version", "roverID", "emittedAt", "deleted", "tier", "updatedAt"] and last["deleted"] is True
+    assert (
+        list(last) == ["id", "version", "roverID", "emittedAt", "deleted", "tier", "updatedAt"]
+        and last["deleted"] is True
+    )
 
 
 def test_tables_of_another_delta_writer_are_read_as_they_are(spark: SparkSession, tmp_path: Path) -> None:
@@ -65,7 +73,10 @@ def test_tables_of_another_delta_writer_are_read_as_they_are(spark: SparkSession
     pa = pytest.importorskip("pyarrow")
     table = str(tmp_path / "ids")
     at = datetime(2026, 11, 1, tzinfo=timezone.utc)
-    rows = [{"roverID": uuid(n), "identifierType": "email", "identifier": f"{n}", "updatedAt": at} for n in range(4)]
+    rows = [
+        {"roverID": uuid(n), "identifierType": "email", "identifier": f"{n}", "updatedAt": at}
+        for n in range(4)
+    ]
     feed = {"delta.enableChangeDataFeed": "true"}
     deltalake.write_deltalake(table, pa.Table.from_pylist(rows[:3]), configuration=feed)
     settings = _settings(tmp_path, {"fan_identity_graph": {"table": table}})
@@ -96,8 +107,14 @@ def test_catalog_tables_serve_as_source_and_as_ledger(spark: SparkSession, tmp_p
         spark.sql(f"INSERT INTO crm.merges VALUES ('{uuid(1)}', 'broken', TIMESTAMP '2026-11-01')")
         spark.sql(f"DELETE FROM crm.merges WHERE mergedRoverID = '{uuid(2)}'")
         result = commands.export(spark, settings)
-        assert result.ok and (result.batches[0].counts["suppressed"], result.batches[0].counts["quarantined"]) == (1, 1)
-        assert spark.table("crm.ledger_quarantine").count() == 1 and spark.table("crm.ledger_floors").count() == 1
+        assert result.ok and (
+            result.batches[0].counts["suppressed"],
+            result.batches[0].counts["quarantined"],
+        ) == (1, 1)
+        assert (
+            spark.table("crm.ledger_quarantine").count() == 1
+            and spark.table("crm.ledger_floors").count() == 1
+        )
         assert commands.export(spark, settings).result == "nothing to do"
         assert commands.verify(spark, settings).ok
         assert len(list(receiver.records(tmp_path / "bucket", "fan_profile_merges"))) == 1
@@ -107,4 +124,6 @@ def test_catalog_tables_serve_as_source_and_as_ledger(spark: SparkSession, tmp_p
 
 def _settings(root: Path, datasets: dict[str, Any], ledger: str | None = None) -> Any:
     ledger = ledger or str(root / "ledger")
-    return parse({"name": "acme", "destination": f"file://{root}/bucket", "ledger": ledger, "datasets": datasets})
+    return parse(
+        {"name": "acme", "destination": f"file://{root}/bucket", "ledger": ledger, "datasets": datasets}
+    )

@@ -1,4 +1,4 @@
-"""Gzip NDJSON: one member, the same bytes for the same text, and reading that never takes more than it was told."""
+"""Gzip NDJSON: one member, the same bytes for the same text; reading never takes more than it was told."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_bytes_leave_while_the_text_comes_in() -> None:
     assert sink.tell() > MIB // 2, "a whole file would be held in memory"
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [b"", b"{}\n", TEXT, NOISE], ids=["empty", "small", "big", "noise"])

@@ -60,7 +60,7 @@ def row(chunk: int, size: int | None, outcome: str = "delivered", letter: str = 
 
 
 def batches(rows: Sequence[Row], size: int = 1000, *, sliced: bool = False) -> Iterator[pa.RecordBatch]:
-    """Rows as record batches of a size, built one by one or cut from a single one (then offsets are not zero)."""
+    """Rows as record batches of a size: built one by one, or cut from one, so that offsets are not zero."""
     columns = list(zip(*rows, strict=True)) or [()] * 4
     whole = pa.record_batch(
         [pa.array(c, t) for c, t in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
@@ -265,7 +265,7 @@ def test_progress_is_told_once_a_file() -> None:
     assert told == [(1, 1, 60), (1, 1, 60), (1, 2, 20)]
 
 
-# -- on a disk ---------------------------------------------------------------------------------------------------------
+# -- on a disk -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is due, and what a batch pins: pure values in, pure values out. And the ledger's fold, which makes heads."""
+"""What is due, and what a batch pins: pure values in, pure values out. And the ledger's fold into heads."""
 
 from __future__ import annotations
 
@@ -12,26 +12,10 @@ from hypothesis import strategies as st
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.ledger import RERUN, BatchRecord, Transition, fold
-from rover_spark.plan import (
-    ABANDONED_AFTER,
-    BatchPlan,
-    Files,
-    Head,
-    HistoryRow,
-    Phase,
-    Source,
-    State,
-    Step,
-    TableState,
-    check_anchor,
-    first_step,
-    next_step,
-    plan_batch,
-    refuse_changed,
-    source_of,
-)
+from rover_spark.heads import ABANDONED_AFTER, RERUN, BatchRecord, Head, State, Transition, fold
+from rover_spark.plan import BatchPlan, Files, HistoryRow, Phase, Source, Step, TableState
 from rover_spark.settings import Settings, parse
+from rover_spark.steps import check_anchor, first_step, next_step, plan_batch, refuse_changed, source_of
 
 HOUR = 3_600_000
 SOURCE = Source("/t", {"roverID": "id"}, ("roverID", "updatedAt"), None, {}, "suppress")
@@ -93,7 +77,7 @@ def a_table(first: int, last: int, table_id: str = "table-1") -> TableState:
     return TableState(table_id, tuple(HistoryRow(v, 1000 * v, "WRITE") for v in range(first, last + 1)), {})
 
 
-# -- a plan as a value -------------------------------------------------------------------------------------------------
+# -- a plan as a value ---------------------------------------------------------------------------------------
 
 texts = st.text(max_size=8)
 numbers = st.integers(-(2**53), 2**53)
@@ -162,7 +146,7 @@ def test_the_instant_is_exact_to_the_millisecond(instant: int) -> None:
     assert (moment.days * 86_400 + moment.seconds) * 1_000_000 + moment.microseconds == instant * 1000
 
 
-# -- what today's settings ask for -------------------------------------------------------------------------------------
+# -- what today's settings ask for ---------------------------------------------------------------------------
 
 
 def test_the_source_has_an_expression_for_each_field_defaults_filled_in() -> None:
@@ -213,7 +197,7 @@ def test_events_are_confirmed_by_a_rerun_that_accepts_the_gap() -> None:
     assert caught.value.remedy.endswith("rerun -c FILE --dataset fan_track_events --accept-gap")
 
 
-# -- the anchor --------------------------------------------------------------------------------------------------------
+# -- the anchor ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -256,7 +240,7 @@ def test_a_gap_of_events_is_mended_by_accepting_it() -> None:
     assert "--dataset fan_track_events --accept-gap" in caught.value.remedy
 
 
-# -- the first step ----------------------------------------------------------------------------------------------------
+# -- the first step ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -283,7 +267,7 @@ def test_events_cannot_start_at_a_version_to_come() -> None:
         first_step(DATASETS["fan_track_events"], 8, a_table(0, 7))
 
 
-# -- the next step -----------------------------------------------------------------------------------------------------
+# -- the next step -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -340,7 +324,7 @@ def test_a_rerun_ends() -> None:
     assert phases == [("changes", 1), ("snapshot", 2)]
 
 
-# -- the head after a batch --------------------------------------------------------------------------------------------
+# -- the head after a batch ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -396,7 +380,7 @@ def test_only_a_plan_older_than_an_hour_that_was_never_staged_is_abandoned(
     assert ABANDONED_AFTER.total_seconds() * 1000 == HOUR
 
 
-# -- pinning a step ----------------------------------------------------------------------------------------------------
+# -- pinning a step ------------------------------------------------------------------------------------------
 
 
 def pinned(
@@ -470,7 +454,7 @@ def test_a_plan_takes_the_next_number_and_everything_else_that_could_vary() -> N
     assert plan.versions == {"spark": "x"}
 
 
-# -- the fold of the ledger --------------------------------------------------------------------------------------------
+# -- the fold of the ledger ----------------------------------------------------------------------------------
 
 
 class Story:
@@ -496,7 +480,8 @@ class Story:
         return self._append(state, record)
 
     def rerun(self) -> Story:
-        return self._append(RERUN, BatchRecord("", self.dataset, 0, 0, "", RERUN, 0, {}))  # type: ignore[arg-type]
+        asked = BatchRecord("", self.dataset, 0, 0, "", RERUN, 0, {})  # type: ignore[arg-type]
+        return self._append(RERUN, asked)
 
     def _append(self, state: str, record: BatchRecord) -> Story:
         self.rows.append(Transition(self.dataset, len(self.rows) + 1, state, record))
@@ -508,9 +493,9 @@ class Story:
 
 
 def delivered(story: Story, plan: BatchPlan, *, floors: int = 0, known: bool = True) -> Story:
-    for state in ("PLANNED", "STAGED", "COMMITTED"):
-        story.add(state, plan, floors=floors if state != "PLANNED" else 0, known=known)  # type: ignore[arg-type]
-    return story
+    story.add("PLANNED", plan, known=known)
+    story.add("STAGED", plan, floors=floors, known=known)
+    return story.add("COMMITTED", plan, floors=floors, known=known)
 
 
 FIRST = a_plan("snapshot", 7, seq=1, instant=100)
@@ -618,8 +603,7 @@ def test_a_rerun_is_cleared_by_the_snapshot_only() -> None:
     story.add("PLANNED", snapshot)
     assert story.head.rerun
     story.add("STAGED", snapshot).add("COMMITTED", snapshot)
-    assert not story.head.rerun
-    assert story.head.last == snapshot
+    assert (story.head.rerun, story.head.last) == (False, snapshot)
 
 
 def test_asking_again_for_a_rerun_unsettles_it() -> None:

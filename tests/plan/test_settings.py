@@ -303,7 +303,7 @@ def test_a_trailing_slash_of_a_location_means_nothing() -> None:
     assert settings.datasets["fan_profiles"].table == "/t"
 
 
-# -- the file ----------------------------------------------------------------------------------------------------------
+# -- the file ------------------------------------------------------------------------------------------------
 
 
 def test_a_file_loads(file: Path) -> None:
@@ -344,7 +344,7 @@ def test_a_directory_is_not_a_file(tmp_path: Path) -> None:
     assert caught.value.code == "config_unreadable"
 
 
-# -- the environment ---------------------------------------------------------------------------------------------------
+# -- the environment -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -455,7 +455,7 @@ def test_overlay_makes_the_tables_that_the_file_leaves_out() -> None:
     assert parse(config).files.max_bytes == 5
 
 
-# -- frozen ------------------------------------------------------------------------------------------------------------
+# -- frozen --------------------------------------------------------------------------------------------------
 
 
 def test_settings_are_frozen() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from cases import NOON, SECOND, feed, plan, source, uuid
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.plan import BatchPlan
 from rover_spark.records import units
+from tests.records.cases import NOON, SECOND, feed, plan, source, uuid
 
 INSERT, DELETE = "insert", "delete"
 PRE, POST = "update_preimage", "update_postimage"

@@ -7,13 +7,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from cases import NOON, feed, plan, snapshot_plan, source, table, uuid
 from chispa import assert_column_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.records import arranged, units
 from rover_spark.records.chunks import chunk_of, element, murmur3_long, salts
+from tests.records.cases import NOON, feed, plan, snapshot_plan, source, table, uuid
 
 LONGS = sorted(
     {0, 1, -1, 42, 2**31 - 1, 2**31, -(2**31), 2**32, 2**63 - 1, -(2**63)}
@@ -37,13 +37,17 @@ def test_salts_are_the_smallest_that_hit_each_chunk(n: int) -> None:
 def test_repartitioning_by_the_salt_uses_every_partition_once(spark: SparkSession) -> None:
     for n in (1, 2, 7, 37, 200):
         frame = spark.createDataFrame([(chunk,) for chunk in range(n)], "chunk int")
-        spread = frame.repartition(n, element(salts(n), F.col("chunk"))).select(F.spark_partition_id().alias("p"))
+        spread = frame.repartition(n, element(salts(n), F.col("chunk"))).select(
+            F.spark_partition_id().alias("p")
+        )
         assert sorted(row["p"] for row in spread.collect()) == list(range(n))
 
 
 def test_a_chunk_is_pmod_of_sparks_hash(spark: SparkSession) -> None:
     frame = spark.createDataFrame([(uuid(n),) for n in range(200)] + [(None,)], "id string")
-    told = frame.withColumn("found", chunk_of(F.col("id"), 7)).withColumn("expected", F.expr("pmod(hash(id), 7)"))
+    told = frame.withColumn("found", chunk_of(F.col("id"), 7)).withColumn(
+        "expected", F.expr("pmod(hash(id), 7)")
+    )
     assert_column_equality(told, "found", "expected")
 
 
@@ -67,7 +71,16 @@ def test_one_chunk_stays_in_one_partition_in_the_order_of_time_and_id(spark: Spa
     assert len({p for each in partitions.values() for p in each}) == 7
     assert all(told == sorted(told) for told in chunks.values())
     # the rows of a chunk stand together
-    assert len([1 for before, after in zip(found[1], found[1][1:], strict=False) if before["chunk"] != after["chunk"]]) == 6
+    assert (
+        len(
+            [
+                1
+                for before, after in zip(found[1], found[1][1:], strict=False)
+                if before["chunk"] != after["chunk"]
+            ]
+        )
+        == 6
+    )
 
 
 def _event(commit: int, event: str, name: str, at: int = NOON, fan: int = 1) -> tuple[Any, ...]:
@@ -98,9 +111,13 @@ def test_of_events_with_one_id_the_last_commit_wins(spark: SparkSession) -> None
         (("insert", 15, "broken", uuid(1), "a", None, "[]", None, NOON), "quarantined"),
         (_event(12, "broken", "a"), "delivered"),
     ]
-    made = plan("fan_track_events", inserts_only=True, chunks=3, source=source("fan_track_events", extra={"event": "eventID", "commit_no": "at_commit"}))
-    schema = "eventID string, roverID string, name string, namespace string, attributes string, device string, at bigint"
-    rows = feed(spark, "fan_track_events", [case[0] for case in cases], schema).withColumn("at_commit", F.lit(None).cast("int"))
+    made = plan(
+        "fan_track_events",
+        inserts_only=True,
+        chunks=3,
+        source=source("fan_track_events", extra={"event": "eventID"}),
+    )
+    rows = feed(spark, "fan_track_events", [case[0] for case in cases])
     found = arranged(units(rows, made, None), made).collect()
     assert Counter(row["outcome"] for row in found) == Counter(case[1] for case in cases)
     told = sorted(
@@ -125,7 +142,9 @@ def test_in_a_snapshot_the_greatest_line_wins(spark: SparkSession) -> None:
     ]
     made = snapshot_plan("fan_profiles", chunks=2)
     found = arranged(units(table(spark, "fan_profiles", rows), made, None), made).collect()
-    told = sorted((r["roverID"], r["traits"]["a"]) for r in (json.loads(row["line"]) for row in found if row["line"]))
+    told = sorted(
+        (r["roverID"], r["traits"]["a"]) for r in (json.loads(row["line"]) for row in found if row["line"])
+    )
     assert told == [(uuid(1), 3), (uuid(2), 1), (uuid(3), 1), (uuid(3), 1)]
     assert Counter(row["outcome"] for row in found) == {"delivered": 4, "conflict": 2, "superseded": 1}
 

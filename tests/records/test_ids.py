@@ -7,7 +7,6 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
 
-from cases import NOON, plan, snapshot_plan, source, table, uuid
 from chispa import assert_column_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -16,6 +15,7 @@ from rover_spark.contract import ids as contract
 from rover_spark.plan import BatchPlan
 from rover_spark.records import arranged, units
 from rover_spark.records.ids import digest32, encoded, id_text
+from tests.records.cases import NOON, plan, snapshot_plan, source, table, uuid
 
 UTC = timezone.utc
 # SQL of a value, and the same value in Python

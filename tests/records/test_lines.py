@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cases import NOON, feed, plan, snapshot_plan, source, table, uuid
 from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.plan import BatchPlan
 from rover_spark.records import arranged, units
 from rover_spark.records.envelope import OVERHEAD
+from tests.records.cases import NOON, feed, plan, snapshot_plan, source, table, uuid
 
 FAN, OTHER = "0A000000-0000-4000-8000-00000000000F", "0B000000-0000-4000-8000-00000000000F"
 EXTRA = {"tier": "'gold'", "none": "cast(null as string)", "tags": "map('b', 2, 'a', cast(null as int))"}
 TAIL = '"tier":"gold","tags":{"a":null,"b":2}'
 
-ENVELOPE = (
-    '{"id":"%s","version":1,"roverID":"0a000000-0000-4000-8000-00000000000f","emittedAt":"2026-01-02T12:00:00.250Z",'
-)
+ENVELOPE = '{"id":"%s","version":1,"roverID":"0a000000-0000-4000-8000-00000000000f","emittedAt":"2026-01-02T12:00:00.250Z",'
 TIME = '"2026-01-01T12:00:00.123456Z"}\n'
 AT = NOON + 123_456
 
 # plan, row (with change and commit where it is a change), the rest of the line after the envelope
 LINES: list[tuple[BatchPlan, tuple[Any, ...], str]] = [
-    (snapshot_plan("fan_profiles"), (FAN, '{"b":null, "a":1.50}', AT), '"traits":{"a":1.50},"updatedAt":'),
+    (snapshot_plan("fan_profiles"), (FAN, '{"b":null,"a":1.50}', AT), '"traits":{"a":1.50},"updatedAt":'),
     (snapshot_plan("fan_profiles"), (FAN, None, AT), '"traits":{},"updatedAt":'),
     (
         snapshot_plan("fan_profiles", source=source("fan_profiles", extra=EXTRA)),
@@ -110,15 +108,38 @@ def test_changes_say_what_they_are_and_a_tombstone_says_deleted(spark: SparkSess
 
 
 HOSTILE = [
-    'say "hi"', "back\\slash\\", "a\nb\r\nc", "\x00\x01\x1f\x7f\t\b\f", "😀 é ß \u2028\u2029\u0085 \ufeff", "</script>", "$1 \\1 {}[]",
-    "", " ", "null", "\\u0041", "'", "\ud7ff\ue000\uffff",
+    'say "hi"',
+    "back\\slash\\",
+    "a\nb\r\nc",
+    "\x00\x01\x1f\x7f\t\b\f",
+    "😀 é ß \u2028\u2029\u0085 \ufeff",
+    "</script>",
+    "$1 \\1 {}[]",
+    "",
+    " ",
+    "null",
+    "\\u0041",
+    "'",
+    "\ud7ff\ue000\uffff",
 ]
 
 
 def test_any_text_comes_back_whole_and_each_line_is_one_line(spark: SparkSession) -> None:
-    made = plan("fan_track_events", inserts_only=True, source=source("fan_track_events", extra={"note": "name"}))
+    made = plan(
+        "fan_track_events", inserts_only=True, source=source("fan_track_events", extra={"note": "name"})
+    )
     rows = [
-        ("insert", 12, f"e{n}\n", uuid(n), text, text, json.dumps({text: text}, indent=1), json.dumps({"a": text}, ensure_ascii=False), NOON + n)
+        (
+            "insert",
+            12,
+            f"e{n}\n",
+            uuid(n),
+            text,
+            text,
+            json.dumps({text: text}, indent=1),
+            json.dumps({"a": text}, ensure_ascii=False),
+            NOON + n,
+        )
         for n, text in enumerate(HOSTILE)
     ]
     lines = [row["line"] for row in _lines(spark, made, rows).collect()]
@@ -162,6 +183,8 @@ def test_a_rover_id_with_a_line_break_is_malformed(spark: SparkSession) -> None:
 # DEFECT, the same: `mergedRoverID`
 def test_a_merged_rover_id_with_a_line_break_is_malformed(spark: SparkSession) -> None:
     found = units(
-        table(spark, "fan_profile_merges", [(uuid(1), uuid(2) + "\n", NOON)]), snapshot_plan("fan_profile_merges"), None
+        table(spark, "fan_profile_merges", [(uuid(1), uuid(2) + "\n", NOON)]),
+        snapshot_plan("fan_profile_merges"),
+        None,
     )
     assert [row["outcome"] for row in found.select("outcome").collect()] == ["quarantined"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from cases import DAY, NOON, SECOND, commit_us, feed, plan, snapshot_plan, source, table, uuid
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,6 +12,7 @@ from pyspark.sql import functions as F
 from rover_spark.contract.ids import digest32
 from rover_spark.plan import BatchPlan
 from rover_spark.records import arranged, floor_rows, units
+from tests.records.cases import DAY, NOON, SECOND, commit_us, feed, plan, snapshot_plan, source, table, uuid
 
 INSERT, DELETE = "insert", "delete"
 PRE, POST = "update_preimage", "update_postimage"
@@ -244,5 +244,7 @@ def test_a_floor_is_left_once_a_key_and_names_its_batch(spark: SparkSession) -> 
     made = plan("fan_profiles", seq=7)
     found = units(feed(spark, "fan_profiles", rows), made, None)
     floors = floor_rows(found, made)
-    assert [tuple(row) for row in floors.collect()] == [("acme", "fan_profiles", 7, digest32([uuid(1)]), C12 + 1)]
+    assert [tuple(row) for row in floors.collect()] == [
+        ("acme", "fan_profiles", 7, digest32([uuid(1)]), C12 + 1)
+    ]
     assert floors.columns == ["export", "dataset", "seq", "key", "floor_us"]

@@ -108,7 +108,7 @@ def on_disk(adapter: Adapter) -> set[str]:
     return {path.relative_to(root).as_posix() for path in paths}
 
 
-# -- law 1: staged bytes are invisible ---------------------------------------------------------------------------------
+# -- law 1: staged bytes are invisible -----------------------------------------------------------------------
 
 
 def test_staged_bytes_are_invisible_at_every_moment(bucket: Adapter) -> None:
@@ -132,7 +132,7 @@ def test_staged_files_do_not_lie_where_receivers_read(disk: Adapter) -> None:
     assert {path.split("/")[0] for path in on_disk(disk)} == {STAGING}
 
 
-# -- law 2: the whole object, or nothing -------------------------------------------------------------------------------
+# -- law 2: the whole object, or nothing ---------------------------------------------------------------------
 
 
 def test_a_published_object_has_exactly_the_staged_bytes(bucket: Adapter) -> None:
@@ -166,7 +166,7 @@ def test_a_receiver_that_looks_all_the_time_never_sees_a_part(bucket: Adapter) -
     assert seen == {len(data)}
 
 
-# -- law 3: once, and never another payload ----------------------------------------------------------------------------
+# -- law 3: once, and never another payload ------------------------------------------------------------------
 
 
 def test_publishing_twice_is_success(bucket: Adapter) -> None:
@@ -216,7 +216,7 @@ def test_another_payload_is_told_as_such_even_where_the_staged_bytes_are_gone(bu
     assert visible(store) == {bucket.key(): b"other"}
 
 
-# -- law 4: replace ----------------------------------------------------------------------------------------------------
+# -- law 4: replace ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("before", [None, b"damaged", b"payload"], ids=["nothing", "damaged", "the same"])
@@ -236,7 +236,7 @@ def test_replace_without_staged_bytes_changes_nothing(bucket: Adapter) -> None:
     assert visible(store) == {bucket.key(): b"damaged"}
 
 
-# -- law 5: any process ------------------------------------------------------------------------------------------------
+# -- law 5: any process --------------------------------------------------------------------------------------
 
 
 def test_another_store_object_publishes_what_the_first_one_staged(bucket: Adapter) -> None:
@@ -253,7 +253,7 @@ def test_another_store_object_aborts_what_the_first_one_staged(disk: Adapter) ->
         disk.store().publish(file)
 
 
-# -- law 6: lost bytes -------------------------------------------------------------------------------------------------
+# -- law 6: lost bytes ---------------------------------------------------------------------------------------
 
 
 def test_lost_bytes_are_told_and_nothing_is_changed(bucket: Adapter) -> None:
@@ -274,7 +274,7 @@ def test_what_was_lost_can_be_staged_again_and_published(bucket: Adapter) -> Non
     assert visible(store) == {bucket.key(): b"payload"}
 
 
-# -- abort and sweep ---------------------------------------------------------------------------------------------------
+# -- abort and sweep -----------------------------------------------------------------------------------------
 
 
 def test_an_aborted_try_leaves_nothing(bucket: Adapter) -> None:
@@ -369,7 +369,7 @@ def test_sweep_of_a_destination_that_is_not_there_yet_finds_nothing(bucket: Adap
     assert not (tmp_path / "nowhere").exists()
 
 
-# -- listing and reading -----------------------------------------------------------------------------------------------
+# -- listing and reading -------------------------------------------------------------------------------------
 
 
 def test_listing_goes_by_key_prefix(bucket: Adapter) -> None:
@@ -404,7 +404,7 @@ def test_reading_what_is_not_there_is_file_not_found(bucket: Adapter, key: str) 
         store.read(key)
 
 
-# -- the local store's own dangers -------------------------------------------------------------------------------------
+# -- the local store's own dangers ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["../x", "/x", "exports/../../x", "..", "a/.."])

@@ -21,7 +21,7 @@ Moment = Literal["before", "after"]
 
 
 class Unreliable:
-    """A store whose n-th effect fails, before it happened or with its answer lost; it journals every effect."""
+    """A store whose n-th effect fails, before it happens or with its answer lost; it journals effects."""
 
     def __init__(self, store: Store, fail_at: Sequence[int] = (), when: Moment = "before") -> None:
         self._store, self._fail_at, self._when = store, fail_at, when
@@ -127,7 +127,7 @@ def test_repeating_after_a_failure_ends_with_everything_visible_once(
     assert visible(store) == whole(files)
     first = wrapped.journal[: wrapped.journal.index(("again", ""))]
     second = wrapped.journal[len(first) + 1 :]
-    # the file that failed was not told the first time, all of them were the second time, each after its effect
+    # what failed was not told the first time; the second time all were, each after its effect
     failed = {key for event, key in first if event in {"failed", "published"}} - {
         key for event, key in first if event == "told"
     }

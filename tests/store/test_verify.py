@@ -1,4 +1,4 @@
-"""The bucket held against the ledger: each kind of damage is found, and reading is bounded by what was delivered."""
+"""The bucket held against the ledger: each kind of damage is found, and reading is bounded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from rover_spark.encode.ndjson import NdjsonFile
-from rover_spark.ledger import BatchRecord
-from rover_spark.plan import State
+from rover_spark.heads import BatchRecord, State
 from rover_spark.records.changes import OUTCOMES
 from rover_spark.store import StagedFile, Store, open_store
 from rover_spark.verify import Verified, verify

@@ -1,0 +1,120 @@
+"""Where each dataset stands: heads and batch records, folded from the ledger's transitions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from rover_spark.contract.rover import DATASETS
+from rover_spark.plan import BatchPlan
+from rover_spark.store.base import StagedFile
+
+State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
+RERUN = "RERUN"
+ABANDONED_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the ledger says of one dataset.
+
+    ``transition`` and ``seq`` are the last ones taken, ``instant`` the last one planned (ms). ``last`` is the plan
+    whose versions count as delivered (or lost), ``open`` one that is PLANNED or STAGED. ``rerun`` holds while one
+    has been asked for; ``settled`` once its outstanding changes were recorded LOST.
+    """
+
+    transition: int = 0
+    seq: int = 0
+    instant: int = 0
+    last: BatchPlan | None = None
+    open: BatchPlan | None = None
+    open_state: State | None = None
+    aborted: tuple[int, ...] = ()
+    floors: bool = False
+    rerun: bool = False
+    settled: bool = False
+
+    def after(self, plan: BatchPlan) -> Head:
+        """The head once ``plan`` is COMMITTED (or LOST)."""
+        lost = plan.phase == "lost"
+        done = plan.phase == "snapshot" or (lost and not plan.contract.snapshot)
+        return replace(
+            self,
+            seq=plan.seq,
+            instant=max(self.instant, plan.instant),
+            last=plan,
+            open=None,
+            open_state=None,
+            rerun=self.rerun and not done,
+            settled=self.rerun and lost and not done,
+        )
+
+    def is_abandoned(self, now: int) -> bool:
+        """True where an open plan was never staged and is too old to land in the hour it names."""
+        age = timedelta(milliseconds=now - self.open.instant) if self.open else timedelta()
+        return self.open_state == "PLANNED" and age > ABANDONED_AFTER
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED."""
+
+    batch: str
+    dataset: str
+    epoch: int
+    seq: int
+    phase: str
+    state: State
+    instant: int
+    counts: dict[str, int]
+    floors: int = 0
+    note: str | None = None
+    plan: BatchPlan | None = None
+    files: tuple[StagedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of kind ``batch``."""
+
+    dataset: str
+    transition: int
+    state: str
+    record: BatchRecord
+
+
+def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
+    """Heads from transitions in order. Pure."""
+    heads: dict[str, Head] = {}
+    for each in transitions:
+        head = replace(heads.get(each.dataset, Head()), transition=each.transition)
+        record, plan = each.record, each.record.plan
+        if each.state == RERUN:
+            head = replace(head, rerun=True, settled=False)
+        elif each.state in {"PLANNED", "STAGED"}:
+            head = replace(head, seq=record.seq, instant=record.instant, open=plan, open_state=record.state)
+        elif each.state == "ABORTED":
+            head = replace(head, open=None, open_state=None, aborted=(*head.aborted, record.seq))
+        elif record.seq < head.seq or (head.last is not None and head.last.seq == record.seq):
+            pass  # a redelivery of a batch that counts already
+        else:
+            head = replace(_delivered(head, record), floors=head.floors or record.floors > 0)
+        heads[each.dataset] = head
+    return heads
+
+
+def _delivered(head: Head, record: BatchRecord) -> Head:
+    if record.plan is not None:
+        return head.after(record.plan)
+    lost_events = record.phase == "lost" and not DATASETS[record.dataset].snapshot
+    settled = record.phase == "snapshot" or lost_events
+    return replace(
+        head,
+        seq=record.seq,
+        instant=record.instant,
+        open=None,
+        open_state=None,
+        rerun=head.rerun and not settled,
+    )

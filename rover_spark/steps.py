@@ -1,0 +1,144 @@
+"""What is due, and what is refused: the rules from a head and a table's state to the next plan. Pure."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from rover_spark.contract.rover import DATASETS, Dataset
+from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.heads import Head
+from rover_spark.plan import BatchPlan, Files, Source, Step, TableState, rerun_remedy
+from rover_spark.settings import Settings
+
+
+def source_of(settings: Settings, dataset: str) -> Source:
+    """The source that today's settings ask for, defaults filled in."""
+    chosen, contract = settings.datasets[dataset], DATASETS[dataset]
+    return Source(
+        table=chosen.table,
+        columns={field.name: chosen.columns.get(field.name, f"`{field.name}`") for field in contract.fields},
+        natural_key=chosen.natural_key or contract.natural_key,
+        where=chosen.where,
+        extra=dict(chosen.extra),
+        deletes=chosen.deletes,
+    )
+
+
+def refuse_changed(dataset: str, source: Source, last: BatchPlan) -> None:
+    """Raises ConfigError where the settings ask for other rows or ids than the last batch delivered."""
+    changed = source.differences(last.source)
+    if changed:
+        names = ", ".join(f"datasets.{dataset}.{name}" for name in changed)
+        flag = "" if last.contract.snapshot else " --accept-gap"
+        raise ConfigError(
+            f"{names}: differs from what batch {last.batch} was delivered with; nothing was delivered",
+            code="source_changed",
+            remedy=f"Put it back, or confirm it: rover-spark rerun -c FILE --dataset {dataset}{flag}",
+        )
+
+
+def check_anchor(last: BatchPlan, state: TableState) -> None:
+    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5).
+
+    A table made anew or copied from elsewhere has another commit at that version, or none: reading on would silently
+    give the versions of another table.
+    """
+    found = state.row(last.to_version)
+    if found == last.anchor:
+        return
+    if state.latest.version < last.to_version:
+        what = f"the table's newest version is {state.latest.version}: it was removed and made anew, or restored by hand"
+    elif found is None:
+        what = "its history does not reach back to that version: the log was cleaned"
+    else:
+        what = "another commit stands at that version: the table was made anew, or copied from elsewhere"
+    raise SourceGap(
+        f"{last.dataset}: changes after version {last.to_version} of {last.source.table} cannot be told: {what}. "
+        f"The ledger stays at version {last.to_version}",
+        code="source_gap",
+        remedy=rerun_remedy(last.dataset),
+    )
+
+
+def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
+    """The step that enables a dataset.
+
+    ``state`` must reach back to the version that ``start`` names. Raises ConfigError where there is none such yet.
+    """
+    latest = state.latest.version
+    if dataset.snapshot:
+        return Step("snapshot", 1, None, latest)
+    if start in {"enable", latest}:
+        return Step("enable", 1, None, latest)
+    first = state.rows[0].version if start == "earliest" else int(start) + 1
+    if first > latest:
+        raise ConfigError(
+            f"datasets.{dataset.name}.start: version {start} is not there yet, the newest is {latest}",
+            code="config_invalid",
+            remedy="Name a version that exists, or leave start out.",
+        )
+    return Step("changes", 1, first, latest)
+
+
+def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
+    """What is due after ``head.last``, or None.
+
+    ``outstanding`` is the newest version of the table last delivered from, or None where its changes cannot be told
+    any more; ``latest`` that of the table a snapshot would read (the same one, unless a rerun changes the table).
+    """
+    last = head.last
+    if last is None:
+        raise ValueError("a dataset is enabled by first_step")
+    if head.rerun and not last.contract.snapshot:
+        return Step("lost", last.epoch, last.to_version + 1, latest)
+    if head.rerun and (head.settled or (outstanding is not None and outstanding <= last.to_version)):
+        return Step("snapshot", last.epoch + 1, None, latest)
+    if outstanding is None:
+        return Step("lost", last.epoch, last.to_version + 1, latest)
+    if outstanding > last.to_version:
+        return Step("changes", last.epoch, last.to_version + 1, outstanding)
+    return None
+
+
+def plan_batch(
+    step: Step,
+    settings: Settings,
+    dataset: str,
+    head: Head,
+    source: Source,
+    state: TableState,
+    *,
+    now: int,
+    source_rows: int,
+    records: int,
+    inserts_only: bool,
+    versions: dict[str, str],
+) -> BatchPlan:
+    """Pins a step. ``records`` estimates how many will be delivered: the number of chunks follows from it."""
+    first = step.to_version if step.phase != "changes" or step.from_version is None else step.from_version
+    files = settings.files
+    return BatchPlan(
+        export=settings.name,
+        dataset=dataset,
+        epoch=step.epoch,
+        seq=head.seq + 1,
+        phase=step.phase,
+        instant=max(now, head.instant + 1),
+        from_version=step.from_version,
+        to_version=step.to_version,
+        table_id=state.table_id,
+        commits=tuple(row for row in state.rows if first <= row.version <= step.to_version),
+        source=source,
+        files=Files(
+            chunks=max(1, ceil(records / files.target_records)),
+            max_bytes=files.max_bytes,
+            max_record_bytes=files.max_record_bytes,
+            compression_level=files.compression_level,
+        ),
+        destination=settings.destination,
+        source_rows=source_rows,
+        inserts_only=inserts_only,
+        floors=head.floors,
+        aborted=head.aborted,
+        versions=versions,
+    )
