@@ -6,6 +6,7 @@ stands on standard output and nothing else; everything else goes to standard err
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -182,6 +183,9 @@ def _run(
     verbose: bool,
     conf: Mapping[str, str] | None = None,
 ) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING
     )
@@ -200,7 +204,8 @@ def _run(
 
         problems(Console(stderr=True), [error.problem])
     if as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        narrow = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
+        sys.stdout.write(json.dumps(document, ensure_ascii=narrow) + "\n")
     elif result is not None:
         from rover_spark.console import show
 

@@ -1,11 +1,8 @@
 """A sample company: four Delta tables with the change data feed on, which live through days of customer life.
 
-Promises that the same seed, fans, anchor and calls give the same rows in the same commits; that the tables agree: who
-has an identifier has a profile; that `updated_at` of a changed row moves forward; that some events come hours late.
-`found` only appends; `live_a_day` does what else tables go through: MERGE, UPDATE, DELETE.
-
+Promises that the same seed, fans, anchor and calls give the same rows in the same commits, that who has an identifier
+has a profile, that `updated_at` of a changed row moves forward, and that some events come hours late.
 Refuses (ValueError): fewer than 20 fans, an anchor without a zone, a root that is taken, a day before the founding.
-It cannot be picked up again from its tables, nor live on after a day that could not be written.
 """
 
 from __future__ import annotations
