@@ -239,7 +239,7 @@ def _instant(text: str) -> datetime:
 
 
 def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})([dhms])", text)
+    found = re.fullmatch(r"(\d{1,5})([dhms])", text)
     if found is None:
         raise ConfigError(
             f"--older-than {text}: not an age", code="age_invalid", remedy="Write it as 7d, 12h or 30m."

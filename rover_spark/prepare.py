@@ -179,5 +179,5 @@ class Planner:
                 rows = source.snapshot(self._spark, wanted.table, step.to_version)
                 return {"insert": filtered(rows, dataset, wanted).count()}
             rows = source.changes(self._spark, wanted.table, step.from_version, step.to_version)
-            counted = filtered(rows, dataset, wanted).groupBy("change").count().collect()
-            return {row["change"]: row["count"] for row in counted}
+            counted = filtered(rows, dataset, wanted).groupBy("_change_type").count().collect()
+            return {row["_change_type"]: row["count"] for row in counted}

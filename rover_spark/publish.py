@@ -19,8 +19,7 @@ def publish(
     """Makes every file visible under its key. Repeating it is harmless.
 
     Raises:
-        StagedLost: some staged bytes are gone; what could be published was.
-        KeyTaken, StoreError: from the first file that failed; those not yet begun are left for the next run.
+        StagedLost, KeyTaken, StoreError: from the first file that failed; those not yet begun are left as they are.
     """
     _each(store.publish, files, notice)
 

@@ -43,11 +43,13 @@ _ALTERNATIVE = re.compile(
 )  # pydantic names these in a key's place
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
-_LITERALS = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
+_LITERALS = re.compile(
+    r"[rR]'[^']*'|[rR]\"[^\"]*\"|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`(?!\s*\()", re.DOTALL
+)
 _UNSTEADY = re.compile(
     r"\b(rand|randn|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_name|"
-    r"input_file_block_start|input_file_block_length|randstr|uniform|now|curdate|current_date|current_timestamp|"
-    r"current_time|localtimestamp|current_user|session_user|user|current_timezone|first_value|any_value)\s*\("
+    r"aes_encrypt|input_file_block_start|input_file_block_length|randstr|uniform|now|curdate|current_date|current_timestamp|"
+    r"current_time|localtimestamp|current_user|session_user|user|current_timezone|first_value|any_value)`?\s*\("
     r"|\b(current_date|current_timestamp|current_time|localtimestamp|current_user|session_user)\b"
     r"|\bunix_timestamp\s*\(\s*\)|\b(reflect|java_method|try_reflect)\s*\(",
     re.IGNORECASE,
@@ -66,7 +68,10 @@ def _steady(expression: str) -> str:
     """Refuses an expression whose value depends on when, where or how often it is evaluated."""
     if not expression.strip():
         raise ValueError("is an empty expression")
-    if found := _UNSTEADY.search(_LITERALS.sub("''", expression)) or _MOVING_LITERAL.search(expression):
+    bare = _LITERALS.sub("''", expression)
+    if "--" in bare or "/*" in bare:
+        raise ValueError("holds a comment; put it behind # in the TOML file")
+    if found := _UNSTEADY.search(bare) or _MOVING_LITERAL.search(expression):
         raise ValueError(
             f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself"
         )
@@ -158,12 +163,17 @@ class Settings(_Frozen):
             if name not in DATASETS:
                 raise ValueError(f"datasets.{name}: unknown dataset; there are {', '.join(DATASETS)}")
             _check_dataset(DATASETS[name], dataset)
-            place = dataset.table.casefold()
-            if "/" in place:
+            place = dataset.table
+            if "/" not in place:
+                place = place.casefold()
+            else:
                 place = posixpath.normpath("/" + re.sub(r"^file:/*", "", place).lstrip("/"))
             if place in tables:
                 raise ValueError(f"datasets.{name}.table: datasets.{tables[place]} reads this table already")
             tables[place] = name
+        bucket = self.destination.removeprefix("file://") + "/"
+        if (self.ledger.removeprefix("file://") + "/").startswith(bucket):
+            raise ValueError("ledger: lies inside the destination, where receivers read")
         return self
 
 

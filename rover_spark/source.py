@@ -109,20 +109,14 @@ def snapshot(spark: SparkSession, table: str, version: int) -> DataFrame:
 
 
 def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame:
-    """The change data feed over versions first..last, inclusive: ``change``, ``commit``, ``commit_us`` and the columns."""
+    """The change data feed over versions first..last, inclusive, under Delta's own column names."""
     reader = (
         spark.read.format("delta")
         .option("readChangeFeed", "true")
         .option("startingVersion", first)
         .option("endingVersion", last)
     )
-    feed = reader.load(table) if "/" in table else reader.table(table)
-    return (
-        feed.withColumnRenamed("_change_type", "change")
-        .withColumnRenamed("_commit_version", "commit")
-        .withColumn("commit_us", F.unix_micros("_commit_timestamp"))
-        .drop("_commit_timestamp")
-    )
+    return reader.load(table) if "/" in table else reader.table(table)
 
 
 def read(spark: SparkSession, plan: BatchPlan) -> DataFrame:

@@ -20,8 +20,7 @@ __all__ = ["arranged", "filtered", "floor_rows", "mapped", "quarantine_rows", "u
 def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
     """One row per source row that ``where`` keeps, with its outcome, operation and event time.
 
-    ``rows`` is the source at the plan's version, or its feed (``change``, ``commit``, ``commit_us`` beside the
-    columns). ``floors`` has (key, floor_us), or is None where there are none.
+    ``rows`` is the source at the plan's version, or its change data feed. ``floors`` has (key, floor_us), or is None where there are none.
     """
     projected = project(filtered(rows, plan.dataset, plan.source), plan)
     stand_alone = plan.phase == "snapshot" or (plan.inserts_only and plan.contract.append_only)

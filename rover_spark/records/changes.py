@@ -20,6 +20,8 @@ from pyspark.sql import functions as F
 
 from rover_spark.plan import BatchPlan
 
+YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+TOO_LARGE = "record_too_large"
 OUTCOMES = ("delivered", "no_change", "superseded", "suppressed", "conflict", "quarantined")
 BEFORE = "before"
 
@@ -36,7 +38,7 @@ def all_created(rows: DataFrame) -> DataFrame:
 
 def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     """Projected feed rows with their outcome, operation and base event time. One shuffle, by row key."""
-    content = F.coalesce("row_json", F.concat_ws(",", "inner", "tail"))
+    content = F.coalesce("row_json", F.concat_ws(",", "rover_id", "inner", "tail"))
     is_after = F.col("change").isin("insert", "update_postimage")
     unit = Window.partitionBy("key", "commit")
     ranked = unit.orderBy(F.col("is_after").desc(), F.desc_nulls_last("own_us"), F.col("content").desc())
@@ -72,7 +74,9 @@ def _outcome(plan: BatchPlan, repeated: Column) -> Column:
     told = operation == "create" if plan.contract.append_only else operation.isNotNull()
     if plan.contract.deletes == "suppress" and plan.source.deletes != "tombstone":
         told = told & ~is_delete
-    broken = F.col("problem").isNotNull() & (~is_delete | F.col("key_problem"))
+    # a delete needs its key only; but the key itself may be too large, and a tombstone leaves it out
+    large = (F.col("problem") == TOO_LARGE) & F.lit(plan.source.deletes != "tombstone")
+    broken = F.col("problem").isNotNull() & (~is_delete | F.col("key_problem") | large)
     return (
         F.when(
             (F.col("rank") > 1) & F.col("is_after"),
@@ -90,13 +94,18 @@ def _base(plan: BatchPlan) -> Column:
     own, commit = F.col("own_us"), F.col("commit_us")
     if plan.contract.append_only:
         return own
-    was = F.col("previous")["own_us"]
+    was = in_range(F.col("previous")["own_us"])
     # greatest() passes over nulls: a row without a time of its own is told at the commit
     return (
         F.when(F.col("operation") == "delete", F.greatest(commit, was + 1))
         .when((F.col("operation") == "update") & (own <= was), F.greatest(commit, was + 1))
         .otherwise(own)
     )
+
+
+def in_range(micros: Column) -> Column:
+    """The instant where it lies in the years 1 to 9999, else null."""
+    return F.when((micros >= YEAR_1) & (micros < YEAR_10000), micros)
 
 
 def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
@@ -123,5 +132,6 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
         rows = rows.withColumn("turn", F.sum(F.when(told, 1).otherwise(0)).over(chain))
         ahead = F.max(F.when(told, F.col("base_us") - F.col("turn"))).over(chain)
         event = F.col("turn") + F.greatest(lifted, ahead)
+    event = F.least(event, F.lit(YEAR_10000 - 1))  # a time that could not be written is no time
     raised = (F.col("operation") == "delete") | (F.col("event_us") != F.col("own_us"))
     return rows.withColumn("event_us", event).withColumn("floor", F.coalesce(told & raised, F.lit(False)))

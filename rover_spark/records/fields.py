@@ -23,13 +23,14 @@ from pyspark.sql.types import DataType, MapType, StringType, StructType, Timesta
 from rover_spark.contract.rover import Dataset, Field
 from rover_spark.errors import ConfigError
 from rover_spark.plan import BatchPlan, Source
+from rover_spark.records.changes import TOO_LARGE, in_range
 from rover_spark.records.envelope import OVERHEAD
 from rover_spark.records.ids import ID_TYPES, digest32, encoded, id_text
 from rover_spark.records.values import JSON_OPTIONS, is_variant, json_object, not_finite, sorted_maps
 
-UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
-_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+_DELTAS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 def filtered(rows: DataFrame, dataset: str, source: Source) -> DataFrame:
@@ -43,7 +44,7 @@ def filtered(rows: DataFrame, dataset: str, source: Source) -> DataFrame:
 
 
 def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
-    """The contract's fields as ``f_<name>``, additional ones as ``x_<name>``, feed columns as they are.
+    """The contract's fields as ``f_<name>``, additional ones as ``x_<name>``, the feed's columns as FEED names them.
 
     Raises:
         ConfigError: an expression that cannot be resolved, or whose type cannot serve.
@@ -53,7 +54,10 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     wanted = [(f"f_{name}", f"columns.{name}", name, text) for name, text in source.columns.items()]
     wanted = [each for each in wanted if each[2] not in left_out or each[3] != f"`{each[2]}`"]
     wanted += [(f"x_{name}", f"extra.{name}", name, text) for name, text in source.extra.items()]
-    kept = [F.col(name) for name in FEED if name in rows.columns]
+    kept = []
+    if _DELTAS[0] in rows.columns:  # Delta reserves these names in every table that keeps a feed
+        kept = [F.col(_DELTAS[0]).alias("change"), F.col(_DELTAS[1]).alias("commit")]
+        kept.append(F.unix_micros(_DELTAS[2]).alias("commit_us"))
     try:
         frame = rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, _, text in wanted))
     except (AnalysisException, ParseException) as whole:
@@ -80,10 +84,10 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     size = F.octet_length(inner) + F.octet_length(tail) + OVERHEAD
     row_problems = [
         F.when(time.isNull(), F.lit(f"{dataset.event_time}_missing")),
-        F.when((time < _YEAR_1) | (time >= _YEAR_10000), F.lit(f"{dataset.event_time}_out_of_range")),
+        F.when(time.isNotNull() & in_range(time).isNull(), F.lit(f"{dataset.event_time}_out_of_range")),
         *json_problems,
         *tail_problems,
-        F.when(size > plan.files.max_record_bytes, F.lit("record_too_large")),
+        F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
     ]
     whole = F.struct(*(F.col(name).alias(name[2:]) for name in types if name not in FEED))
     as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
@@ -193,7 +197,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
             string_map = isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType)
             fits, mend = (
                 string_map or isinstance(dtype, StructType | StringType) or is_variant(dtype),
-                f"to_json({text})",
+                f"named_struct('{field.name}', {text})",
             )
         else:
             fits, mend = isinstance(dtype, ID_TYPES), f"cast({text} as string)"
@@ -215,7 +219,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
 
 
 def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
-    columns = ", ".join(name for name in rows.columns if name not in FEED)
+    columns = ", ".join(name for name in rows.columns if name not in _DELTAS)
     reason = str(error).splitlines()[0][:300]
     return ConfigError(
         f"{setting}: {text!r} cannot be evaluated on the table: {reason}",

@@ -29,7 +29,11 @@ class LocalStaging:
         self._path = root / reference
         self._reference = reference
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("xb")
+        try:
+            self._file = self._path.open("xb")
+        except FileNotFoundError:  # another task of the batch left the directory empty and took it away
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("xb")
 
     def write(self, data: bytes) -> None:
         """Appends bytes."""

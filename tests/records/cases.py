@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.plan import BatchPlan, Files, HistoryRow, Source
@@ -85,14 +86,15 @@ def feed(
     schema: str | None = None,
     micros: Sequence[int] | None = None,
 ) -> DataFrame:
-    """(change, commit, columns of the dataset...) as the change data feed gives them.
+    """(_change_type, _commit_version, _commit_timestamp and the columns of the dataset) as the change data feed gives them.
 
     ``micros`` are added to the commits' times, one a row: a row is known again by it.
     """
     late = micros or [0] * len(rows)
     told = [(row[0], row[1], commit_us(row[1]) + us, *row[2:]) for row, us in zip(rows, late, strict=True)]
-    columns = f"change string, commit bigint, commit_us bigint, {schema or SCHEMAS[dataset]}"
-    return spark.createDataFrame(told, columns)
+    columns = f"_change_type string, _commit_version bigint, us bigint, {schema or SCHEMAS[dataset]}"
+    frame = spark.createDataFrame(told, columns)
+    return frame.withColumn("_commit_timestamp", F.timestamp_micros("us")).drop("us")
 
 
 def table(

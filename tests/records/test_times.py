@@ -106,7 +106,6 @@ def test_each_change_is_told_later_than_the_state_it_replaces(spark: SparkSessio
     _assert_times(spark, plan("fan_profiles", floors=True), TOLD)
 
 
-# DEFECT in rover_spark/records/changes.py: `was + 1` of a time that no record could carry is emitted, and left as a floor
 def test_a_time_out_of_range_is_never_emitted_nor_left_as_a_floor(spark: SparkSession) -> None:
     made = plan("fan_profiles", source=source("fan_profiles", deletes="tombstone"))
     rows = [
