@@ -14,21 +14,18 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session with Delta; a test that uses it gets the marker `spark`."""
+    from rover_spark.demo import SESSION
     from rover_spark.session import build_session
 
     home = tmp_path_factory.mktemp("spark")
     session = build_session(
         "rover_spark tests",
         conf={
+            **SESSION,
             "spark.master": "local[2]",
-            "spark.driver.memory": "2g",
-            # short runs: the optimising compiler costs more than it brings
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC",
             "spark.sql.catalogImplementation": "in-memory",
             "spark.sql.warehouse.dir": str(home / "warehouse"),
             "spark.local.dir": str(home / "local"),
-            "spark.sql.shuffle.partitions": "2",
-            "spark.databricks.delta.snapshotPartitions": "1",
             "spark.ui.enabled": "false",
         },
     )

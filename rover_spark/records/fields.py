@@ -197,7 +197,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
             string_map = isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType)
             fits, mend = (
                 string_map or isinstance(dtype, StructType | StringType) or is_variant(dtype),
-                f"named_struct('{field.name}', {text})",
+                f"to_json({text})" if isinstance(dtype, MapType) else f"named_struct('{field.name}', {text})",
             )
         else:
             fits, mend = isinstance(dtype, ID_TYPES), f"cast({text} as string)"

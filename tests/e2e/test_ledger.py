@@ -1,0 +1,69 @@
+"""The ledger by itself: one winner per transition, heads that survive long histories."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark.errors import ConfigError, LedgerConflict
+from rover_spark.heads import Head
+from rover_spark.ledger import Ledger
+from tests.records.cases import snapshot_plan
+
+
+def _ledger(spark: SparkSession, root: Path) -> Ledger:
+    ledger = Ledger(spark, str(root / "ledger"), "acme")
+    ledger.open(create=True)
+    return ledger
+
+
+def test_of_two_drivers_at_one_transition_one_wins_and_the_other_is_told(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    first, second = _ledger(spark, tmp_path), _ledger(spark, tmp_path)
+    plan = snapshot_plan("fan_profiles", seq=1)
+    head = first.record(Head(), plan, "PLANNED")
+    with pytest.raises(LedgerConflict):
+        second.record(Head(), plan, "PLANNED")
+    assert (head.transition, second.heads()["fan_profiles"].transition) == (1, 1)
+    assert second.heads()["fan_profiles"].open == plan, "the loser reads the winner's plan and follows"
+    second.record(Head(), replace(plan, dataset="fan_profile_merges"), "PLANNED")
+    assert set(first.heads()) == {"fan_profiles", "fan_profile_merges"}, (
+        "datasets do not hold each other back"
+    )
+
+
+def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    ledger = _ledger(spark, tmp_path)
+    plan = snapshot_plan("fan_profiles", seq=1)
+    rows, number = [], 0
+    for seq, states in [
+        (1, ("PLANNED", "STAGED", "COMMITTED")),
+        *((n, ("PLANNED", "ABORTED")) for n in range(2, 30)),
+    ]:
+        made = replace(plan, seq=seq)
+        for state in states:
+            number += 1
+            row = {
+                "kind": "batch",
+                "export": "acme",
+                "dataset": "fan_profiles",
+                "transition": number,
+                "state": state,
+            }
+            row |= {"batch": made.batch, "epoch": 1, "seq": seq, "phase": "snapshot", "instant": seq}
+            rows.append({**row, "plan": made.to_json() if state == "PLANNED" else None})
+    ledger._append("fan_profiles", number, rows)
+    head = ledger.heads()["fan_profiles"]
+    assert head.last == plan and head.open is None and head.seq == 29 and len(head.aborted) == 28
+
+
+def test_a_table_that_is_no_ledger_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
+    spark.range(1).write.format("delta").save(str(tmp_path / "ledger"))
+    with pytest.raises(ConfigError, match="not a ledger"):
+        _ledger(spark, tmp_path)
