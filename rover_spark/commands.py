@@ -17,7 +17,6 @@ from rover_spark.errors import ConfigError, Problem
 from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan
 from rover_spark.prepare import Planner, pinned
 from rover_spark.progress import LoggedProgress, Progress
 from rover_spark.settings import Settings
@@ -114,7 +113,7 @@ def plan(
     chosen, instant = _chosen(settings, datasets), _instant(now)
     with pinned(spark):
         plans = _exporter(spark, settings, instant, now is not None, None).plan(chosen)
-    records = tuple(_planned(each) for each in plans)
+    records = tuple(BatchRecord.of(each, "PLANNED", {}) for each in plans)
     rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.files.chunks} for each in plans}
     return Result("plan", "done" if plans else "nothing to do", True, records, (), {"planned": rows})
 
@@ -237,12 +236,6 @@ def _instant(now: datetime | None) -> int:
             "--now has no time zone", code="now_without_zone", remedy="Write it as 2026-11-21T10:15:00Z."
         )
     return int(now.timestamp() * 1000)
-
-
-def _planned(each: BatchPlan) -> BatchRecord:
-    return BatchRecord(
-        each.batch, each.dataset, each.epoch, each.seq, each.phase, "PLANNED", each.instant, {}, plan=each
-    )
 
 
 def _last(batches: dict[str, str], dataset: str) -> list[str]:

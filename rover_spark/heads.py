@@ -74,6 +74,24 @@ class BatchRecord:
     plan: BatchPlan | None = None
     files: tuple[StagedFile, ...] = ()
 
+    @classmethod
+    def of(
+        cls, plan: BatchPlan, state: State, counts: dict[str, int], files: tuple[StagedFile, ...] = ()
+    ) -> BatchRecord:
+        """The record of a plan in a state."""
+        return cls(
+            batch=plan.batch,
+            dataset=plan.dataset,
+            epoch=plan.epoch,
+            seq=plan.seq,
+            phase=plan.phase,
+            state=state,
+            instant=plan.instant,
+            counts=counts,
+            plan=plan,
+            files=files,
+        )
+
 
 @dataclass(frozen=True)
 class Transition:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.accumulators import Accumulator
+from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.encode.lines import Lines
 from rover_spark.encode.ndjson import NdjsonFile
 from rover_spark.errors import NotRepeatable
 from rover_spark.plan import BatchPlan
+from rover_spark.progress import Progress
 from rover_spark.records.changes import BEFORE, OUTCOMES
 from rover_spark.store import StagedFile, Staging, Store, open_store
 
@@ -173,3 +176,20 @@ class _Writer:
         if self._staging is not None:
             self._staging.abort()
         self._store.abort(file.staged for file in self._done)
+
+
+@contextmanager
+def watched(spark: SparkSession, plan: BatchPlan, progress: Progress) -> Iterator[Notice]:
+    """Shows on the driver what tasks stage; gives the notice that ``stage`` takes."""
+    counters: list[Accumulator[int]] = [spark.sparkContext.accumulator(0) for _ in range(3)]
+
+    def notice(files: int, records: int, size: int) -> None:
+        for counter, more in zip(counters, (files, records, size), strict=True):
+            counter.add(more)
+
+    def done() -> tuple[int, int, int]:
+        files, records, size = (counter.value for counter in counters)
+        return files, records, size
+
+    with progress.watch(plan.batch, plan.source_rows, done):
+        yield notice

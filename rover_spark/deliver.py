@@ -1,0 +1,136 @@
+"""One batch from its plan to COMMITTED: stage, record, publish, record. Each step is durable before the next begins.
+
+Promises that a process may die between any two lines here and the next run ends as if it had not. From STAGED on a
+batch only goes forward; what this process staged is removed only while no manifest names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+
+from rover_spark import source
+from rover_spark.asides import FLOORS, QUARANTINE, floors_before, write_once
+from rover_spark.errors import LedgerConflict, NotRepeatable, SourceGap, StagedLost
+from rover_spark.heads import BatchRecord, Head, State
+from rover_spark.ledger import Ledger
+from rover_spark.plan import BatchPlan
+from rover_spark.progress import Progress
+from rover_spark.publish import publish
+from rover_spark.publish import replace as put_back
+from rover_spark.records import arranged, floor_rows, quarantine_rows, units
+from rover_spark.stage import Manifest, stage, watched
+from rover_spark.store import StagedFile, open_store
+
+
+class Delivery:
+    """Delivers batches; ``delivered`` holds what became of them, in the order in which they ended."""
+
+    def __init__(self, spark: SparkSession, ledger: Ledger, progress: Progress) -> None:
+        self._spark = spark
+        self._ledger = ledger
+        self._progress = progress
+        self.delivered: list[BatchRecord] = []
+
+    def whole(self, head: Head, plan: BatchPlan) -> Head:
+        """A plan that stands nowhere yet, to its end; the head after it."""
+        if plan.phase in {"enable", "lost"}:
+            state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
+            counts = Manifest((), {}, 0).counts
+            note = _lost_note(plan) if plan.phase == "lost" else None
+            head = self._ledger.record(head, plan, state, counts=counts, note=note)
+            return self._done(head, plan, replace(BatchRecord.of(plan, state, counts), note=note))
+        return self.advance(self._ledger.record(head, plan, "PLANNED"), plan)
+
+    def advance(self, head: Head, plan: BatchPlan) -> Head:
+        """From PLANNED to the end."""
+        self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.files.chunks)
+        try:
+            manifest = self._stage(plan)
+        except SourceGap as gap:
+            self.abort(head, plan, gap.message)
+            raise
+        facts = {"counts": manifest.counts, "floors": manifest.floors}
+        try:
+            head = self._ledger.record(head, plan, "STAGED", files=manifest.files, **facts)  # type: ignore[arg-type]
+        except LedgerConflict:
+            # our tries stand in no manifest: the other driver's do
+            open_store(plan.destination, plan.export).abort(file.staged for file in manifest.files)
+            raise
+        record = BatchRecord.of(plan, "STAGED", manifest.counts, manifest.files)
+        return self.finish(head, plan, replace(record, floors=manifest.floors))
+
+    def _stage(self, plan: BatchPlan) -> Manifest:
+        """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
+        with source.reading(plan.dataset, plan.source.table, plan.from_version, plan.to_version):
+            rows = units(source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan))
+            with watched(self._spark, plan, self._progress) as notice:
+                manifest = stage(arranged(rows, plan), plan, notice)
+            if manifest.counts["quarantined"]:
+                write_once(self._ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
+            if manifest.floors:
+                write_once(self._ledger, FLOORS, plan, floor_rows(rows, plan))
+        self._progress.step("staged", batch=plan.batch, files=len(manifest.files), **manifest.counts)
+        return manifest
+
+    def finish(self, head: Head, plan: BatchPlan, record: BatchRecord) -> Head:
+        """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan."""
+        store = open_store(plan.destination, plan.export)
+        files: tuple[StagedFile, ...] = ()
+        try:
+            publish(store, record.files, self._published)
+        except StagedLost:
+            files = self._again(plan, record)
+            publish(store, files, self._published)
+        head = self._ledger.record(
+            head, plan, "COMMITTED", counts=record.counts, floors=record.floors, files=files, note=record.note
+        )
+        return self._done(head, plan, replace(record, state="COMMITTED", files=files or record.files))
+
+    def redeliver(self, plan: BatchPlan, record: BatchRecord) -> BatchRecord:
+        """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
+        files = self._again(plan, record)
+        put_back(open_store(plan.destination, plan.export), files, self._published)
+        head = self._ledger.heads()[plan.dataset]
+        self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note="redelivered")
+        return replace(record, files=files, note="redelivered")
+
+    def _again(self, plan: BatchPlan, record: BatchRecord) -> tuple[StagedFile, ...]:
+        """Stages a batch that was staged before. Raises NotRepeatable, before anything is replaced, where it differs."""
+        manifest = self._stage(plan)
+        if [_identity(file) for file in manifest.files] != [_identity(file) for file in record.files]:
+            open_store(plan.destination, plan.export).abort(file.staged for file in manifest.files)
+            raise NotRepeatable(
+                f"{plan.batch}: staging it again gave other bytes than the ledger holds; nothing was replaced",
+                code="bytes_differ",
+                remedy=f"It was written with {plan.versions}; use the same versions of Spark and Java.",
+            )
+        return manifest.files
+
+    def abort(self, head: Head, plan: BatchPlan, why: str) -> Head:
+        """Ends a batch that was never STAGED; the head after it."""
+        head = self._ledger.record(head, plan, "ABORTED", note=why)
+        self._progress.step("aborted", batch=plan.batch, why=why)
+        return replace(head, open=None, open_state=None, seq=plan.seq, aborted=(*head.aborted, plan.seq))
+
+    def _done(self, head: Head, plan: BatchPlan, record: BatchRecord) -> Head:
+        self._progress.step(record.state.lower(), batch=plan.batch, files=len(record.files), **record.counts)
+        self.delivered.append(record)
+        return head.after(plan)
+
+    def _published(self, file: StagedFile) -> None:
+        self._progress.step("published", key=file.key, records=file.records, bytes=file.bytes)
+
+
+def _identity(file: StagedFile) -> tuple[str, int, int, str]:
+    return file.key, file.records, file.raw_bytes, file.raw_sha256
+
+
+def _lost_note(plan: BatchPlan) -> str:
+    what = f"changes after version {(plan.from_version or 0) - 1} of {plan.source.table} are lost"
+    if plan.contract.snapshot:
+        return (
+            f"{what}: receivers must truncate {plan.dataset}, a snapshot under epoch {plan.epoch + 1} follows"
+        )
+    return f"{what}, as the operator accepted; delivery goes on after version {plan.to_version}"
