@@ -6,13 +6,13 @@ batch only goes forward; what this process staged is removed only while no manif
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
 
 from rover_spark import source
 from rover_spark.asides import FLOORS, QUARANTINE, floors_before, write_once
-from rover_spark.errors import LedgerConflict, NotRepeatable, SourceGap, StagedLost
+from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StagedLost
 from rover_spark.heads import BatchRecord, Head, State
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan
@@ -22,6 +22,14 @@ from rover_spark.publish import replace as put_back
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
 from rover_spark.stage import Manifest, stage, watched
 from rover_spark.store import StagedFile, open_store
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run delivered, and what stopped it where it was stopped."""
+
+    batches: list[BatchRecord] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 class Delivery:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 
 from rover_spark import source
-from rover_spark.deliver import Delivery
+from rover_spark.deliver import Delivery, Outcome
 from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
@@ -22,14 +21,6 @@ from rover_spark.progress import Progress
 
 _FOLLOW = 3
 _AT_ONCE = 4
-
-
-@dataclass
-class Outcome:
-    """What a run delivered, and what stopped it where it was stopped."""
-
-    batches: list[BatchRecord] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
 
 class Exporter:

@@ -119,7 +119,13 @@ class Planner:
         state = self.state(dataset, wanted.table, self._since(dataset, head))
         if head.last is None:
             step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
-            return self._pin(dataset, step, head, wanted, state)
+            try:
+                return self._pin(dataset, step, head, wanted, state)
+            except SourceGap as gap:
+                remedy = (
+                    f"Begin later: set datasets.{dataset}.start to the version after which all can be read."
+                )
+                raise SourceGap(gap.message, code=gap.code, remedy=remedy) from gap
         try:
             before = self._outstanding(dataset, head)
             due = next_step(head, before.latest.version, state.latest.version)
