@@ -214,7 +214,8 @@ def _run(
 
 
 def _console() -> Console:
-    return Console(soft_wrap=not sys.stdout.isatty())
+    # a pipe or a log file has no width to keep to
+    return Console() if sys.stdout.isatty() else Console(width=200)
 
 
 def _progress(verbose: bool) -> Progress:

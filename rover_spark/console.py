@@ -30,6 +30,7 @@ from rover_spark.records.changes import OUTCOMES
 
 _REFRESH_SECONDS = 0.5
 _BRANCHES = 6
+_WIDE = 110
 _NAMES = {"batch", "dataset"}
 
 
@@ -132,7 +133,10 @@ def show(console: Console, result: Result) -> None:
             )
         )
     if result.batches and result.command != "status":
-        console.print(batches_table(result.batches, planned=result.more.get("planned")))
+        console.print(batches_table(result.batches, result.more.get("planned"), console.width))
+        for batch in result.batches:
+            if batch.note:
+                console.print(plain(f"{batch.batch}: {batch.note}"), soft_wrap=True)
     problems(console, result.problems)
     if not result.problems or result.result == "nothing to do":
         console.print(
@@ -150,30 +154,28 @@ def problems(console: Console, found: Iterable[Problem]) -> None:
             console.print(Text.assemble(("  → ", "bold"), plain(problem.remedy)), soft_wrap=True)
 
 
-def batches_table(records: Iterable[BatchRecord], planned: dict[str, dict[str, int]] | None = None) -> Table:
-    """One row a batch. Counts that are nought everywhere have no column."""
+def batches_table(
+    records: Iterable[BatchRecord], planned: dict[str, dict[str, int]] | None = None, width: int = _WIDE
+) -> Table:
+    """One row a batch. Counts that are nought everywhere have no column; a narrow terminal gets fewer columns."""
     records = list(records)
     told = [outcome for outcome in OUTCOMES if any(record.counts.get(outcome) for record in records)]
-    numbers = (
-        ["source rows", "chunks"]
-        if planned
-        else ["read", *(name.replace("_", " ") for name in told), "files", "size"]
-    )
+    wide = width >= _WIDE
+    numbers = ["source rows", "chunks"] if planned else [*told, "files", "size"]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("batch", "state", "versions", "written (UTC)"):
-        table.add_column(name, no_wrap=name != "batch", overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right")
+    for name in ("batch", "state", *(("versions", "written (UTC)") if wide else ())):
+        table.add_column(name, no_wrap=True)
+    for name in numbers if planned or not wide else ["read", *numbers]:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for record in records:
         if planned:
             cells = [f"{planned[record.batch]['source_rows']:,}", str(planned[record.batch]["chunks"])]
         else:
-            cells = [f"{record.counts.get(name, 0):,}" for name in ("read", *told)]
+            cells = [f"{record.counts.get(name, 0):,}" for name in (["read", *told] if wide else told)]
             cells += [str(len(record.files)), size(sum(file.bytes for file in record.files))]
         state = record.phase if record.state in {"COMMITTED", "PLANNED"} else f"{record.phase} {record.state}"
-        table.add_row(plain(record.batch), state, _versions(record), iso(record.instant)[:19], *cells)
-        if record.note:
-            table.add_row(Text.assemble(("  ", ""), plain(record.note)))
+        where = (_versions(record), iso(record.instant)[:19]) if wide else ()
+        table.add_row(plain(record.batch), state, *where, *cells)
     return table
 
 
@@ -208,11 +210,11 @@ def _status(console: Console, result: Result) -> None:
     console.print(table)
     if result.batches:
         console.print()
-        console.print(batches_table(result.batches))
+        console.print(batches_table(result.batches, width=console.width))
 
 
-def bucket_tree(title: str, records: Iterable[BatchRecord]) -> Tree:
-    """The bucket as receivers see it: folders with counts and sizes, the first files of each."""
+def bucket_tree(title: str, records: Iterable[BatchRecord], width: int = 2 * _WIDE) -> Tree:
+    """The bucket as receivers see it: folders with counts and sizes, the first files of each, cut to the width."""
     tree = Tree(plain(title))
     folders: dict[tuple[str, ...], list[tuple[str, int, int]]] = {}
     for record in records:
@@ -229,7 +231,9 @@ def bucket_tree(title: str, records: Iterable[BatchRecord]) -> Tree:
                 ]
                 nodes[here] = nodes[here[:-1]].add(_branch(f"{here[-1]}/", below, bold=True))
         for each in sorted(files)[:_BRANCHES]:
-            nodes[path].add(_branch(each[0], [each], bold=False))
+            room = max(24, width - 4 * len(path) - 32)
+            name = each[0] if len(each[0]) <= room else f"{each[0][: room - 14]}…{each[0][-13:]}"
+            nodes[path].add(_branch(name, [each], bold=False))
         if len(files) > _BRANCHES:
             nodes[path].add(Text(f"… {len(files) - _BRANCHES} more files", style="dim"))
     return tree

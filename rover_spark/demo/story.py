@@ -74,7 +74,7 @@ def tell(
     say("6/6 the bucket is read back and held against the ledger")
     checked = commands.verify(spark, settings)
     if console is not None:
-        console.print(bucket_tree(f"{directory / 'bucket'}/", delivered))
+        console.print(bucket_tree(f"{directory / 'bucket'}/", delivered, console.width))
         _try_next(console, config, delivered)
     return replace(
         checked,
