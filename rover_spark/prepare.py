@@ -9,7 +9,9 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -53,11 +55,17 @@ def pinned(spark: SparkSession) -> Iterator[None]:
 
 
 def versions(spark: SparkSession) -> dict[str, str]:
-    """Of the package, the engine and the encoder: kept in each plan."""
+    """Of the package, the engine, its Java and the encoder: kept in each plan, to explain bytes that differ one day."""
+    try:
+        java = spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.version')").collect()[0][0]
+    except PySparkException:
+        java = "not told"  # where sessions are shared, Java is out of reach
+    python = platform.python_version()
     return {
         "rover_spark": __version__,
         "spark": spark.version,
-        "python": platform.python_version(),
+        "java": java,
+        "python": python,
         "encoder": ENCODER,
     }
 
@@ -73,6 +81,7 @@ class Planner:
         self._ledger = ledger
         self.now = now
         self._asked = asked
+        self._versions = cache(lambda: versions(spark))
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
 
@@ -165,7 +174,7 @@ class Planner:
                 source_rows=sum(found.values()),
                 records=records,
                 inserts_only=set(found) <= {"insert"},
-                versions=versions(self._spark),
+                versions=self._versions(),
             )
 
         plan = pin(told)

@@ -81,7 +81,8 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     tail, tail_problems = _members(extras, types, "x_", traits=False)
     key_problems = _key_problems(dataset, source)
     time = F.unix_micros(F.col(f"f_{dataset.event_time}").cast("timestamp"))
-    size = F.octet_length(inner) + F.octet_length(tail) + OVERHEAD
+    # by name: the expressions again would be evaluated again
+    size = F.octet_length("inner") + F.octet_length("tail") + OVERHEAD
     row_problems = [
         F.when(time.isNull(), F.lit(f"{dataset.event_time}_missing")),
         F.when(time.isNotNull() & in_range(time).isNull(), F.lit(f"{dataset.event_time}_out_of_range")),

@@ -68,8 +68,10 @@ def sorted_maps(column: Column, dtype: DataType) -> Column:
         return F.transform(column, lambda item: sorted_maps(item, element))
     if isinstance(dtype, MapType):
         value = dtype.valueType
+        if not _has(value, (MapType,)):
+            return F.map_from_entries(F.sort_array(F.map_entries(column)))
         entries = F.transform(
-            F.array_sort(F.map_keys(column)),
+            F.sort_array(F.map_keys(column)),
             lambda key: F.struct(key.alias("key"), sorted_maps(column[key], value).alias("value")),
         )
         return F.map_from_entries(entries)
