@@ -8,7 +8,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -460,31 +460,35 @@ def test_a_destination_that_refuses_is_a_store_error_that_says_why(tmp_path: Pat
     assert caught.value.code == "store_refused"
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond 4 kB: the operating system refuses, as a full disk does."""
+    """No file of this process may grow beyond 4 kB: the operating system refuses, as a full disk does.
+
+    Only while the block runs: the test runner's own log is a file too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [5_000, 1 << 20], ids=["noticed at the end", "noticed at once"])
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_a_store_error_that_says_why(disk: Adapter, size: int) -> None:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreError) as caught, full_disk():
         staged(disk.store(), disk.key(), b"x" * size)
     assert caught.value.code == "store_refused"
 
 
 @pytest.mark.parametrize("size", [5_000, 1 << 20], ids=["noticed at the end", "noticed at once"])
-@pytest.mark.usefixtures("full_disk")
 def test_aborting_on_a_full_disk_never_raises_and_leaves_no_file(disk: Adapter, size: int) -> None:
-    staging = disk.store().stage(disk.key(), BATCH, "one")
-    with suppress(OSError, StoreError):
-        staging.write(b"x" * size)
-        staging.finish()
-    staging.abort()
+    with full_disk():
+        staging = disk.store().stage(disk.key(), BATCH, "one")
+        with suppress(OSError, StoreError):
+            staging.write(b"x" * size)
+            staging.finish()
+        staging.abort()
     assert {path for path in on_disk(disk) if "ndjson" in path} == set()
 
 
