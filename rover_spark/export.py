@@ -108,8 +108,7 @@ class Exporter:
         if head.open_state == "STAGED":
             return self._delivery.finish(head, plan, self._ledger.batches(plan.batch)[0])
         try:
-            state = self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version)
-            source.confirm(plan, state)
+            self._confirm(plan)
         except (SourceGap, ConfigError) as error:
             return self._delivery.abort(head, plan, error.message)
         return self._delivery.advance(head, plan)
@@ -118,5 +117,8 @@ class Exporter:
         """A batch's keys and bytes again, from the versions that its plan pinned."""
         plan = record.plan
         assert plan is not None
-        source.confirm(plan, self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version))
+        self._confirm(plan)
         return Outcome([self._delivery.redeliver(plan, record)])
+
+    def _confirm(self, plan: BatchPlan) -> None:
+        source.confirm(plan, self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version))

@@ -66,15 +66,7 @@ def test_a_ledger_of_a_newer_format_is_refused(world: World) -> None:
 
 def test_the_command_line_speaks_json_and_exit_codes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.identities(row(1, "email", "a", AT))
-    config = world.root / "acme.toml"
-    config.write_text(f"""
-name = "acme"
-destination = "file://{world.bucket}"
-ledger = "{world.root}/control/acme"
-[datasets.fan_identity_graph]
-table = "{world.table("ids")}"
-columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value", updatedAt = "at" }}
-""")
+    config = world.config()
     monkeypatch.setattr("rover_spark.session.build_session", lambda **_: world.spark)
 
     def run(*arguments: str) -> tuple[int, Any]:

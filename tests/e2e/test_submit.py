@@ -16,15 +16,7 @@ REPO = Path(__file__).parents[2]
 
 def test_spark_submit_runs_the_export_job(world: World) -> None:
     world.identities(row(1, "email", "a", "2026-11-01 10:00:00"))
-    config = world.root / "acme.toml"
-    config.write_text(f"""
-name = "acme"
-destination = "file://{world.bucket}"
-ledger = "{world.settings.ledger}"
-[datasets.fan_identity_graph]
-table = "{world.table("ids")}"
-columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value", updatedAt = "at" }}
-""")
+    config = world.config()
     submit = Path(sys.executable).parent / "spark-submit"
     command = [
         submit,

@@ -61,6 +61,19 @@ class World:
         }
         return parse({**base, **self.options})
 
+    def config(self) -> Path:
+        """The identity export as a configuration file."""
+        path = self.root / "acme.toml"
+        path.write_text(f"""
+name = "acme"
+destination = "file://{self.bucket}"
+ledger = "{self.settings.ledger}"
+[datasets.fan_identity_graph]
+table = "{self.table("ids")}"
+columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value", updatedAt = "at" }}
+""")
+        return path
+
     def now(self) -> datetime:
         self.clock += timedelta(hours=1)
         return self.clock
