@@ -137,7 +137,8 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
         message = f"{dataset}: snapshot {head.open.batch} is under way"
         raise ConfigError(message, code="rerun_refused", remedy="Export first, then ask again.")
     if not head.rerun:
-        ledger.request_rerun(head, dataset)
+        with ledger.delivering(dataset):
+            ledger.request_rerun(head, dataset)
     return Result("rerun", "requested", more={"dataset": dataset})
 
 

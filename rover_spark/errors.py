@@ -5,6 +5,7 @@
     └── RunError                    the run failed: exit 1, the ledger says what is true
         ├── SourceGap               a range of source versions cannot be read whole
         ├── LedgerConflict          another driver recorded the transition first
+        ├── DatasetBusy             another driver is delivering the dataset
         ├── NotRepeatable           the same plan gave other rows or bytes than before
         └── StoreError              the destination refused or is out of reach
             ├── StagedLost          staged bytes are gone and the key is not visible: stage again
@@ -68,6 +69,10 @@ class SourceGap(RunError):
 
 class LedgerConflict(RunError):
     """Another driver recorded this transition. The caller reads the ledger again and follows."""
+
+
+class DatasetBusy(RunError):
+    """Another driver is delivering the dataset. The caller leaves it alone."""
 
 
 class NotRepeatable(RunError):

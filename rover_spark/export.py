@@ -1,6 +1,7 @@
 """The one story: finish what is open, check, then plan and deliver until nothing is due.
 
-Promises that datasets do not hold each other back, and that a driver that comes second follows the first.
+Promises that datasets do not hold each other back, and that a driver that comes second follows the first, or leaves
+the dataset to it.
 """
 
 from __future__ import annotations
@@ -84,20 +85,25 @@ class Exporter:
         return {dataset: known.get(dataset, Head()) for dataset in datasets}
 
     def _attempt(self, dataset: str, head: Head, *, only_open: bool) -> None:
-        for _ in range(_FOLLOW):
+        try:
+            with self._ledger.delivering(dataset):
+                self._go_on(dataset, head, only_open=only_open)
+        except RoverSparkError as error:
+            self._problems.append(error.problem)
+
+    def _go_on(self, dataset: str, head: Head, *, only_open: bool) -> None:
+        for turn in range(_FOLLOW):
             try:
                 head = self._recover(head)
                 while not only_open and (plan := self._planner.next_plan(dataset, head)):
                     head = self._delivery.whole(head, plan)
                 return
-            except LedgerConflict as conflict:
+            except LedgerConflict:
+                if turn == _FOLLOW - 1:
+                    raise
                 # another driver went first: follow it
                 self._progress.step("conflict", dataset=dataset)
-                head, problem = self._ledger.heads().get(dataset, Head()), conflict.problem
-            except RoverSparkError as error:
-                problem = error.problem
-                break
-        self._problems.append(problem)
+                head = self._ledger.heads().get(dataset, Head())
 
     def _recover(self, head: Head) -> Head:
         plan = head.open
@@ -117,8 +123,9 @@ class Exporter:
         """A batch's keys and bytes again, from the versions that its plan pinned."""
         plan = record.plan
         assert plan is not None
-        self._confirm(plan)
-        return Outcome([self._delivery.redeliver(plan, record)])
+        with self._ledger.delivering(plan.dataset):
+            self._confirm(plan)
+            return Outcome([self._delivery.redeliver(plan, record)])
 
     def _confirm(self, plan: BatchPlan) -> None:
         source.confirm(plan, self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version))

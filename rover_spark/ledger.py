@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.heads import RERUN, BatchRecord, Head, State, Transition, fold
+from rover_spark.locks import leased, lock_beside, locked
 from rover_spark.plan import BatchPlan
 from rover_spark.source import quoted
 from rover_spark.store.base import StagedFile
@@ -56,7 +57,7 @@ class Ledger:
             return
         detail = self._detail()
         if detail is None and create:
-            with _locked(_local_lock(self._location)):
+            with locked(lock_beside(self._location)):
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
                     f"PARTITIONED BY (kind) TBLPROPERTIES ('{_FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50')"
@@ -78,7 +79,7 @@ class Ledger:
                 remedy="Run the newer rover_spark that wrote it.",
             )
         self._exists = True
-        self._lock = _local_lock(detail["location"]) if detail["location"].startswith("file:") else None
+        self._lock = lock_beside(detail["location"]) if detail["location"].startswith("file:") else None
 
     def _detail(self) -> dict[str, Any] | None:
         try:
@@ -95,7 +96,16 @@ class Ledger:
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keeps other drivers on this machine from writing while the block runs, where a lock can."""
-        return _locked(self._lock)
+        return locked(self._lock)
+
+    def delivering(self, dataset: str) -> AbstractContextManager[None]:
+        """Keeps other drivers on this machine from delivering the dataset while the block runs, where a lock can.
+
+        Raises:
+            DatasetBusy: another driver is at it.
+        """
+        name = f"{self._export}.{dataset}"
+        return leased(self._lock and self._lock.with_suffix(f".{name}.lock"), dataset)
 
     def beside(self, suffix: str) -> str:
         """The location of a table that stands beside the ledger."""
@@ -274,26 +284,3 @@ def _record(row: Any, plan: BatchPlan | None) -> BatchRecord:
 
 def _file(row: Any) -> StagedFile:
     return StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__})
-
-
-def _local_lock(location: str) -> Path | None:
-    """Where the lock of a local table stands: beside it. None for anything that is not a local path."""
-    path = location.removeprefix("file:")
-    if not path.startswith("/"):
-        return None
-    place = Path("/" + path.lstrip("/"))
-    return place.with_name(place.name + ".lock")
-
-
-@contextmanager
-def _locked(path: Path | None) -> Iterator[None]:
-    """Holds an exclusive lock while the block runs; it goes with the process, however that ends."""
-    if path is None:
-        yield
-        return
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

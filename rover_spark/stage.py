@@ -94,17 +94,23 @@ def stage_batches(
     batches: Iterable[pa.RecordBatch], plan: BatchPlan, store: Store, notice: Notice | None = None
 ) -> pa.RecordBatch:
     """Stages the rows of one task, which come in file order, and returns its part of the manifest."""
-    writer = _Writer(plan, store, notice)
+    writer, repeats = _Writer(plan, store, notice), _Repeats()
     tally = dict.fromkeys((*OUTCOMES, BEFORE, FLOOR), 0)
     try:
         for batch in batches:
             for found in pc.value_counts(batch.column("outcome")).to_pylist():
                 tally[found["values"]] += found["counts"]
             tally[FLOOR] += pc.sum(batch.column("floor")).as_py() or 0
+            again = repeats.among(batch)
+            for outcome in again.values():
+                tally[outcome] += 1
+                tally["delivered"] -= 1
             lines, start = Lines(batch.column("line")), 0
             runs = pc.run_end_encode(batch.column("chunk"))
             for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
-                writer.write(chunk, lines, start, stop)
+                for end in (*(row for row in again if start <= row < stop), stop):
+                    writer.write(chunk, lines, start, end)
+                    start = end + 1
                 start = stop
         files = writer.finish()
     except BaseException:
@@ -112,6 +118,33 @@ def stage_batches(
         raise
     counted = [{"outcome": outcome, "rows": rows} for outcome, rows in tally.items() if rows]
     return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
+
+
+class _Repeats:
+    """Finds records that repeat the id of the one before them, across batches too."""
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._line: str | None = None  # of the first record with that id
+
+    def among(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """Per repeating row its outcome: superseded where it equals the record that is delivered, else conflict."""
+        ids, lines = batch.column("id"), batch.column("line")
+        if not len(ids):
+            return {}
+        same = pc.fill_null(pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)), False)
+        rows = [row + 1 for row in pc.indices_nonzero(same).to_pylist()]
+        if ids[0].as_py() is not None and ids[0].as_py() == self._id:
+            rows.insert(0, 0)
+        found: dict[int, str] = {}
+        leader = self._line
+        for row in rows:
+            if row and row - 1 not in found:
+                leader = lines[row - 1].as_py()
+            found[row] = "superseded" if lines[row].as_py() == leader else "conflict"
+        last = len(ids) - 1
+        self._id, self._line = ids[last].as_py(), leader if last in found else lines[last].as_py()
+        return found
 
 
 class _Writer:

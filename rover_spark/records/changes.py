@@ -2,7 +2,7 @@
 
 A change is decided per row key and commit, from the states before and after it: the feed's own words are not enough,
 since an overwrite or a RESTORE arrives as deletes and inserts of unchanged rows. Several rows with one key are one
-state, the greatest of them; the others are counted.
+state: the one with the latest event time, then with the greatest digest of its content; the others are counted.
 
 ``net`` adds to projected feed rows: ``outcome`` (below), ``operation`` and ``base_us``, the earliest event time that
 the change may carry on its own account.
@@ -37,23 +37,26 @@ def all_created(rows: DataFrame) -> DataFrame:
 
 
 def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """Projected feed rows with their outcome, operation and base event time. One shuffle, by row key."""
-    content = F.coalesce("row_json", F.concat_ws(",", "rover_id", "inner", "tail"))
+    """Projected feed rows with their outcome, operation and base event time. One shuffle and one sort, by row key."""
     is_after = F.col("change").isin("insert", "update_postimage")
+    # equal or not is all that is asked of a row's content: a digest tells it, and is small
+    content = F.coalesce(
+        "row_json", F.concat_ws(",", F.col("own_us").cast("string"), "rover_id", "inner", "tail")
+    )
+    frame = rows.withColumn("is_after", is_after).withColumn("content", F.sha2(content, 256))
+    if not _tells_deletes(plan):
+        for name in ("inner", "tail"):  # of the state before a change nothing is told
+            frame = frame.withColumn(name, F.when(F.col("is_after"), F.col(name)))
     unit = Window.partitionBy("key", "commit")
-    ranked = unit.orderBy(F.col("is_after").desc(), F.desc_nulls_last("own_us"), F.col("content").desc())
-    first = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    ranked = unit.orderBy(*_greatest_first())
     state = F.struct("own_us", "content")
     frame = (
-        rows.withColumn("content", content)
-        .withColumn("is_after", is_after)
-        .repartition("key")
+        frame.repartition("key")
         .withColumn("rank", F.row_number().over(ranked))
-        .withColumn("leader", F.first(F.struct("is_after", "own_us", "content")).over(first))
+        .withColumn("leader", F.first("content").over(ranked.rowsBetween(Window.unboundedPreceding, 0)))
         .withColumn("previous", F.max(F.when(~F.col("is_after"), state)).over(unit))
     )
     previous = F.col("previous")
-    repeated = F.col("leader").eqNullSafe(F.struct("is_after", "own_us", "content"))
     operation = (
         F.when(~F.col("is_after"), F.lit("delete"))
         .when(previous.isNull(), F.lit("create"))
@@ -62,17 +65,26 @@ def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     )
     return (
         frame.withColumn("operation", F.when(F.col("rank") == 1, operation))
-        .withColumn("outcome", _outcome(plan, repeated))
+        .withColumn("outcome", _outcome(plan, F.col("content") == F.col("leader")))
         .withColumn("base_us", _base(plan))
-        .drop("content", "leader")
+        .drop("leader")
     )
+
+
+def _greatest_first() -> list[Column]:
+    """The order of rows within one key and commit: the first after is the state after, the first before that before."""
+    return [F.desc("is_after"), F.desc_nulls_last("own_us"), F.desc("content")]
+
+
+def _tells_deletes(plan: BatchPlan) -> bool:
+    return plan.contract.deletes == "record" or plan.source.deletes == "tombstone"
 
 
 def _outcome(plan: BatchPlan, repeated: Column) -> Column:
     operation = F.col("operation")
     is_delete = operation == "delete"
     told = operation == "create" if plan.contract.append_only else operation.isNotNull()
-    if plan.contract.deletes == "suppress" and plan.source.deletes != "tombstone":
+    if not _tells_deletes(plan):
         told = told & ~is_delete
     # a delete needs its key only; but the key itself may be too large, and a tombstone leaves it out
     large = (F.col("problem") == TOO_LARGE) & F.lit(plan.source.deletes != "tombstone")
@@ -126,7 +138,7 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     else:
         chain = (
             Window.partitionBy("key")
-            .orderBy("commit", "rank")
+            .orderBy("commit", *_greatest_first())
             .rowsBetween(Window.unboundedPreceding, Window.currentRow)
         )
         rows = rows.withColumn("turn", F.sum(F.when(told, 1).otherwise(0)).over(chain))

@@ -1,7 +1,7 @@
 """Which file a record lands in, and in what order: the one seam behind which a chunk is defined.
 
-A record belongs to chunk ``pmod(hash(id), n)``, n from the plan. Records with one id meet in one chunk, so repeats are
-found there without another shuffle. Inside a chunk records stand by event time, then id.
+A record belongs to chunk ``pmod(hash(id), n)``, n from the plan. Inside a chunk records stand by event time, then id,
+so records with one id are neighbours: ``stage`` delivers the first of them and counts the others.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ _MASK = 0xFFFFFFFF
 
 
 def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """(chunk, outcome, floor, line) in file order, one chunk's rows in one partition; ``line`` is null if not delivered.
+    """(chunk, outcome, floor, id, line) in file order, one chunk's rows in one partition.
 
-    Of several records with one id the last commit's is delivered, in a snapshot the one with the greatest line; an
-    identical other is superseded, a different one a conflict.
+    ``id`` and ``line`` are null where a row is not delivered.
+
+    Records with one id are neighbours, the one to be delivered first: the last commit's, in a snapshot the one with
+    the greatest line.
     """
     n = plan.files.chunks
     delivered = F.col("outcome") == "delivered"
@@ -42,24 +44,13 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         )
         .repartition(n, "salt")
     )
-    # with the event time in the id, grouping in the order of the final sort saves a sort
-    timed = ["event_us"] if plan.contract.event_time in plan.source.natural_key else []
-    ranked = Window.partitionBy("salt", "chunk", *timed, "id").orderBy(
-        F.col("commit").desc(), F.col("line").desc()
-    )
-    up_to_here = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    again = (F.col("outcome") == "delivered") & (F.col("place") > 1)
-    same = F.col("line") == F.col("leader")
-    outcome = (
-        F.when(again & same, F.lit("superseded")).when(again, F.lit("conflict")).otherwise(F.col("outcome"))
-    )
-    return (
-        keyed.withColumn("place", F.row_number().over(ranked))
-        .withColumn("leader", F.first("line").over(up_to_here))
-        .withColumn("outcome", outcome)
-        .withColumn("line", F.when(F.col("outcome") == "delivered", F.col("line")))
-        .sortWithinPartitions("salt", "chunk", "event_us", "id")
-        .select("chunk", "outcome", "floor", "line")
+    first = [F.desc("commit"), F.desc("line")]
+    if plan.contract.event_time not in plan.source.natural_key:
+        # the id does not fix the event time: all stand where the one stands that is delivered
+        same_id = Window.partitionBy("salt", "chunk", "id").orderBy(*first)
+        keyed = keyed.withColumn("event_us", F.first("event_us").over(same_id))
+    return keyed.sortWithinPartitions("salt", "chunk", "event_us", "id", *first).select(
+        "chunk", "outcome", "floor", F.when(F.col("outcome") == "delivered", F.col("id")).alias("id"), "line"
     )
 
 

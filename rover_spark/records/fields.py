@@ -173,7 +173,7 @@ def _members(
             text, problem = json_object(column, dtype, drop_nulls=traits and field.name == "traits")
             member = F.concat(F.lit(f'"{field.name}":'), text)
             pieces.append(F.coalesce(member, F.lit(f'"{field.name}":{{}}')) if field.required else member)
-            problems += [] if problem is None else [problem]
+            problems.append(problem)
             continue
         value = F.lower(column) if field.kind == "uuid" else sorted_maps(column, dtype)
         wrapped = F.to_json(F.struct(value.alias(field.name)), JSON_OPTIONS)

@@ -104,11 +104,6 @@ def _or_false(condition: Column | None) -> Column:
     return F.lit(False) if condition is None else F.coalesce(condition, F.lit(False))
 
 
-def without_null_values(column: Column, dtype: DataType) -> Column:
-    """A map without the entries that have no value; any other type as it is."""
-    return F.map_filter(column, lambda _, value: value.isNotNull()) if isinstance(dtype, MapType) else column
-
-
 def is_object_text(text: Column) -> Column:
     """True where the text is strict JSON and exactly one object; null where it is null.
 
@@ -137,21 +132,20 @@ def _body(text: Column) -> Column:
     return F.regexp_replace(F.regexp_replace(text, r"^\s*+\{", ""), r"\}\s*+$", "")
 
 
-def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column | None]:
-    """The object's JSON text, and a problem column where the type can hold what is no object.
+def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column]:
+    """The object's JSON text, and the problem that keeps it from being one, or null.
 
     A null column is the empty object: a fan without traits has none. ``drop_nulls`` takes out top-level nulls.
     """
     if isinstance(dtype, StringType) or is_variant(dtype):
         text = F.to_json(column) if is_variant(dtype) else column
         valid = text.rlike(r"^\{") if is_variant(dtype) else is_object_text(text)
-        flat = one_line(text)
-        clean = without_null_members(flat) if drop_nulls else flat
-        return clean, F.when(~valid, F.lit("no_json_object")).when(
-            text.isNotNull() & clean.isNull(), F.lit("nested_too_deeply")
-        )
-    value = sorted_maps(without_null_values(column, dtype) if drop_nulls else column, dtype)
-    found = not_finite(column, dtype)
-    return F.to_json(value, JSON_OPTIONS), None if found is None else F.when(
-        found, F.lit("number_not_finite")
-    )
+        text = one_line(text)
+        problem = F.when(~valid, F.lit("no_json_object"))
+    else:
+        text = F.to_json(sorted_maps(column, dtype), JSON_OPTIONS)
+        problem = F.when(_or_false(not_finite(column, dtype)), F.lit("number_not_finite"))
+    if not drop_nulls or isinstance(dtype, StructType):  # a struct's nulls are absent already
+        return text, problem
+    clean = without_null_members(text)
+    return clean, problem.when(text.isNotNull() & clean.isNull(), F.lit("nested_too_deeply"))

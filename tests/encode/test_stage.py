@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,13 @@ from rover_spark.store import Store, open_store
 
 Row = tuple[int, str, bool, str | None]
 SCHEMA = pa.schema(
-    [("chunk", pa.int32()), ("outcome", pa.string()), ("floor", pa.bool_()), ("line", pa.string())]
+    [
+        ("chunk", pa.int32()),
+        ("outcome", pa.string()),
+        ("floor", pa.bool_()),
+        ("id", pa.string()),
+        ("line", pa.string()),
+    ]
 )
 PLAN = BatchPlan(
     export="acme",
@@ -59,9 +66,18 @@ def row(chunk: int, size: int | None, outcome: str = "delivered", letter: str = 
     return chunk, outcome, False, None if size is None else line(size, letter)
 
 
-def batches(rows: Sequence[Row], size: int = 1000, *, sliced: bool = False) -> Iterator[pa.RecordBatch]:
-    """Rows as record batches of a size: built one by one, or cut from one, so that offsets are not zero."""
-    columns = list(zip(*rows, strict=True)) or [()] * 4
+def batches(
+    rows: Sequence[Row], size: int = 1000, *, sliced: bool = False, ids: Sequence[str | None] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Rows as record batches of a size: built one by one, or cut from one, so that offsets are not zero.
+
+    Each row has an id of its own where ``ids`` does not tell.
+    """
+    named = ids or [None if text is None else str(n) for n, (*_, text) in enumerate(rows)]
+    columns = list(
+        zip(*((*row[:3], name, row[3]) for row, name in zip(rows, named, strict=True)), strict=True)
+    )
+    columns = columns or [()] * 5
     whole = pa.record_batch(
         [pa.array(c, t) for c, t in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
     )
@@ -232,6 +248,35 @@ def test_every_row_is_tallied_under_its_outcome(size: int) -> None:
     assert counted == {**dict.fromkeys((*OUTCOMES, BEFORE), 2), "delivered": 5, "quarantined": 3, FLOOR: 2}
 
 
+REPEATS = [  # id, line → outcome
+    ("a", "1", "delivered"),
+    ("b", "1", "delivered"),
+    ("b", "1", "superseded"),
+    ("b", "2", "conflict"),
+    ("b", "1", "superseded"),
+    (None, None, "no_change"),
+    (None, None, "no_change"),
+    ("c", "1", "delivered"),
+    ("d", "1", "delivered"),
+    ("d", "2", "conflict"),
+    ("d", "2", "conflict"),
+]
+
+
+@pytest.mark.parametrize("sliced", [True, False])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 1000])
+def test_of_records_with_one_id_the_first_is_delivered(size: int, sliced: bool) -> None:
+    rows = [
+        (0, "delivered" if text else "no_change", False, text and f"{name}{text}\n")
+        for name, text, _ in REPEATS
+    ]
+    parts = batches(rows, size, sliced=sliced, ids=[name for name, _, _ in REPEATS])
+    manifest = stage_batches(parts, a_plan(1000), open_store("memory://stage", "acme")).to_pylist()
+    assert tally(manifest) == Counter(outcome for _, _, outcome in REPEATS)
+    assert texts(manifest) == [(0, 0, "a1\nb1\nc1\nd1\n")]
+    assert [entry["records"] for entry in files(manifest)] == [4]
+
+
 def test_the_records_of_the_files_are_the_delivered_rows() -> None:
     rows = [row(n // 10, 30 if n % 3 else None, "delivered" if n % 3 else "no_change") for n in range(40)]
     manifest = staged(rows)
@@ -250,7 +295,7 @@ def test_batches_without_rows_change_nothing() -> None:
 
 def test_large_strings_give_the_same_bytes() -> None:
     rows = [row(0, 60), row(0, None, "no_change"), row(0, 60)]
-    wide = SCHEMA.set(3, pa.field("line", pa.large_string()))
+    wide = SCHEMA.set(4, pa.field("line", pa.large_string()))
     given_wide = [batch.cast(wide) for batch in batches(rows)]
     store = open_store("memory://stage", "acme")
     assert stage_batches(given_wide, PLAN, store).to_pylist() == staged(rows)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.plan import BatchPlan, Files, HistoryRow, Source
+from rover_spark.stage import stage_batches
+from rover_spark.store import open_store
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -102,3 +107,26 @@ def table(
 ) -> DataFrame:
     """(columns of the dataset...) as a table gives them."""
     return spark.createDataFrame([tuple(row) for row in rows], schema or SCHEMAS[dataset])
+
+
+def staged(frame: DataFrame, made: BatchPlan) -> tuple[list[str], dict[str, int]]:
+    """What staging an arranged frame delivers: its lines in file order, and rows per outcome."""
+    schema = pa.schema(
+        [
+            ("chunk", pa.int32()),
+            ("outcome", pa.string()),
+            ("floor", pa.bool_()),
+            ("id", pa.string()),
+            ("line", pa.string()),
+        ]
+    )
+    batch = pa.RecordBatch.from_pylist([row.asDict() for row in frame.collect()], schema=schema)
+    store = open_store("memory://cases", made.export)
+    lines: list[str] = []
+    rows: dict[str, int] = {}
+    for entry in stage_batches([batch], made, store).to_pylist():
+        if entry["key"] is None:
+            rows[entry["outcome"]] = entry["rows"]
+        else:
+            lines += gzip.decompress(base64.b64decode(entry["staged"])).decode().splitlines(keepends=True)
+    return lines, rows

@@ -51,7 +51,7 @@ IDENTITIES: list[tuple[Any, ...]] = [
     ("several commits", POST, 13, uuid(8), "email", "a", T1, "delivered", "update"),
     ("several commits", DELETE, 14, uuid(8), "email", "a", T1, "delivered", "delete"),
     ("several commits", INSERT, 15, uuid(8), "email", "a", T0, "delivered", "create"),
-    # duplicate rows of a key: one state, the later own time, then the greater content
+    # duplicate rows of a key: one state, the later own time, then the greater digest of its content
     ("duplicates", INSERT, 12, uuid(9), "email", "a", T0, "delivered", "create"),
     ("duplicates", INSERT, 12, uuid(9), "email", "a", T0, "superseded", None),
     ("duplicates", INSERT, 12, uuid(9), "email", "a", T0, "superseded", None),
@@ -176,8 +176,8 @@ EVENTS: list[tuple[Any, ...]] = [
 FANS: list[tuple[Any, ...]] = [
     ("another fan", PRE, 12, "e1", uuid(1), "n", None, "{}", None, T0, "before", None),
     ("another fan", POST, 12, "e1", uuid(2), "n", None, "{}", None, T0, "suppressed", "update"),
-    ("two fans", INSERT, 12, "e2", uuid(1), "n", None, "{}", None, T0, "conflict", None),
-    ("two fans", INSERT, 12, "e2", uuid(2), "n", None, "{}", None, T0, "delivered", "create"),
+    ("two fans", INSERT, 12, "e2", uuid(1), "n", None, "{}", None, T0, "delivered", "create"),
+    ("two fans", INSERT, 12, "e2", uuid(2), "n", None, "{}", None, T0, "conflict", None),
 ]
 
 

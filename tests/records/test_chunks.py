@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.records import arranged, units
 from rover_spark.records.chunks import chunk_of, element, murmur3_long, salts
-from tests.records.cases import NOON, feed, plan, snapshot_plan, source, table, uuid
+from tests.records.cases import NOON, feed, plan, snapshot_plan, source, staged, table, uuid
 
 LONGS = sorted(
     {0, 1, -1, 42, 2**31 - 1, 2**31, -(2**31), 2**32, 2**63 - 1, -(2**63)}
@@ -118,16 +118,15 @@ def test_of_events_with_one_id_the_last_commit_wins(spark: SparkSession) -> None
         source=source("fan_track_events", extra={"event": "eventID"}),
     )
     rows = feed(spark, "fan_track_events", [case[0] for case in cases])
-    found = arranged(units(rows, made, None), made).collect()
-    assert Counter(row["outcome"] for row in found) == Counter(case[1] for case in cases)
+    lines, outcomes = staged(arranged(units(rows, made, None), made), made)
+    assert outcomes == Counter(case[1] for case in cases)
     told = sorted(
         (record["event"], record["name"], record["timestamp"][-5:-1], record["roverID"])
-        for record in (json.loads(row["line"]) for row in found if row["line"])
+        for record in map(json.loads, lines)
     )
     assert told == sorted(
         (row[2], row[4], f"{row[-1] - NOON:04d}", row[3]) for row, outcome in cases if outcome == "delivered"
     )
-    assert all((row["line"] is None) == (row["outcome"] != "delivered") for row in found)
 
 
 def test_in_a_snapshot_the_greatest_line_wins(spark: SparkSession) -> None:
@@ -141,12 +140,10 @@ def test_in_a_snapshot_the_greatest_line_wins(spark: SparkSession) -> None:
         (uuid(3), '{"a":1}', NOON + 1),  # another time is another id
     ]
     made = snapshot_plan("fan_profiles", chunks=2)
-    found = arranged(units(table(spark, "fan_profiles", rows), made, None), made).collect()
-    told = sorted(
-        (r["roverID"], r["traits"]["a"]) for r in (json.loads(row["line"]) for row in found if row["line"])
-    )
+    lines, outcomes = staged(arranged(units(table(spark, "fan_profiles", rows), made, None), made), made)
+    told = sorted((record["roverID"], record["traits"]["a"]) for record in map(json.loads, lines))
     assert told == [(uuid(1), 3), (uuid(2), 1), (uuid(3), 1), (uuid(3), 1)]
-    assert Counter(row["outcome"] for row in found) == {"delivered": 4, "conflict": 2, "superseded": 1}
+    assert outcomes == {"delivered": 4, "conflict": 2, "superseded": 1}
 
 
 def test_a_natural_key_without_the_time_lets_the_last_commit_of_a_key_win(spark: SparkSession) -> None:
@@ -156,6 +153,6 @@ def test_a_natural_key_without_the_time_lets_the_last_commit_of_a_key_win(spark:
         ("update_preimage", 13, uuid(1), '{"a":9}', NOON),
         ("update_postimage", 13, uuid(1), '{"a":1}', NOON + 1),
     ]
-    found = arranged(units(feed(spark, "fan_profiles", rows), made, None), made).collect()
-    assert Counter(row["outcome"] for row in found) == {"delivered": 1, "conflict": 1, "before": 1}
-    assert [json.loads(row["line"])["traits"] for row in found if row["line"]] == [{"a": 1}]
+    lines, outcomes = staged(arranged(units(feed(spark, "fan_profiles", rows), made, None), made), made)
+    assert outcomes == {"delivered": 1, "conflict": 1, "before": 1}
+    assert [json.loads(line)["traits"] for line in lines] == [{"a": 1}]

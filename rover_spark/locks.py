@@ -1,0 +1,59 @@
+"""File locks beside a ledger on a local path. They go with the process, however it ends: nobody has to clean up.
+
+Promises nothing for a path that is not local: there Delta's log store and the transition's number must do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rover_spark.errors import DatasetBusy
+
+
+def lock_beside(location: str) -> Path | None:
+    """Where the lock of a local table stands: beside it. None for anything that is not a local path."""
+    path = location.removeprefix("file:")
+    if not path.startswith("/"):
+        return None
+    place = Path("/" + path.lstrip("/"))
+    return place.with_name(place.name + ".lock")
+
+
+@contextmanager
+def locked(path: Path | None) -> Iterator[None]:
+    """Holds the lock while the block runs; waits for it."""
+    if path is None:
+        yield
+        return
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def leased(path: Path | None, dataset: str) -> Iterator[None]:
+    """Holds the lock while the block runs, which may be hours.
+
+    Raises:
+        DatasetBusy: another process holds it.
+    """
+    if path is None:
+        yield
+        return
+    import fcntl
+
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatasetBusy(
+                f"{dataset}: another run is delivering it; this one left it alone",
+                code="dataset_busy",
+                remedy="Nothing to do: that run goes on. If runs overlap often, schedule them further apart.",
+            ) from None
+        yield

@@ -1,0 +1,126 @@
+"""The notebook, run as a reader runs it: in a kernel and a Spark session of its own, beside a small demo."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from pyspark.sql import SparkSession
+
+from rover_spark.commands import Result
+from rover_spark.demo.story import tell
+from rover_spark.progress import LoggedProgress
+
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_look_at_an_export.ipynb"
+CONFIG = 'CONFIG = "rover_demo/acme.toml"'
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the demo delivered, and what the notebook's cells put out about it."""
+
+    demo: Result
+    outputs: list[Any]
+
+    def printed(self) -> str:
+        return "".join(o.text for o in self.outputs if o.output_type == "stream" and o.name == "stdout")
+
+
+@pytest.fixture(scope="module")
+def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A kernel as on a new machine: no settings of the user's, no font cache yet; nothing is left at home."""
+    home = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+            patch.setenv(name, str(home / name))
+        yield
+
+
+@pytest.fixture(scope="module")
+def looked(spark: SparkSession, no_traces: None, tmp_path_factory: pytest.TempPathFactory) -> Looked:
+    """Runs the notebook in a directory that holds the demo's; a cell that fails, fails here."""
+    place = tmp_path_factory.mktemp("notebook")
+    demo = tell(spark, place / "rover_demo", fans=40, seed=5, progress=LoggedProgress(), console=None)
+    notebook = execute(read(), place)
+    return Looked(demo, [output for cell in code(notebook) for output in cell.outputs])
+
+
+def read() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def code(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def execute(notebook: Any, place: Path) -> Any:
+    """The notebook with its outputs; its working directory is ``place``. CellExecutionError where a cell fails."""
+    resources = {"metadata": {"path": str(place)}}
+    return NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+
+
+def test_it_is_kept_without_outputs() -> None:
+    notebook = read()
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert [cell for cell in code(notebook) if cell.outputs or cell.execution_count is not None] == []
+
+
+def test_it_defines_nothing() -> None:
+    for cell in code(read()):
+        assert not [line for line in cell.source.splitlines() if line.startswith(("def ", "class "))]
+
+
+def test_every_picture_is_titled_and_its_axes_are_named() -> None:
+    pictures = [cell.source for cell in code(read()) if "plt.show()" in cell.source]
+    assert len(pictures) >= 5
+    for source in pictures:
+        missing = [word for word in ("suptitle(", "xlabel=", "ylabel=") if word not in source]
+        assert not missing, f"{missing} in\n{source}"
+
+
+@pytest.mark.slow
+def test_no_cell_writes_to_standard_error(looked: Looked) -> None:
+    assert looked.demo.ok
+    assert [o.text for o in looked.outputs if o.output_type == "stream" and o.name != "stdout"] == []
+
+
+@pytest.mark.slow
+def test_every_picture_is_drawn(looked: Looked) -> None:
+    drawn = [o.data["image/png"] for o in looked.outputs if "image/png" in o.get("data", {})]
+    assert len(drawn) == sum("plt.show()" in cell.source for cell in code(read()))
+    for picture in drawn:
+        assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_python_spark_and_the_ledger_count_what_the_demo_delivered(looked: Looked) -> None:
+    delivered: Counter[str] = Counter()
+    for batch in looked.demo.batches:
+        delivered[batch.dataset] += batch.counts["delivered"]
+    assert len(delivered) == 4 and all(delivered.values())
+    rows = [line.split() for line in looked.printed().splitlines()]
+    for dataset, count in delivered.items():
+        assert [dataset, *3 * [str(count)]] in rows
+    total = sum(delivered.values())
+    assert f"All three agree. Python read {total:,} records." in looked.printed()
+    assert f"verify read {total:,} records, 0 problems." in looked.printed()
+
+
+@pytest.mark.slow
+def test_without_a_demo_it_says_to_make_one(no_traces: None, tmp_path: Path) -> None:
+    notebook = read()
+    first = code(notebook)[0]
+    assert CONFIG in first.source, "one variable names another export"
+    first.source = first.source.replace(CONFIG, 'CONFIG = "no_such_demo/acme.toml"')
+    with pytest.raises(CellExecutionError, match=r"There is no no_such_demo/acme\.toml .* Run `make demo`"):
+        execute(notebook, tmp_path)
+    assert [cell.execution_count for cell in code(notebook)[1:]] == [None] * (len(code(notebook)) - 1)
