@@ -12,15 +12,17 @@ FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor demo test test-floor check clean
+.PHONY: help setup floor demo test test-full test-floor bench check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
 	@echo "make floor           .venv-floor with the oldest Spark and Delta, for make test-floor"
 	@echo "make demo  [ARGS=…]  a sample company: export, deliver, verify"
 	@echo "make test  [ARGS=…]  pytest"
+	@echo "make test-full       pytest, and 300 random histories besides: hours"
 	@echo "make test-floor      the tests that read and write tables, on the oldest pair: Spark 3.5 and Delta 3.3"
 	@echo "make check           ruff, mypy, import-linter"
+	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
 	@echo "make clean           remove both environments, caches and the demo's output"
 
 setup: $(VENV)/.ready
@@ -50,11 +52,19 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 demo: setup
 	@$(VENV)/bin/rover-spark demo $(ARGS)
 
+# small Spark jobs keep one core busy: two sessions side by side take half the time
 test: setup
-	$(VENV)/bin/pytest $(ARGS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
+
+test-full: setup
+	$(VENV)/bin/pytest -n 2 --dist loadscope --full $(ARGS)
 
 test-floor: floor
-	$(FLOOR)/bin/pytest $(FLOOR_TESTS) $(ARGS)
+	@# PySpark 3.5 still asks distutils for versions
+	$(FLOOR)/bin/pytest -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
+
+bench: setup
+	@$(VENV)/bin/python -m tests.bench $(ARGS)
 
 check: setup
 	$(VENV)/bin/ruff check .
@@ -63,5 +73,5 @@ check: setup
 	$(VENV)/bin/lint-imports --no-cache
 
 clean:
-	rm -rf $(VENV) $(FLOOR) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist rover_demo spark-warehouse metastore_db derby.log
+	rm -rf $(VENV) $(FLOOR) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist rover_demo rover_bench spark-warehouse metastore_db derby.log
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -105,7 +105,7 @@ def nightly(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
     for each in (source, root / "control-nightly", root / "bucket-nightly"):
         shutil.rmtree(each, ignore_errors=True)
     spark.sql(
-        f"CREATE TABLE delta.`{source}` {FEED} AS SELECT * FROM delta.`{_profiles(root)}` LIMIT {rows // 5}"
+        f"CREATE TABLE delta.`{source}` USING delta {FEED} AS SELECT * FROM delta.`{_profiles(root)}` LIMIT {rows // 5}"
     )
     settings = _settings(root, "nightly", str(source))
     commands.export(spark, settings, now=NOW)
@@ -116,10 +116,40 @@ def nightly(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
     return _exported(spark, settings, NOW.replace(hour=13))
 
 
+def status(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
+    """`status` on a ledger of 10,000 batches, each with its plan, three transitions and two files."""
+    shutil.rmtree(root / "control-status", ignore_errors=True)
+    source = root / "status-source"
+    shutil.rmtree(source, ignore_errors=True)
+    spark.sql(f"CREATE TABLE delta.`{source}` USING delta {FEED} AS SELECT {PROFILE} FROM range(10)")
+    settings = _settings(root, "status", str(source))
+    commands.export(spark, settings, now=NOW)
+    ledger = f"delta.`{settings.ledger}`"
+    # the one batch that there is, copied under other numbers
+    names = spark.table(ledger).columns
+    copied = {
+        "transition": "transition + 3 * n",
+        "seq": "seq + n",
+        "instant": "instant + n",
+        "batch": "replace(batch, '.1.1', concat('.1.', 1 + n))",
+        "plan": """replace(plan, '"seq":1,', concat('"seq":', 1 + n, ','))""",
+    }
+    columns = ", ".join(f"{copied.get(name, name)} AS {name}" for name in names)
+    spark.sql(
+        f"INSERT INTO {ledger} SELECT {columns} FROM {ledger}, (SELECT id + 1 AS n FROM range({BATCHES - 1}))"
+    )
+    commands.status(spark, settings, now=NOW)
+    with Meter() as meter:
+        told = commands.status(spark, settings, now=NOW)
+    assert told.more["datasets"][0]["last_batch"].endswith(f".{BATCHES}")
+    return {**meter.figures, "batches": BATCHES}
+
+
 CONTENDERS: dict[str, Callable[[SparkSession, Path, int], dict[str, Any]]] = {
     "df.write": plain,
     "export": export,
     "nightly": nightly,
+    "status": status,
 }
 
 

@@ -1,4 +1,7 @@
-"""The notebook, run as a reader runs it: in a kernel and a Spark session of its own, beside a small demo."""
+"""One small demo: held to the contract by a receiver that knows nothing else, and looked at with the notebook.
+
+The notebook runs as a reader runs it, in a kernel and a Spark session of its own.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,21 @@ from pyspark.sql import SparkSession
 
 from rover_spark.commands import Result
 from rover_spark.demo.story import tell
+from rover_spark.errors import ConfigError
 from rover_spark.progress import LoggedProgress
+from tests import receiver
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_look_at_an_export.ipynb"
 CONFIG = 'CONFIG = "rover_demo/acme.toml"'
 pytestmark = pytest.mark.timeout(1500)  # a demo, then a second session: minutes where others use the machine
+
+
+@dataclass(frozen=True)
+class Told:
+    """A demo: its directory and its result."""
+
+    place: Path
+    result: Result
 
 
 @dataclass(frozen=True)
@@ -46,12 +59,16 @@ def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def looked(spark: SparkSession, no_traces: None, tmp_path_factory: pytest.TempPathFactory) -> Looked:
-    """Runs the notebook in a directory that holds the demo's; a cell that fails, fails here."""
-    place = tmp_path_factory.mktemp("notebook")
-    demo = tell(spark, place / "rover_demo", fans=40, seed=5, progress=LoggedProgress(), console=None)
-    notebook = execute(read(), place)
-    return Looked(demo, [output for cell in code(notebook) for output in cell.outputs])
+def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    place = tmp_path_factory.mktemp("told") / "rover_demo"
+    return Told(place, tell(spark, place, fans=150, seed=3, progress=LoggedProgress(), console=None))
+
+
+@pytest.fixture(scope="module")
+def looked(told: Told, no_traces: None) -> Looked:
+    """Runs the notebook in the directory that holds the demo's; a cell that fails, fails here."""
+    notebook = execute(read(), told.place.parent)
+    return Looked(told.result, [output for cell in code(notebook) for output in cell.outputs])
 
 
 def read() -> Any:
@@ -66,6 +83,31 @@ def execute(notebook: Any, place: Path) -> Any:
     """The notebook with its outputs; its working directory is ``place``. CellExecutionError where a cell fails."""
     resources = {"metadata": {"path": str(place)}}
     return NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+
+
+def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession, told: Told) -> None:
+    assert told.result.ok and not told.result.problems
+    bucket, tables = told.place / "bucket", told.place / "tables"
+
+    def source(name: str) -> list[dict[str, object]]:
+        return [r.asDict() for r in spark.read.format("delta").load(str(tables / name)).collect()]
+
+    identities = {(r["rover_id"], r["kind"], r["value"]) for r in source("fan_identities")}
+    assert receiver.identities(bucket) == identities
+    held = receiver.profiles(bucket)
+    living = {r["rover_id"]: r["traits"] for r in source("fan_profiles")}
+    assert {fan: held[fan] for fan in living} == living, "every living fan, full traits, removed ones absent"
+    merges = {(r["survivor_id"], r["absorbed_id"]) for r in source("fan_merges")}
+    assert set(receiver.latest(bucket, "fan_profile_merges", "roverID", "mergedRoverID")) == merges
+    survivors = {survivor for survivor, _ in merges}
+    assert survivors & {absorbed for _, absorbed in merges}, "the company merges in chains"
+    events = list(receiver.records(bucket, "fan_track_events"))
+    ids = {r["id"] for r in events}
+    lived = spark.read.format("delta").load(str(tables / "events")).count()
+    before = spark.read.format("delta").option("versionAsOf", 2).load(str(tables / "events")).count()
+    assert len(events) == len(ids) == lived - before > 0, "each event after enabling, once"
+    with pytest.raises(ConfigError, match="holds something already"):
+        tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
 
 
 def test_it_is_kept_without_outputs() -> None:
