@@ -101,6 +101,14 @@ def export(
         problems.append(
             Problem("rows_quarantined", message, "Mend them at the source: the change is delivered then.")
         )
+    mended = sum(batch.counts.get("replaced", 0) for batch in outcome.batches)
+    if mended:
+        message = (
+            f"in {mended} records U+FFFD stands for octets that are no UTF-8, or for half a surrogate pair"
+        )
+        problems.append(
+            Problem("text_replaced", message, "They were delivered; mend the text at the source.")
+        )
     failed = bool(outcome.problems) or (strict and broken > 0)
     word = "failed" if failed else "done" if outcome.batches else "nothing to do"
     return Result("export", word, not failed, tuple(outcome.batches), tuple(problems))

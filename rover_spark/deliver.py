@@ -45,7 +45,7 @@ class Delivery:
         """A plan that stands nowhere yet, to its end; the head after it."""
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
-            counts = Manifest((), {}, 0).counts
+            counts = Manifest((), {}).counts
             note = _lost_note(plan) if plan.phase == "lost" else None
             head = self._ledger.record(head, plan, state, counts=counts, note=note)
             return self._done(head, plan, replace(BatchRecord.of(plan, state, counts), note=note))

@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, LedgerConflict
@@ -38,6 +38,7 @@ COLUMNS = (
 )
 _NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
 _RECENT = 6
+_COMPACT_EVERY = 100
 _BATCH_COLUMNS = _NAMES[2 : _NAMES.index("key")]
 
 
@@ -120,26 +121,26 @@ class Ledger:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def transitions(self) -> list[Transition]:
-        """Every transition in order; plans only of the last few batches of each dataset."""
+        """In order, the transitions that heads are made of: of long histories only those that still count."""
         if not self._exists:
             return []
-        rows = self.frame().where("kind = 'batch'").select(*_BATCH_COLUMNS).collect()
-        newest: dict[str, int] = {}
-        delivered: dict[str, int] = {}
-        for row in rows:
-            name, seq = row["dataset"], row["seq"] or 0
-            newest[name] = max(newest.get(name, 0), seq)
-            if row["state"] in {"COMMITTED", "LOST"}:
-                delivered[name] = max(delivered.get(name, 0), seq)
-        plans = {
-            row["batch"]: BatchPlan.from_json(row["plan"])
-            for row in rows
-            if row["plan"]
-            and (row["seq"] > newest[row["dataset"]] - _RECENT or row["seq"] == delivered.get(row["dataset"]))
-        }
+        each = Window.partitionBy("dataset")
+        delivered = F.col("state").isin("COMMITTED", "LOST")
+        floors = F.get_json_object("counts", "$.floors").cast("bigint") > 0
+        rows = self.frame().where("kind = 'batch'").select(*_BATCH_COLUMNS)
+        counting = (
+            (F.col("seq") > F.max("seq").over(each) - _RECENT)
+            | (F.col("transition") == F.max("transition").over(each))
+            | (F.col("seq") == F.max(F.when(delivered, F.col("seq"))).over(each))
+            | (F.col("transition") == F.min(F.when(delivered & floors, F.col("transition"))).over(each))
+            | F.col("state").isin(RERUN, "ABORTED")
+            | F.col("phase").isin("snapshot", "lost")
+        )
+        kept = rows.withColumn("counting", counting).where("counting").collect()
+        plans = {row["batch"]: BatchPlan.from_json(row["plan"]) for row in kept if row["plan"]}
         found = [
             Transition(row["dataset"], row["transition"], row["state"], _record(row, plans.get(row["batch"])))
-            for row in rows
+            for row in kept
         ]
         return sorted(found, key=lambda each: (each.dataset, each.transition))
 
@@ -251,6 +252,8 @@ class Ledger:
             except (PySparkException, Py4JJavaError) as error:
                 failure = error
         if self._holds(mark):
+            if number % _COMPACT_EVERY == 0:
+                self._compact()
             return
         if failure is not None and "Concurrent" not in str(failure) and "CONCURRENT" not in str(failure):
             raise failure
@@ -259,6 +262,14 @@ class Ledger:
             code="ledger_conflict",
             remedy="Nothing is lost: that run goes on with it. Run again when it has ended.",
         )
+
+    def _compact(self) -> None:
+        """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""
+        with (
+            self.exclusive(),
+            suppress(PySparkException, Py4JJavaError),
+        ):  # the next one does what this one could not
+            self._spark.sql(f"OPTIMIZE {quoted(self._location)}")
 
     def _holds(self, mark: str) -> bool:
         history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 20")

@@ -35,23 +35,28 @@ _SCHEMA = pa.schema(
         for name, kind in (column.split() for column in _MANIFEST.split(", "))
     ]
 )
-FLOOR = "floor"
+FLOOR, MENDED = "floor", "mended"
 Notice = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What staging a batch gave: its files in order of (chunk, part), rows per outcome, and keys that left a floor."""
+    """What staging a batch gave: its files in order of (chunk, part), and rows per outcome.
+
+    ``floors`` counts rows that leave a floor, ``mended`` records in which U+FFFD replaced what is no character.
+    """
 
     files: tuple[StagedFile, ...]
     rows: dict[str, int]
-    floors: int
+    floors: int = 0
+    mended: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of the contract: read = delivered + the others (law 9)."""
+        """The counts of the contract: read = delivered + the others (law 9); ``replaced`` of the delivered, if any."""
         counts = {outcome: self.rows.get(outcome, 0) for outcome in OUTCOMES}
-        return {"read": sum(counts.values()), **counts}
+        mended = {"replaced": self.mended} if self.mended else {}
+        return {"read": sum(counts.values()), **counts, **mended}
 
 
 def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Manifest:
@@ -64,13 +69,13 @@ def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Ma
     """
     # exactly one action: another one would stage everything again
     rows = frame.mapInArrow(_task(plan, notice), _MANIFEST).collect()
-    files, tally = [], dict.fromkeys((*OUTCOMES, BEFORE, FLOOR), 0)
+    files, tally = [], dict.fromkeys((*OUTCOMES, BEFORE, FLOOR, MENDED), 0)
     for row in rows:
         if row["key"] is None:
             tally[row["outcome"]] += row["rows"]
         else:
             files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
-    floors = tally.pop(FLOOR)
+    floors, mended = tally.pop(FLOOR), tally.pop(MENDED)
     arrived = sum(tally.values())
     if arrived != plan.source_rows:
         raise NotRepeatable(
@@ -78,7 +83,7 @@ def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Ma
             code="rows_differ",
             remedy="Nothing is visible. The source changed under a pinned version, or an expression is not steady.",
         )
-    return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), tally, floors)
+    return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), tally, floors, mended)
 
 
 def _task(
@@ -95,12 +100,13 @@ def stage_batches(
 ) -> pa.RecordBatch:
     """Stages the rows of one task, which come in file order, and returns its part of the manifest."""
     writer, repeats = _Writer(plan, store, notice), _Repeats()
-    tally = dict.fromkeys((*OUTCOMES, BEFORE, FLOOR), 0)
+    tally = dict.fromkeys((*OUTCOMES, BEFORE, FLOOR, MENDED), 0)
     try:
         for batch in batches:
             for found in pc.value_counts(batch.column("outcome")).to_pylist():
                 tally[found["values"]] += found["counts"]
-            tally[FLOOR] += pc.sum(batch.column("floor")).as_py() or 0
+            for mark in (FLOOR, MENDED):
+                tally[mark] += pc.sum(batch.column(mark)).as_py() or 0
             again = repeats.among(batch)
             for outcome in again.values():
                 tally[outcome] += 1

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+settings.register_profile("machines_are_noisy", deadline=None)
+settings.load_profile("machines_are_noisy")
 
 
 @pytest.fixture(scope="session")

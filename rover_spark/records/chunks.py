@@ -18,7 +18,7 @@ _MASK = 0xFFFFFFFF
 
 
 def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """(chunk, outcome, floor, id, line) in file order, one chunk's rows in one partition.
+    """(chunk, outcome, floor, mended, id, line) in file order, one chunk's rows in one partition.
 
     ``id`` and ``line`` are null where a row is not delivered.
 
@@ -40,6 +40,7 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             commit.alias("commit"),
             "outcome",
             "floor",
+            (delivered & F.col("mended")).alias("mended"),
             F.when(delivered, line(plan, F.col("operation"))).alias("line"),
         )
         .repartition(n, "salt")
@@ -50,7 +51,12 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         same_id = Window.partitionBy("salt", "chunk", "id").orderBy(*first)
         keyed = keyed.withColumn("event_us", F.first("event_us").over(same_id))
     return keyed.sortWithinPartitions("salt", "chunk", "event_us", "id", *first).select(
-        "chunk", "outcome", "floor", F.when(F.col("outcome") == "delivered", F.col("id")).alias("id"), "line"
+        "chunk",
+        "outcome",
+        "floor",
+        "mended",
+        F.when(F.col("outcome") == "delivered", F.col("id")).alias("id"),
+        "line",
     )
 
 

@@ -8,6 +8,7 @@
     inner      the own fields as JSON members; ``tail`` the additional ones
     own_us     the row's own event time, microseconds since 1970
     problem    why the row cannot be delivered, or null; ``key_problem`` true where that lies in its key
+    mended     true where U+FFFD took the place of what is no character
     row_json   the contract's fields as JSON, for rows with a problem only
 """
 
@@ -26,7 +27,15 @@ from rover_spark.plan import BatchPlan, Source
 from rover_spark.records.changes import TOO_LARGE, in_range
 from rover_spark.records.envelope import OVERHEAD
 from rover_spark.records.ids import ID_TYPES, digest32, encoded, id_text
-from rover_spark.records.values import JSON_OPTIONS, is_variant, json_object, not_finite, sorted_maps
+from rover_spark.records.values import (
+    JSON_OPTIONS,
+    REPLACEMENT,
+    is_variant,
+    json_object,
+    not_finite,
+    raw_text,
+    sorted_maps,
+)
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
@@ -108,6 +117,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             time.alias("own_us"),
             "problem",
             F.col("key_problem").isNotNull().alias("key_problem"),
+            _mended(types).alias("mended"),
             row_json.alias("row_json"),
         )
     )
@@ -181,6 +191,16 @@ def _members(
         found = not_finite(column, dtype)
         problems += [] if found is None else [F.when(found, F.lit("number_not_finite"))]
     return F.concat_ws(",", *pieces) if pieces else F.lit(""), problems
+
+
+def _mended(types: dict[str, DataType]) -> Column:
+    """True where U+FFFD stands in what is emitted, and not in the table: what is no character was replaced."""
+    there = F.lit(False)
+    for name, dtype in types.items():
+        if name not in FEED and (raw := raw_text(F.col(name), dtype)) is not None:
+            there = there | F.coalesce(raw.contains(REPLACEMENT), F.lit(False))
+    emitted = F.col("inner").contains(REPLACEMENT) | F.col("tail").contains(REPLACEMENT)
+    return F.when(F.coalesce(emitted, F.lit(False)), ~there).otherwise(F.lit(False))
 
 
 def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:

@@ -17,6 +17,12 @@ JSON_OPTIONS = {
     "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
     "timeZone": "UTC",
 }
+REPLACEMENT = "\ufffd"
+# A surrogate escape without its other half. An even number of backslashes before it would be backslashes themselves.
+_ODD = r"((?<!\\)(?:\\\\)*+)"
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE_HIGH = rf"{_ODD}{_HIGH}(?!{_LOW})"
+_LONE_LOW = rf"(?<!(?<!\\)(?:\\\\){{0,64}}{_HIGH}){_ODD}{_LOW}"
 _STRICT = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
@@ -132,6 +138,27 @@ def _body(text: Column) -> Column:
     return F.regexp_replace(F.regexp_replace(text, r"^\s*+\{", ""), r"\}\s*+$", "")
 
 
+def well_formed(text: Column) -> Column:
+    """Valid JSON text whose surrogate escapes come in pairs: one alone is no character, and becomes U+FFFD."""
+    mended = text
+    for pattern in (_LONE_HIGH, _LONE_LOW):
+        mended = F.regexp_replace(mended, pattern, f"$1{REPLACEMENT}")
+    return F.when(text.rlike(r"\\u[dD][89a-fA-F]"), mended).otherwise(text)
+
+
+def raw_text(column: Column, dtype: DataType) -> Column | None:
+    """The text in a value as it lies in the table, ill-formed octets included; None for types that are not looked into."""
+    if isinstance(dtype, StringType):
+        return column
+    if (
+        isinstance(dtype, MapType)
+        and isinstance(dtype.keyType, StringType)
+        and isinstance(dtype.valueType, StringType)
+    ):
+        return F.concat_ws("", F.map_keys(column), F.map_values(column))
+    return None
+
+
 def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column]:
     """The object's JSON text, and the problem that keeps it from being one, or null.
 
@@ -140,7 +167,7 @@ def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[C
     if isinstance(dtype, StringType) or is_variant(dtype):
         text = F.to_json(column) if is_variant(dtype) else column
         valid = text.rlike(r"^\{") if is_variant(dtype) else is_object_text(text)
-        text = one_line(text)
+        text = well_formed(one_line(text))
         problem = F.when(~valid, F.lit("no_json_object"))
     else:
         text = F.to_json(sorted_maps(column, dtype), JSON_OPTIONS)

@@ -6,6 +6,7 @@ a slow task only on another host than the first, so neither `local[N]` nor `loca
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -36,7 +37,8 @@ BIN = Path(sys.executable).parent
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 MASTER, WORKERS = "127.0.0.1", ("127.0.0.1", "127.0.0.2")
 BOSS = f"Master-{MASTER}"
-Begin = Callable[..., "subprocess.Popen[bytes]"]
+Process = subprocess.Popen[bytes]
+Begin = Callable[..., Process]
 SMALL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # six JVMs share two cores
 CONF = {
     "spark.driver.host": MASTER,
@@ -77,7 +79,7 @@ class Cluster:
     python: Path
     package: Path
     url: str = ""
-    daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    daemons: dict[str, Process] = field(default_factory=dict)
 
     def start(self, kind: str, host: str, *arguments: str) -> None:
         """Starts the Master or a Worker."""
@@ -94,7 +96,7 @@ class Cluster:
             [*command, "--port", "0", "--webui-port", "0", *arguments], environment, self.home, log, log
         )
 
-    def log(self, daemon: str) -> str:
+    def log(self, daemon: str = BOSS) -> str:
         return (self.home / f"{daemon}.log").read_text()
 
     def executors(self, host: str) -> list[int]:
@@ -108,7 +110,7 @@ class Cluster:
                     found.append(int(status.parent.name))
         return found
 
-    def submit(self, root: Path, conf: dict[str, str], **trouble: object) -> subprocess.Popen[bytes]:
+    def submit(self, root: Path, conf: dict[str, str], **trouble: object) -> Process:
         """Begins one export: the package, jobs/export.py, and nothing else of this tree."""
         told = {"TROUBLE_ROOT": root, **trouble}
         settings = {**CONF, **conf, **{f"spark.executorEnv.{name}": told[name] for name in told}}
@@ -120,19 +122,23 @@ class Cluster:
         return _started([*map(str, [*spark, *job])], environment, nowhere, root / "out", root / "err")
 
 
-def _started(
-    command: list[str], environment: dict[str, str], directory: Path, out: Path, err: Path
-) -> subprocess.Popen[bytes]:
+def _started(command: list[str], env: dict[str, str], cwd: Path, out: Path, err: Path) -> Process:
     with out.open("ab") as stdout, err.open("ab") as stderr:
         return subprocess.Popen(
             command,
-            env={**_clean(), **environment},
-            cwd=directory,
+            env={**_clean(), **env},
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            preexec_fn=_dies_with_us,  # noqa: PLW1509 - it only calls the kernel
         )
+
+
+def _dies_with_us() -> None:
+    # PR_SET_PDEATHSIG: no finaliser runs where the tests themselves are killed
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _clean() -> dict[str, str]:
@@ -141,14 +147,14 @@ def _clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(strangers)}
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: Process) -> None:
     # its group: a worker's executors, a driver's JVM
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _until(what: str, found: Callable[[], Any], alive: subprocess.Popen[bytes], seconds: float = 240) -> Any:
+def _until(what: str, found: Callable[[], Any], alive: Process, seconds: float = 240) -> Any:
     end = time.monotonic() + seconds
     while not (value := found()):
         assert alive.poll() is None, f"{alive.args} ended with {alive.returncode} before there was {what}"
@@ -176,12 +182,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         cluster.start("Master", MASTER)
         master = cluster.daemons[BOSS]
-        url = _until("a master", lambda: re.search(r"spark://[\d.]+:\d+", cluster.log(BOSS)), master)
-        cluster.url = url[0]
+        cluster.url = _until("a master", lambda: re.search(r"spark://[\d.]+:\d+", cluster.log()), master)[0]
         for host in WORKERS:
             size = ["--cores", "1", "--memory", "1g", "--work-dir", str(home / host)]
             cluster.start("Worker", host, *size, cluster.url)
-        _until("a second worker", lambda: cluster.log(BOSS).count("Registering worker") == 2, master)
+        _until("a second worker", lambda: cluster.log().count("Registering worker") == 2, master)
         yield cluster
     finally:
         for daemon in cluster.daemons.values():
@@ -222,7 +227,7 @@ def run(cluster: Cluster, undisturbed: Path, tmp_path: Path) -> Iterator[Begin]:
     """Begins an export of the same tables over the cluster; stops it at the end of the test, whatever became of it."""
     begun = []
 
-    def begin(conf: dict[str, str] | None = None, **trouble: object) -> subprocess.Popen[bytes]:
+    def begin(conf: dict[str, str] | None = None, **trouble: object) -> Process:
         begun.append(cluster.submit(tmp_path, conf or {}, **trouble))
         return begun[-1]
 
@@ -232,7 +237,7 @@ def run(cluster: Cluster, undisturbed: Path, tmp_path: Path) -> Iterator[Begin]:
         _stop(process)
 
 
-def _assert_done(run: subprocess.Popen[bytes], root: Path) -> None:
+def _assert_done(run: Process, root: Path) -> None:
     code, out = run.wait(timeout=400), (root / "out").read_text()
     assert code == 0, out + (root / "err").read_text()[-3000:]
     document = json.loads(out.strip().splitlines()[-1])
@@ -271,7 +276,7 @@ def test_an_executor_that_is_killed_while_it_stages_changes_nothing_in_the_bucke
     (victim,) = cluster.executors(WORKERS[1])
     os.kill(victim, signal.SIGKILL)
     _until("a lost executor", lambda: "exitStatus 137" in cluster.log(f"Worker-{WORKERS[1]}"), export)
-    _until("its removal", lambda: "because it is EXITED" in cluster.log(BOSS), export)
+    _until("its removal", lambda: "because it is EXITED" in cluster.log(), export)
     assert not _parted(tmp_path / "bucket")[0], "it was lost before anything was visible"
     (tmp_path / "go").touch()
     _assert_done(export, tmp_path)

@@ -117,3 +117,16 @@ def test_rows_that_cannot_be_delivered_go_to_the_quarantine(world: World) -> Non
     }
     assert all(r["batch"] == "fan_identity_graph.1.1" and r["row"].startswith("{") for r in held)
     assert commands.verify(world.spark, world.settings).ok
+
+
+def test_text_that_is_no_unicode_is_replaced_delivered_and_counted(world: World) -> None:
+    world.identities(row(1, "email", "sound \ufffd 😀 \u2028", "2026-11-01 10:00:00"))
+    broken = f"'{uuid(2)}', 'email', cast(unhex('61EDA0BD62') AS STRING), TIMESTAMP '2026-11-01 10:00:00'"
+    world.sql(f"INSERT INTO {{t}} SELECT {broken}", t="ids")
+    result = world.delivered()
+    assert result.batches[0].counts["delivered"] == 2 and result.batches[0].counts["replaced"] == 1
+    assert [problem.code for problem in result.problems] == ["text_replaced"]
+    told = {name[0]: name[2] for name in receiver.identities(world.bucket)}
+    assert told[uuid(1)] == "sound \ufffd 😀 \u2028"
+    assert set(told[uuid(2)]) == set("a\ufffdb")
+    assert commands.verify(world.spark, world.settings).ok

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("chunk", pa.int32()),
         ("outcome", pa.string()),
         ("floor", pa.bool_()),
+        ("mended", pa.bool_()),
         ("id", pa.string()),
         ("line", pa.string()),
     ]
@@ -75,9 +76,9 @@ def batches(
     """
     named = ids or [None if text is None else str(n) for n, (*_, text) in enumerate(rows)]
     columns = list(
-        zip(*((*row[:3], name, row[3]) for row, name in zip(rows, named, strict=True)), strict=True)
+        zip(*((*row[:3], False, name, row[3]) for row, name in zip(rows, named, strict=True)), strict=True)
     )
-    columns = columns or [()] * 5
+    columns = columns or [()] * 6
     whole = pa.record_batch(
         [pa.array(c, t) for c, t in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
     )
@@ -295,7 +296,7 @@ def test_batches_without_rows_change_nothing() -> None:
 
 def test_large_strings_give_the_same_bytes() -> None:
     rows = [row(0, 60), row(0, None, "no_change"), row(0, 60)]
-    wide = SCHEMA.set(4, pa.field("line", pa.large_string()))
+    wide = SCHEMA.set(5, pa.field("line", pa.large_string()))
     given_wide = [batch.cast(wide) for batch in batches(rows)]
     store = open_store("memory://stage", "acme")
     assert stage_batches(given_wide, PLAN, store).to_pylist() == staged(rows)

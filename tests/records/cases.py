@@ -116,6 +116,7 @@ def staged(frame: DataFrame, made: BatchPlan) -> tuple[list[str], dict[str, int]
             ("chunk", pa.int32()),
             ("outcome", pa.string()),
             ("floor", pa.bool_()),
+            ("mended", pa.bool_()),
             ("id", pa.string()),
             ("line", pa.string()),
         ]

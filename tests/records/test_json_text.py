@@ -264,3 +264,27 @@ def test_octets_that_are_no_utf8_become_the_replacement_character(spark: SparkSe
     text, _ = values.json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=False)
     lines = frame.select(F.concat(text, F.lit("\n")).alias("line")).collect()
     assert lines[0]["line"] == '{"a":"\ufffd"}\n'
+
+
+SURROGATES = [  # JSON text → what is delivered
+    (r'{"a":"\ud83d\ude00"}', None),
+    (r'{"a":"\uD83D\uDE00\ud83d\ude00"}', None),
+    (r'{"a":"\\ud83d"}', None),  # a backslash, then letters
+    (r'{"a":"\\\\ud83d\u0041"}', None),
+    (r'{"a":"\ud83d"}', '{"a":"\ufffd"}'),
+    (r'{"a":"\ude00"}', '{"a":"\ufffd"}'),
+    (r'{"a":"\ude00\ud83d"}', '{"a":"\ufffd\ufffd"}'),
+    (r'{"a":"\ud83d\ud83d\ude00"}', '{"a":"\ufffd\\ud83d\\ude00"}'),
+    (r'{"a":"\ud83d\ude00\ude00"}', '{"a":"\\ud83d\\ude00\ufffd"}'),
+    (r'{"a":"\\\ud83d"}', '{"a":"\\\\\ufffd"}'),
+    (r'{"a":"\\ud83d\ude00"}', '{"a":"\\\\ud83d\ufffd"}'),  # the first one is letters
+    (r'{"\ud83dx":1}', '{"\ufffdx":1}'),
+]
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character(spark: SparkSession) -> None:
+    frame = spark.createDataFrame(
+        [(text, after or text) for text, after in SURROGATES], "text string, expected string"
+    )
+    found, _ = values.json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=False)
+    assert_column_equality(frame.withColumn("found", found), "found", "expected")
