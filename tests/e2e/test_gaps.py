@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from rover_spark import commands
+from rover_spark.errors import SourceGap
 from tests import receiver
 from tests.e2e.world import FEED, World, row
 
@@ -107,3 +110,26 @@ def test_a_renamed_column_is_an_incompatible_schema(world: World) -> None:
     assert receiver.identities(world.bucket) == {
         (f"{n:08x}-0000-4000-8000-{n:012x}", "email", v) for n, v in ((1, "a"), (2, "b"))
     }
+
+
+def test_every_batch_can_be_delivered_again_until_its_versions_are_vacuumed(world: World) -> None:
+    world.identities(f"{row(1, 'email', 'a', AT)}, {row(2, 'email', 'b', AT)}")
+    batches = [world.delivered().batches[0].batch]
+    for value in "ab":
+        world.sql(f"DELETE FROM {{t}} WHERE value = '{value}'", t="ids")
+        world.sql(f"INSERT INTO {{t}} VALUES {row(1, 'email', value * 2, AT)}", t="ids")
+        batches.append(world.delivered().batches[0].batch)
+    intact = world.fingerprint()
+    for batch in batches:
+        assert commands.redeliver(world.spark, world.settings, batch, now=world.now()).ok
+        assert world.fingerprint() == intact, "the same keys and bytes, and nothing besides"
+    world.spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    try:
+        world.sql("VACUUM {t} RETAIN 0 HOURS", t="ids")
+    finally:
+        world.spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+    for batch in batches:
+        with pytest.raises(SourceGap, match="VACUUM"):
+            commands.redeliver(world.spark, world.settings, batch, now=world.now())
+        assert world.fingerprint() == intact, "refused, and nothing was replaced"
+    assert commands.verify(world.spark, world.settings).ok

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,43 @@ def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches
     ledger._append("fan_profiles", number, rows)
     head = ledger.heads()["fan_profiles"]
     assert head.last == plan and head.open is None and head.seq == 29 and len(head.aborted) == 28
+
+
+def test_of_a_long_history_only_what_still_counts_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    ledger = _ledger(spark, tmp_path)
+    plan = snapshot_plan("fan_profiles", seq=1)
+    rows: list[dict[str, object]] = []
+
+    def add(seq: int, state: str, **facts: object) -> None:
+        made = replace(plan, seq=seq, instant=seq, phase="snapshot" if seq in {1, 40} else "changes")
+        row = {
+            "kind": "batch",
+            "export": "acme",
+            "dataset": "fan_profiles",
+            "transition": len(rows) + 1,
+            "state": state,
+        }
+        row |= {"batch": made.batch, "epoch": 1, "seq": seq, "phase": made.phase, "instant": seq}
+        rows.append({**row, "plan": made.to_json() if state == "PLANNED" else None, **facts})
+
+    for seq in range(1, 301):
+        add(seq, "PLANNED")
+        if seq == 7:
+            add(seq, "ABORTED")
+            continue
+        add(seq, "STAGED")
+        add(seq, "COMMITTED", counts=json.dumps({"delivered": 1, "floors": 1 if seq == 9 else 0}))
+        if seq == 39:
+            add(seq, "RERUN", batch=None, seq=None, phase=None)
+    for _ in range(20):  # an old batch is healed again and again
+        add(3, "COMMITTED")
+    ledger._append("fan_profiles", len(rows), rows)
+    told = ledger.transitions()
+    assert len(told) < 40, "whatever the length"
+    head = ledger.heads(told)["fan_profiles"]
+    assert head.last is not None and (head.last.seq, head.seq, head.transition) == (300, 300, len(rows))
+    assert (head.aborted, head.floors, head.rerun, head.open) == ((7,), True, False, None)
+    assert {each.record.batch for each in told} >= {f"fan_profiles.1.{n}" for n in range(296, 301)}
 
 
 def test_a_table_that_is_no_ledger_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
