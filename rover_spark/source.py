@@ -163,10 +163,15 @@ def reading(dataset: str, table: str, first: int | None, last: int) -> Iterator[
 
 
 def first_line(text: str) -> str:
-    """The first line of an engine's error that says something, cut to 300 characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes[-1] if causes else lines[0] if lines else "no message")[:300]
+    """The line of an engine's error that says most, cut to 300 characters: a Python worker's own, the cause, the first."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    traceback = next(
+        (n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")), len(lines)
+    )
+    raised = next((line for line in lines[traceback + 1 :] if not line.startswith(" ")), None)
+    causes = [line.strip() for line in lines if line.strip().startswith("Caused by:")]
+    said = raised or (causes[-1] if causes else lines[0] if lines else "no message")
+    return said.strip()[:300]
 
 
 def _why(found: str) -> str:
