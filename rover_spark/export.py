@@ -20,7 +20,7 @@ from rover_spark.plan import BatchPlan
 from rover_spark.prepare import Planner
 from rover_spark.progress import Progress
 
-_FOLLOW = 3
+_FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
 _AT_ONCE = 4
 
 

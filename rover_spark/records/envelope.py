@@ -40,14 +40,14 @@ def record_id(plan: BatchPlan, operation: Column, event_us: Column) -> Column:
 def line(plan: BatchPlan, operation: Column) -> Column:
     """The record's line, from the columns ``id``, ``rover_id``, ``inner``, ``tail`` and ``event_us``."""
     emitted_at = plan.emitted_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{plan.instant % 1000:03d}Z"
-    own = F.nullif(F.col("inner"), F.lit(""))
+    own = F.when(F.col("inner") != "", F.col("inner"))
     if plan.source.deletes == "tombstone":
         own = F.when(operation == "delete", F.lit('"deleted":true')).otherwise(own)
     members = [own]
     if plan.contract.operation:
         members.append(F.concat(F.lit('"operation":"'), operation, F.lit('"')))
     if plan.source.extra:
-        members.append(F.nullif(F.col("tail"), F.lit("")))
+        members.append(F.when(F.col("tail") != "", F.col("tail")))
     return F.concat(
         F.lit('{"id":"'),
         F.col("id"),

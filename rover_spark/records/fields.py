@@ -187,7 +187,7 @@ def _members(
             continue
         value = F.lower(column) if field.kind == "uuid" else sorted_maps(column, dtype)
         wrapped = F.to_json(F.struct(value.alias(field.name)), JSON_OPTIONS)
-        pieces.append(F.nullif(F.substring(wrapped, F.lit(2), F.length(wrapped) - 2), F.lit("")))
+        pieces.append(F.nullif(wrapped.substr(F.lit(2), F.length(wrapped) - 2), F.lit("")))
         found = not_finite(column, dtype)
         problems += [] if found is None else [F.when(found, F.lit("number_not_finite"))]
     return F.concat_ws(",", *pieces) if pieces else F.lit(""), problems
