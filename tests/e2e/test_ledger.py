@@ -69,7 +69,7 @@ def test_of_a_long_history_only_what_still_counts_is_read(spark: SparkSession, t
     plan = snapshot_plan("fan_profiles", seq=1)
     rows: list[dict[str, object]] = []
 
-    def add(seq: int, state: str, **facts: object) -> None:
+    def add(seq: int, state: str, /, **facts: object) -> None:
         made = replace(plan, seq=seq, instant=seq, phase="snapshot" if seq in {1, 40} else "changes")
         row = {
             "kind": "batch",
