@@ -1,7 +1,6 @@
 """The one story: finish what is open, check, then plan and deliver until nothing is due.
 
-Promises that datasets do not hold each other back, and that a driver that comes second follows the first, or leaves
-the dataset to it.
+Promises that datasets do not hold each other back. A second driver follows the first, or leaves a dataset to it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pyspark.sql import SparkSession
 
-from rover_spark import source
 from rover_spark.deliver import Delivery, Outcome
 from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
 from rover_spark.heads import BatchRecord, Head
@@ -36,17 +34,8 @@ class Exporter:
 
     def plan(self, datasets: Iterable[str]) -> list[BatchPlan]:
         """The batches that ``run`` would deliver, in order; changes nothing."""
-        plans = []
-        for dataset, found in self._heads(list(datasets)).items():
-            head = found
-            self._planner.check(dataset, head)
-            if head.open is not None and not head.is_abandoned(self._planner.now):
-                plans.append(head.open)
-                head = head.after(head.open)
-            while plan := self._planner.next_plan(dataset, head):
-                plans.append(plan)
-                head = head.after(plan)
-        return plans
+        heads = self._heads(datasets)
+        return [plan for dataset, head in heads.items() for plan in self._planner.ahead(dataset, head)]
 
     def run(self, datasets: Iterable[str]) -> Outcome:
         """Delivers what is due. A dataset that fails does not hold back the others."""
@@ -71,8 +60,8 @@ class Exporter:
         return self._outcome(names)
 
     def _outcome(self, names: list[str]) -> Outcome:
-        order = sorted(self._delivery.delivered, key=lambda each: (names.index(each.dataset), each.seq))
-        return Outcome(order, self._problems)
+        self._delivery.delivered.sort(key=lambda each: (names.index(each.dataset), each.seq))
+        return Outcome(self._delivery.delivered, self._problems)
 
     def _each(self, act: Callable[[str], None], datasets: list[str]) -> None:
         """Datasets side by side: they share nothing but the ledger. The first error, in their order, is raised."""
@@ -114,7 +103,7 @@ class Exporter:
         if head.open_state == "STAGED":
             return self._delivery.finish(head, plan, self._ledger.batches(plan.batch)[0])
         try:
-            self._confirm(plan)
+            self._planner.confirm(plan)
         except (SourceGap, ConfigError) as error:
             return self._delivery.abort(head, plan, error.message)
         return self._delivery.advance(head, plan)
@@ -124,8 +113,5 @@ class Exporter:
         plan = record.plan
         assert plan is not None
         with self._ledger.delivering(plan.dataset):
-            self._confirm(plan)
+            self._planner.confirm(plan)
             return Outcome([self._delivery.redeliver(plan, record)])
-
-    def _confirm(self, plan: BatchPlan) -> None:
-        source.confirm(plan, self._planner.state(plan.dataset, plan.source.table, plan.commits[0].version))

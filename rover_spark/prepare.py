@@ -98,6 +98,10 @@ class Planner:
             self._reach[table] = min(found.rows[0].version, found.latest.version if since is None else since)
         return self._states[table]
 
+    def confirm(self, plan: BatchPlan) -> None:
+        """Raises SourceGap unless the table still holds the commits that the plan pinned."""
+        source.confirm(plan, self.state(plan.dataset, plan.source.table, plan.commits[0].version))
+
     def check(self, dataset: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
         wanted = source_of(self._settings, dataset)
@@ -118,6 +122,18 @@ class Planner:
         with source.reading(dataset, wanted.table, None, state.latest.version):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
             mapped(filtered(rows, dataset, wanted), DATASETS[dataset], wanted)
+
+    def ahead(self, dataset: str, head: Head) -> list[BatchPlan]:
+        """Every batch from here until nothing is due, the open one first."""
+        self.check(dataset, head)
+        plans = []
+        if head.open is not None and not head.is_abandoned(self.now):
+            plans.append(head.open)
+            head = head.after(head.open)
+        while plan := self.next_plan(dataset, head):
+            plans.append(plan)
+            head = head.after(plan)
+        return plans
 
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
         """The next batch that is due, or None.
