@@ -18,7 +18,7 @@ from rover_spark.session import build_session
 from tests.crash.child import NOW, settings_of
 
 CONF = {**SESSION, "spark.master": "local[1]", "spark.driver.memory": "1g"}
-LIMIT = 120
+LIMIT = 300
 
 
 def _meet(root: Path, name: str, other: str) -> None:

@@ -42,7 +42,7 @@ def test_two_drivers_started_together_give_one_result_ten_times(
         for mine, other in (names, names[::-1])
     ]
     try:
-        assert [driver.wait(timeout=500) for driver in drivers] == [0, 0]
+        assert [driver.wait(timeout=1200) for driver in drivers] == [0, 0]
     finally:
         for driver in drivers:
             driver.kill()
