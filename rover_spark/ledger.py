@@ -265,10 +265,8 @@ class Ledger:
 
     def _compact(self) -> None:
         """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""
-        with (
-            self.exclusive(),
-            suppress(PySparkException, Py4JJavaError),
-        ):  # the next one does what this one could not
+        # what this one cannot do, the next one does
+        with self.exclusive(), suppress(PySparkException, Py4JJavaError):
             self._spark.sql(f"OPTIMIZE {quoted(self._location)}")
 
     def _holds(self, mark: str) -> bool:

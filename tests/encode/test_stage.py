@@ -21,18 +21,9 @@ from rover_spark.plan import BatchPlan, Files, HistoryRow, Source
 from rover_spark.records.changes import BEFORE, OUTCOMES
 from rover_spark.stage import FLOOR, stage_batches
 from rover_spark.store import Store, open_store
+from tests.arranged import SCHEMA
 
 Row = tuple[int, str, bool, str | None]
-SCHEMA = pa.schema(
-    [
-        ("chunk", pa.int32()),
-        ("outcome", pa.string()),
-        ("floor", pa.bool_()),
-        ("mended", pa.bool_()),
-        ("id", pa.string()),
-        ("line", pa.string()),
-    ]
-)
 PLAN = BatchPlan(
     export="acme",
     dataset="fan_profiles",

@@ -16,6 +16,7 @@ from rover_spark.contract.rover import DATASETS
 from rover_spark.plan import BatchPlan, Files, HistoryRow, Source
 from rover_spark.stage import stage_batches
 from rover_spark.store import open_store
+from tests.arranged import SCHEMA as ARRANGED
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -111,17 +112,7 @@ def table(
 
 def staged(frame: DataFrame, made: BatchPlan) -> tuple[list[str], dict[str, int]]:
     """What staging an arranged frame delivers: its lines in file order, and rows per outcome."""
-    schema = pa.schema(
-        [
-            ("chunk", pa.int32()),
-            ("outcome", pa.string()),
-            ("floor", pa.bool_()),
-            ("mended", pa.bool_()),
-            ("id", pa.string()),
-            ("line", pa.string()),
-        ]
-    )
-    batch = pa.RecordBatch.from_pylist([row.asDict() for row in frame.collect()], schema=schema)
+    batch = pa.RecordBatch.from_pylist([row.asDict() for row in frame.collect()], schema=ARRANGED)
     store = open_store("memory://cases", made.export)
     lines: list[str] = []
     rows: dict[str, int] = {}
