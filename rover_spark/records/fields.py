@@ -32,6 +32,7 @@ from rover_spark.records.values import (
     REPLACEMENT,
     is_variant,
     json_object,
+    json_text,
     not_finite,
     raw_text,
     sorted_maps,
@@ -90,7 +91,12 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     tail, tail_problems = _members(extras, types, "x_", traits=False)
     key_problems = _key_problems(dataset, source)
     time = F.unix_micros(F.col(f"f_{dataset.event_time}").cast("timestamp"))
-    # by name: the expressions again would be evaluated again
+    # by name, here and for JSON text: the expressions again would be evaluated again
+    texts = {
+        _text(field.name): json_text(F.col(f"f_{field.name}"), types[f"f_{field.name}"])
+        for field in dataset.own
+        if field.kind == "json" and f"f_{field.name}" in types
+    }
     size = F.octet_length("inner") + F.octet_length("tail") + OVERHEAD
     row_problems = [
         F.when(time.isNull(), F.lit(f"{dataset.event_time}_missing")),
@@ -103,7 +109,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
     row_json = F.when(F.col("problem").isNotNull(), as_json)
     return (
-        frame.withColumn("key_problem", F.coalesce(*key_problems, F.lit(None)))
+        frame.withColumns({"key_problem": F.coalesce(*key_problems, F.lit(None)), **texts})
         .withColumn("inner", inner)
         .withColumn("tail", tail)
         .withColumn("problem", F.coalesce("key_problem", *row_problems))
@@ -126,6 +132,10 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
 def natural_parts(dataset: Dataset, source: Source) -> list[str]:
     """The natural key values that a source row alone decides."""
     return [name for name in source.natural_key if name not in {dataset.event_time, "operation"}]
+
+
+def _text(name: str) -> str:
+    return f"text_{name}"
 
 
 def _rover_id(name: str) -> Column:
@@ -180,7 +190,8 @@ def _members(
             continue
         column, dtype = F.col(alias), types[alias]
         if field.kind == "json":
-            text, problem = json_object(column, dtype, drop_nulls=traits and field.name == "traits")
+            written = F.col(_text(field.name))
+            text, problem = json_object(written, column, dtype, drop_nulls=traits and field.name == "traits")
             member = F.concat(F.lit(f'"{field.name}":'), text)
             pieces.append(F.coalesce(member, F.lit(f'"{field.name}":{{}}')) if field.required else member)
             problems.append(problem)

@@ -127,10 +127,15 @@ def one_line(text: Column) -> Column:
     return F.translate(text, "\r\n", "  ")
 
 
+def too_deep(text: Column) -> Column:
+    """True where a valid object's top-level nulls cannot be told from nested ones."""
+    return text.contains("null") & ~text.rlike(rf"^{_FLAT_ENOUGH}$")
+
+
 def without_null_members(text: Column) -> Column:
-    """Valid object text without its top-level nulls; null where it is nested too deeply to tell."""
+    """Valid object text without its top-level nulls; null where it is nested ``too_deep`` to tell."""
     stripped = F.regexp_replace(F.regexp_replace(_body(text), _NULL_MEMBER, "$1"), r",\s*+$", "")
-    removed = F.when(text.rlike(rf"^{_FLAT_ENOUGH}$"), F.concat(F.lit("{"), stripped, F.lit("}")))
+    removed = F.when(~too_deep(text), F.concat(F.lit("{"), stripped, F.lit("}")))
     return F.when(text.contains("null"), removed).otherwise(text)
 
 
@@ -159,20 +164,25 @@ def raw_text(column: Column, dtype: DataType) -> Column | None:
     return None
 
 
-def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column]:
+def json_text(column: Column, dtype: DataType) -> Column:
+    """The value as one line of JSON text, valid where ``json_object`` finds no problem; null where it is null."""
+    if isinstance(dtype, StringType) or is_variant(dtype):
+        return well_formed(one_line(F.to_json(column) if is_variant(dtype) else column))
+    return F.to_json(sorted_maps(column, dtype), JSON_OPTIONS)
+
+
+def json_object(text: Column, column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column]:
     """The object's JSON text, and the problem that keeps it from being one, or null.
 
-    A null column is the empty object: a fan without traits has none. ``drop_nulls`` takes out top-level nulls.
+    ``text`` is what ``json_text`` made of the value, by name: it is asked for several times. A null column is the empty
+    object: a fan without traits has none. ``drop_nulls`` takes out top-level nulls.
     """
-    if isinstance(dtype, StringType) or is_variant(dtype):
-        text = F.to_json(column) if is_variant(dtype) else column
-        valid = text.rlike(r"^\{") if is_variant(dtype) else is_object_text(text)
-        text = well_formed(one_line(text))
-        problem = F.when(~valid, F.lit("no_json_object"))
+    if is_variant(dtype):
+        problem = F.when(~text.rlike(r"^\{"), F.lit("no_json_object"))
+    elif isinstance(dtype, StringType):
+        problem = F.when(~is_object_text(column), F.lit("no_json_object"))
     else:
-        text = F.to_json(sorted_maps(column, dtype), JSON_OPTIONS)
         problem = F.when(_or_false(not_finite(column, dtype)), F.lit("number_not_finite"))
     if not drop_nulls or isinstance(dtype, StructType):  # a struct's nulls are absent already
         return text, problem
-    clean = without_null_members(text)
-    return clean, problem.when(text.isNotNull() & clean.isNull(), F.lit("nested_too_deeply"))
+    return without_null_members(text), problem.when(too_deep(text), F.lit("nested_too_deeply"))

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -39,24 +40,36 @@ def middle(runs: list[Figures]) -> Figures:
 
 def deliveries(found: dict[str, Figures]) -> Table:
     """The contenders side by side; the ratio is to the plain writer."""
-    table = Table(
-        "", "records", "JSON", "wall", "CPU", "CPU / million", "ratio", "worker peak", "driver peak", "files"
-    )
-    plain = found["df.write"]["cpu"] / found["df.write"]["records"]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in (
+        "",
+        "records",
+        "JSON",
+        "CPU",
+        "CPU per\nmillion",
+        "ratio",
+        "wall",
+        "worker",
+        "driver",
+        "files",
+    ):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    plain = found["df.write"]["cpu"] / found["df.write"]["records"] if "df.write" in found else None
     for name, each in found.items():
         cost = each["cpu"] / each["records"]
         table.add_row(
             name,
             f"{each['records']:,.0f}",
-            f"{each['raw_bytes'] / 1e6:,.0f} MB",
-            f"{each['wall']:.0f} s",
+            f"{each['raw_bytes'] / 1e6:,.0f} MB" if "raw_bytes" in each else "",
             f"{each['cpu']:.0f} s",
             f"{cost * 1e6:.1f} s",
-            f"{cost / plain:.2f}",
+            f"{cost / plain:.2f}" if plain else "",
+            f"{each['wall']:.0f} s",
             f"{each['worker_peak'] / 1e6:.0f} MB",
             f"{each['driver_peak'] / 1e6:.0f} MB",
             f"{each['files']:.0f}",
         )
+    table.caption = "CPU of the JVM and all workers; worker, driver: peak memory of one Python process"
     return table
 
 
@@ -76,9 +89,14 @@ def main() -> None:
         names = chosen.only or list(CONTENDERS)
         rounds = [{name: run(name, root, chosen.rows) for name in names} for _ in range(chosen.rounds)]
     found = {name: middle([each[name] for each in rounds]) for name in names}
-    status = found.pop("status", None)
+    nightly, status = found.pop("nightly", None), found.pop("status", None)
     if found:
         console.print(deliveries(found))
+    if nightly:
+        console.print(
+            f"{nightly['rows']:,.0f} rows overwritten, {nightly['records']:,.0f} of them changed: "
+            f"{nightly['cpu']:.0f} s of CPU, {nightly['wall']:.0f} s, worker {nightly['worker_peak'] / 1e6:.0f} MB"
+        )
     if status:
         console.print(f"status on a ledger of {status['batches']:,.0f} batches: {status['wall']:.2f} s")
     shutil.rmtree(root, ignore_errors=True)

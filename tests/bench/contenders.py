@@ -96,7 +96,7 @@ def plain(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
         )
         records.write.partitionBy("date", "hour").json(str(out), compression="gzip")
     files = [path for path in out.rglob("*.gz") if path.is_file()]
-    return {**meter.figures, "records": rows, "raw_bytes": 0, "files": len(files)}
+    return {**meter.figures, "records": rows, "files": len(files)}
 
 
 def nightly(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def nightly(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
     spark.sql(
         f"INSERT OVERWRITE delta.`{source}` SELECT rover_id, {changed}, updated_at FROM delta.`{source}`"
     )
-    return _exported(spark, settings, NOW.replace(hour=13))
+    return {**_exported(spark, settings, NOW.replace(hour=13)), "rows": rows // 5}
 
 
 def status(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
@@ -125,14 +125,17 @@ def status(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
     settings = _settings(root, "status", str(source))
     commands.export(spark, settings, now=NOW)
     ledger = f"delta.`{settings.ledger}`"
-    # the one batch that there is, copied under other numbers
+    # the snapshot, copied under other numbers as batches of changes
     names = spark.table(ledger).columns
     copied = {
         "transition": "transition + 3 * n",
         "seq": "seq + n",
         "instant": "instant + n",
         "batch": "replace(batch, '.1.1', concat('.1.', 1 + n))",
-        "plan": """replace(plan, '"seq":1,', concat('"seq":', 1 + n, ','))""",
+        "phase": "'changes'",
+        "plan": """
+            replace(replace(replace(plan, '"seq":1,', concat('"seq":', 1 + n, ',')),
+                '"phase":"snapshot"', '"phase":"changes"'), '"from_version":null', '"from_version":0')""",
     }
     columns = ", ".join(f"{copied.get(name, name)} AS {name}" for name in names)
     spark.sql(

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.plan import BatchPlan, Files, HistoryRow, Source
+from rover_spark.records import values
 from rover_spark.stage import stage_batches
 from rover_spark.store import open_store
 from tests.arranged import SCHEMA as ARRANGED
@@ -32,6 +34,11 @@ SCHEMAS = {
         "eventID string, roverID string, name string, namespace string, attributes string, device string, at bigint"
     ),
 }
+
+
+def json_object(column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column]:
+    """A value's object text and its problem, in one step."""
+    return values.json_object(values.json_text(column, dtype), column, dtype, drop_nulls=drop_nulls)
 
 
 def uuid(number: int) -> str:

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.records import values
+from tests.records.cases import json_object
 
 LONG_NUMBER = '{"a":12345678901234567890.1230,"b":1e400,"c":-0.0,"d":1E+2,"e":0}'
 DEEP, TOO_DEEP = "[" * 48 + "]" * 48, "[" * 49 + "]" * 49
@@ -229,7 +230,7 @@ def _unspaced(text: str) -> str:
 def test_any_object_in_any_spacing_keeps_all_but_its_top_level_nulls(spark: SparkSession) -> None:
     cases = _generated(400)
     frame = spark.createDataFrame([(n, text) for n, (_, text, _) in enumerate(cases)], "n int, text string")
-    text, problem = values.json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=True)
+    text, problem = json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=True)
     assert problem is not None
     rows = frame.select("n", text.alias("found"), problem.alias("problem")).collect()
     assert len(rows) == len(cases) >= 300
@@ -253,7 +254,7 @@ def test_text_that_is_no_object_is_reported_and_nested_too_deeply_too(spark: Spa
         (f'{{"a":{TOO_DEEP},"b":null}}', "nested_too_deeply"),
     ]
     frame = spark.createDataFrame(cases, "text string, expected string")
-    _, problem = values.json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=True)
+    _, problem = json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=True)
     assert problem is not None
     assert_column_equality(frame.withColumn("found", problem), "found", "expected")
 
@@ -261,7 +262,7 @@ def test_text_that_is_no_object_is_reported_and_nested_too_deeply_too(spark: Spa
 def test_octets_that_are_no_utf8_become_the_replacement_character(spark: SparkSession) -> None:
     # Spark itself reads them so, wherever it decodes text
     frame = spark.sql("select cast(unhex('7B2261223A22FF227D') as string) as text")
-    text, _ = values.json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=False)
+    text, _ = json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=False)
     lines = frame.select(F.concat(text, F.lit("\n")).alias("line")).collect()
     assert lines[0]["line"] == '{"a":"\ufffd"}\n'
 
@@ -286,5 +287,5 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(spark: SparkSes
     frame = spark.createDataFrame(
         [(text, after or text) for text, after in SURROGATES], "text string, expected string"
     )
-    found, _ = values.json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=False)
+    found, _ = json_object(F.col("text"), frame.schema["text"].dataType, drop_nulls=False)
     assert_column_equality(frame.withColumn("found", found), "found", "expected")

@@ -11,7 +11,7 @@ from chispa import assert_column_equality, assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.records import values
+from tests.records.cases import json_object
 
 # name, SQL of the value, JSON as an attribute, JSON as traits
 COLUMNS = [
@@ -91,7 +91,7 @@ def test_every_kind_of_column_gives_the_same_canonical_object(spark: SparkSessio
             (False, attribute),
             (True, trait if trait or attribute is None else attribute),
         ):
-            text, problem = values.json_object(F.col(f"`{name}`"), types[name], drop_nulls=drop)
+            text, problem = json_object(F.col(f"`{name}`"), types[name], drop_nulls=drop)
             told = F.lit(None).cast("string") if problem is None else problem
             shown.append(F.struct(F.lit(f"{name} {drop}"), text, F.lit(expected), told))
     rows = frame.select(
@@ -126,7 +126,7 @@ def test_what_json_cannot_say_is_reported_at_any_depth(spark: SparkSession) -> N
     frame = _columns(spark, [(name, sql) for name, sql, _ in NOT_FINITE])
     found = []
     for name, _, _ in NOT_FINITE:
-        _, problem = values.json_object(F.col(f"`{name}`"), frame.schema[name].dataType, drop_nulls=True)
+        _, problem = json_object(F.col(f"`{name}`"), frame.schema[name].dataType, drop_nulls=True)
         assert problem is not None
         found.append(problem.alias(name))
     told = frame.select(*found).collect()[0].asDict()
@@ -156,7 +156,7 @@ def test_variant_gives_the_same_object_as_text(spark: SparkSession) -> None:
     ]
     frame = spark.createDataFrame(cases, "text string, expected string, expected_problem string")
     frame = frame.withColumn("v", F.expr("parse_json(text)"))
-    text, problem = values.json_object(F.col("v"), frame.schema["v"].dataType, drop_nulls=True)
+    text, problem = json_object(F.col("v"), frame.schema["v"].dataType, drop_nulls=True)
     assert problem is not None
     found = frame.select("expected", "expected_problem", text.alias("found"), problem.alias("problem"))
     assert_df_equality(
@@ -170,7 +170,7 @@ def test_a_variant_says_what_is_no_json_number_as_text(spark: SparkSession) -> N
     """A known limit, told in the README: Spark's own text of a VARIANT does not tell NaN from \"NaN\"."""
     _needs_variant(spark)
     frame = spark.sql("select to_variant_object(named_struct('a', double('NaN'))) as v")
-    text, _ = values.json_object(F.col("v"), frame.schema["v"].dataType, drop_nulls=True)
+    text, _ = json_object(F.col("v"), frame.schema["v"].dataType, drop_nulls=True)
     assert frame.select(text.alias("text")).collect()[0]["text"] == '{"a":"NaN"}'
 
 
@@ -180,6 +180,6 @@ def test_a_decimal_or_a_time_in_python_is_what_spark_writes(spark: SparkSession)
     frame = spark.createDataFrame([(value, moment)], "d decimal(38,9), t timestamp").select(
         F.struct("d", "t").alias("s")
     )
-    text, _ = values.json_object(F.col("s"), frame.schema["s"].dataType, drop_nulls=False)
+    text, _ = json_object(F.col("s"), frame.schema["s"].dataType, drop_nulls=False)
     found = json.loads(frame.select(text.alias("t")).collect()[0]["t"], parse_float=Decimal)
     assert found == {"d": value, "t": "2026-01-01T12:00:00.000001Z"}
