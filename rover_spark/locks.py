@@ -5,9 +5,11 @@ Promises nothing for a path that is not local: there Delta's log store and the t
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from rover_spark.errors import DatasetBusy
 
@@ -24,14 +26,9 @@ def lock_beside(location: str) -> Path | None:
 @contextmanager
 def locked(path: Path | None) -> Iterator[None]:
     """Holds the lock while the block runs; waits for it."""
-    if path is None:
-        yield
-        return
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with _opened(path) as handle:
+        if handle is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
@@ -42,14 +39,10 @@ def leased(path: Path | None, dataset: str) -> Iterator[None]:
     Raises:
         DatasetBusy: another process holds it.
     """
-    if path is None:
-        yield
-        return
-    import fcntl
-
-    with path.open("a") as handle:
+    with _opened(path) as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if handle is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DatasetBusy(
                 f"{dataset}: another run is delivering it; this one left it alone",
@@ -57,3 +50,13 @@ def leased(path: Path | None, dataset: str) -> Iterator[None]:
                 remedy="Nothing to do: that run goes on. If runs overlap often, schedule them further apart.",
             ) from None
         yield
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[IO[str] | None]:
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        yield handle

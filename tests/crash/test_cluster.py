@@ -28,8 +28,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark import commands
 from rover_spark.settings import Settings, load
-from tests.crash.test_killed import _copy
-from tests.crash.test_tasks import _blows, _parted
+from tests.crash.scene import blows_of, copy_tables, parted
 from tests.e2e.world import FEED, fingerprint, uuid
 
 HERE = Path(__file__).parent
@@ -192,7 +191,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 def _laid_out(undisturbed: Path, root: Path) -> Settings:
     """The same tables with the same timestamps below another root, and the configuration of their export."""
-    _copy(undisturbed, root)
+    copy_tables(undisturbed, root)
     (root / "acme.toml").write_text(f"""
 name = "acme"
 destination = "file://{root}/bucket"
@@ -243,7 +242,7 @@ def _assert_done(run: Process, root: Path) -> None:
 
 def _assert_same_after_sweep(spark: SparkSession, undisturbed: Path, root: Path) -> None:
     """What receivers see is the undisturbed bucket at once; what died in staging is there until it is swept."""
-    visible, strays = _parted(root / "bucket")
+    visible, strays = parted(root / "bucket")
     assert visible == fingerprint(undisturbed / "bucket")
     assert strays and {Path(name).stem for name in strays} <= {Path(key).name for key in visible}
     commands.sweep(spark, load(root / "acme.toml", {}), older_than=timedelta())
@@ -259,7 +258,7 @@ def test_a_cluster_that_has_only_the_wheel_delivers_what_a_local_run_delivers(
     assert b"No module named 'rover_spark'" in bare.stderr, "without the wheel there is no package"
     _assert_done(run(TROUBLE="slow", TROUBLE_ATTEMPTS=99), tmp_path)
     assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
-    blows = _blows(tmp_path)
+    blows = blows_of(tmp_path)
     assert len(blows) == 12 and not any(blow["visible"] for blow in blows)
     assert all("/rover_spark.zip/rover_spark/" in blow["package"] for blow in blows)
     assert {Path(blow["directory"]).parents[1] for blow in blows} == {cluster.home / host for host in WORKERS}
@@ -269,12 +268,14 @@ def test_an_executor_that_is_killed_while_it_stages_changes_nothing_in_the_bucke
     spark: SparkSession, cluster: Cluster, undisturbed: Path, tmp_path: Path, run: Begin
 ) -> None:
     export = run(TROUBLE="held", TROUBLE_ATTEMPTS=99)
-    _until("a task on each worker", lambda: len({blow["directory"] for blow in _blows(tmp_path)}) > 1, export)
+    _until(
+        "a task on each worker", lambda: len({blow["directory"] for blow in blows_of(tmp_path)}) > 1, export
+    )
     (victim,) = cluster.executors(WORKERS[1])
     os.kill(victim, signal.SIGKILL)
     _until("a lost executor", lambda: "exitStatus 137" in cluster.log(f"Worker-{WORKERS[1]}"), export)
     _until("its removal", lambda: "because it is EXITED" in cluster.log(), export)
-    assert not _parted(tmp_path / "bucket")[0], "it was lost before anything was visible"
+    assert not parted(tmp_path / "bucket")[0], "it was lost before anything was visible"
     (tmp_path / "go").touch()
     _assert_done(export, tmp_path)
     _assert_same_after_sweep(spark, undisturbed, tmp_path)
@@ -289,7 +290,7 @@ def test_the_second_copy_of_a_slow_task_delivers_and_the_slow_one_changes_nothin
     conf |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": events.as_uri()}
     conf |= {"spark.eventLog.compress": "false", "spark.eventLog.rolling.enabled": "false"}
     _assert_done(run(conf, TROUBLE="held", TROUBLE_PARTITION=2, TROUBLE_ATTEMPTS=1), tmp_path)
-    assert len(_blows(tmp_path)) == 1
+    assert len(blows_of(tmp_path)) == 1
     lines = [line for log in events.glob("app-*") for line in log.read_text().splitlines()]
     ends = [json.loads(line) for line in lines if '"Event":"SparkListenerTaskEnd"' in line]
     copies = [end for end in ends if end["Task Info"]["Speculative"]]

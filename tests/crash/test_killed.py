@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,7 +14,8 @@ from rover_spark import commands
 from rover_spark.demo import SESSION
 from rover_spark.ledger import Ledger
 from tests.crash.child import FILES, NOW, POINTS, settings_of
-from tests.e2e.world import FEED, fingerprint, uuid
+from tests.crash.scene import copy_tables, run_child
+from tests.e2e.world import fingerprint
 
 SETTLED = {**SESSION, "spark.master": "local[2]"}
 VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
@@ -28,46 +26,12 @@ VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
 }
 
 
-@pytest.fixture(scope="module")
-def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables of 300 rows, and what one undisturbed run makes of them."""
-    root = tmp_path_factory.mktemp("undisturbed")
-    table = f"delta.`{root}/tables/ids`"
-    spark.sql(
-        f"CREATE TABLE {table} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}"
-    )
-    rover = f"concat(lpad(hex(id), 8, '0'), '{uuid(0)[8:]}')"
-    spark.sql(
-        f"INSERT INTO {table} SELECT {rover}, 'email', concat(id, '@x'), timestamp_seconds(id) FROM range(300)"
-    )
-    shutil.copytree(root / "tables", root / "pristine")
-    assert commands.export(spark, settings_of(root), now=NOW).ok
-    return root
-
-
-def _child(root: Path, point: str, conf: dict[str, str]) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.crash.child",
-        str(root),
-        point,
-        *(f"{k}={v}" for k, v in conf.items()),
-    ]
-    return subprocess.run(command, timeout=300, cwd=Path(__file__).parents[2]).returncode
-
-
-def _copy(undisturbed: Path, root: Path) -> None:
-    # the same commits with the same timestamps: a plan pins them
-    shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_run_is_finished_by_the_next_one(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str
 ) -> None:
-    _copy(undisturbed, tmp_path)
-    assert _child(tmp_path, point, SETTLED) == -signal.SIGKILL
+    copy_tables(undisturbed, tmp_path)
+    assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
     seen = [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")]
     visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
     assert len(seen) >= visible, "what was published stays"
@@ -99,12 +63,12 @@ def _ledger(spark: SparkSession, root: Path) -> list[object]:
 def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches(
     spark: SparkSession, undisturbed: Path, tmp_path: Path
 ) -> None:
-    _copy(undisturbed, tmp_path)
-    assert _child(tmp_path, "never", VARIED) == 0
+    copy_tables(undisturbed, tmp_path)
+    assert run_child(tmp_path, "never", VARIED) == 0
     assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
     for n, (aqe, shuffles, arrow) in enumerate([("true", "3", "50000"), ("false", "37", "777")]):
         root = tmp_path / str(n)
-        _copy(undisturbed, root)
+        copy_tables(undisturbed, root)
         changed = {
             "spark.sql.adaptive.enabled": aqe,
             "spark.sql.shuffle.partitions": shuffles,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +12,11 @@ from pyspark.sql import SparkSession
 
 from rover_spark import commands
 from rover_spark.demo import SESSION
-from tests.crash import test_killed
 from tests.crash.child import NOW, settings_of
+from tests.crash.scene import blows_of, copy_tables, parted, run_child
 from tests.e2e.world import fingerprint
 
 HERE = Path(__file__).parent
-undisturbed = test_killed.undisturbed  # 300 rows in five chunks: each task stages one file
 
 # "local[2,4]" tries a task four times; plain "local[2]" never tries again
 RETRIED, ONCE = "local[2,4]", "local[2]"
@@ -28,26 +26,14 @@ def _troubled(
     patch: pytest.MonkeyPatch, undisturbed: Path, root: Path, master: str, trouble: str, attempts: int
 ) -> tuple[int, list[dict[str, Any]]]:
     """One export in a process of its own whose third task gets into trouble; its exit code, and each blow."""
-    test_killed._copy(undisturbed, root)
+    copy_tables(undisturbed, root)
     patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (HERE.parents[1], HERE))))
     patch.setenv("TROUBLE", trouble)
     patch.setenv("TROUBLE_ROOT", str(root))
     patch.setenv("TROUBLE_PARTITION", "2")
     patch.setenv("TROUBLE_ATTEMPTS", str(attempts))
     conf = {**SESSION, "spark.master": master, "spark.python.daemon.module": "troubled"}
-    return test_killed._child(root, "never", conf), _blows(root)
-
-
-def _blows(root: Path) -> list[dict[str, Any]]:
-    """What the workers saw when they were struck."""
-    return [json.loads(path.read_text()) for path in sorted((root / "trouble").glob("[!.]*"))]
-
-
-def _parted(bucket: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """What a receiver sees, and what lies beside it in staging."""
-    found = fingerprint(bucket)
-    visible = {key: digest for key, digest in found.items() if key.startswith("exports/")}
-    return visible, {key: digest for key, digest in found.items() if key not in visible}
+    return run_child(root, "never", conf), blows_of(root)
 
 
 def _swept(spark: SparkSession, root: Path) -> list[str]:
@@ -72,7 +58,7 @@ def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
     code, blows = _troubled(monkeypatch, undisturbed, tmp_path, RETRIED, trouble, attempts)
     assert code == 0
     assert [blow["visible"] for blow in blows] == [[]] * attempts, "nothing is visible while a task stages"
-    visible, strays = _parted(tmp_path / "bucket")
+    visible, strays = parted(tmp_path / "bucket")
     assert visible == fingerprint(undisturbed / "bucket")
     # a worker that is killed cannot clear up; one that fails does
     assert len(strays) == left
@@ -91,11 +77,11 @@ def test_a_run_that_dies_of_one_killed_worker_shows_nothing_and_the_next_one_del
 ) -> None:
     code, blows = _troubled(monkeypatch, undisturbed, tmp_path, ONCE, "killed", 1)
     assert code != 0 and len(blows) == 1
-    visible, strays = _parted(tmp_path / "bucket")
+    visible, strays = parted(tmp_path / "bucket")
     assert not visible and strays
     result = commands.export(spark, settings_of(tmp_path), now=NOW)
     assert result.ok and [batch.state for batch in result.batches] == ["COMMITTED"]
-    visible, left = _parted(tmp_path / "bucket")
+    visible, left = parted(tmp_path / "bucket")
     assert (visible, left) == (fingerprint(undisturbed / "bucket"), strays)
     assert _swept(spark, tmp_path) == sorted(strays)
     assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")

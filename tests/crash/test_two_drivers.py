@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import shutil
 import subprocess
 import sys
 from multiprocessing.synchronize import Barrier
@@ -17,7 +16,7 @@ from rover_spark import commands
 from rover_spark.errors import DatasetBusy
 from rover_spark.locks import leased, locked
 from tests.crash.child import settings_of
-from tests.crash.test_killed import undisturbed  # noqa: F401 - a fixture
+from tests.crash.scene import copy_tables
 from tests.e2e.world import fingerprint
 
 WORLDS = 10
@@ -26,13 +25,11 @@ PROCESSES = 4
 
 
 def test_two_drivers_started_together_give_one_result_ten_times(
-    spark: SparkSession,
-    undisturbed: Path,  # noqa: F811
-    tmp_path: Path,
+    spark: SparkSession, undisturbed: Path, tmp_path: Path
 ) -> None:
     worlds = [tmp_path / str(n) for n in range(WORLDS)]
     for root in worlds:
-        shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
+        copy_tables(undisturbed, root)
     names = ("one", "two")
     drivers = [
         subprocess.Popen(

@@ -127,5 +127,6 @@ def staged(frame: DataFrame, made: BatchPlan) -> tuple[list[str], dict[str, int]
         if entry["key"] is None:
             rows[entry["outcome"]] = entry["rows"]
         else:
-            lines += gzip.decompress(base64.b64decode(entry["staged"])).decode().splitlines(keepends=True)
+            text = gzip.decompress(base64.b64decode(entry["staged"])).decode()
+            lines += text.removesuffix("\n").split("\n")
     return lines, rows
