@@ -13,6 +13,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from rover_spark.contract.rover import DATASETS
+from rover_spark.deliver import Delivery
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
@@ -21,7 +22,8 @@ from rover_spark.prepare import Planner, pinned
 from rover_spark.progress import LoggedProgress, Progress
 from rover_spark.settings import Settings
 from rover_spark.status import DatasetStatus, dataset_status
-from rover_spark.store import open_store
+from rover_spark.store import Store, open_store
+from rover_spark.sweep import sweep as remove_abandoned
 from rover_spark.verify import verify as hold_against
 
 _SHOWN = 5
@@ -189,8 +191,15 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
 
 
 def verify(spark: SparkSession, settings: Settings) -> Result:
-    """The bucket held against the ledger."""
-    found = hold_against(open_store(settings.destination, settings.name), _ledger(spark, settings).batches())
+    """The bucket held against the ledger. Raises ConfigError where the role may not read it."""
+    store = _store(settings)
+    if not store.can_read:
+        raise ConfigError(
+            f"store.can_read is false: {settings.destination} may not be read, so nothing can be verified",
+            code="store_unreadable",
+            remedy="Grant the role reading and listing, and set store.can_read = true.",
+        )
+    found = hold_against(store, _ledger(spark, settings).batches())
     more = {"verified": {"files": found.files, "records": found.records, "bytes": found.bytes}}
     ok = not found.problems
     return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
@@ -203,13 +212,12 @@ def sweep(
     older_than: timedelta = timedelta(days=7),
     now: datetime | None = None,
 ) -> Result:
-    """Removes what abandoned runs staged, but nothing that an open batch still needs."""
-    ledger = _ledger(spark, settings)
-    opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
-    kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
+    """Removes what abandoned runs staged, but nothing that an open batch still needs; ``left`` says what it cannot."""
     before = datetime.fromtimestamp(_instant(now) / 1000, timezone.utc) - older_than
-    removed = open_store(settings.destination, settings.name).sweep(before, frozenset(kept))
-    return Result("sweep", "done" if removed else "nothing to do", more={"removed": removed})
+    store = _store(settings)
+    removed = remove_abandoned(store, _ledger(spark, settings), before)
+    more = {"removed": removed, "left": store.unswept}
+    return Result("sweep", "done" if removed else "nothing to do", more=more)
 
 
 def _exporter(
@@ -217,7 +225,12 @@ def _exporter(
 ) -> Exporter:
     ledger = _ledger(spark, settings)
     planner = Planner(spark, settings, ledger, instant, asked=asked)
-    return Exporter(spark, ledger, planner, progress or LoggedProgress())
+    told = progress or LoggedProgress()
+    return Exporter(ledger, planner, Delivery(spark, ledger, settings.store, told), told)
+
+
+def _store(settings: Settings) -> Store:
+    return open_store(settings.destination, settings.name, settings.store)
 
 
 def _ledger(spark: SparkSession, settings: Settings) -> Ledger:

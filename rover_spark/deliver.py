@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pyspark.sql import SparkSession
 
 from rover_spark import source
+from rover_spark.access import Access
 from rover_spark.asides import FLOORS, QUARANTINE, floors_before, write_once
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StagedLost
 from rover_spark.heads import BatchRecord, Head, State
@@ -21,7 +22,7 @@ from rover_spark.publish import publish
 from rover_spark.publish import replace as put_back
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
 from rover_spark.stage import Manifest, stage, watched
-from rover_spark.store import StagedFile, open_store
+from rover_spark.store import StagedFile, Store, open_store
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Outcome:
 class Delivery:
     """Delivers batches; ``delivered`` holds what became of them, in the order in which they ended."""
 
-    def __init__(self, spark: SparkSession, ledger: Ledger, progress: Progress) -> None:
+    def __init__(self, spark: SparkSession, ledger: Ledger, access: Access, progress: Progress) -> None:
         self._spark = spark
+        self._access = access  # of today: how a bucket is reached decides nothing about what is delivered
         self._ledger = ledger
         self._progress = progress
         self.delivered: list[BatchRecord] = []
@@ -64,7 +66,7 @@ class Delivery:
             head = self._ledger.record(head, plan, "STAGED", files=manifest.files, **facts)  # type: ignore[arg-type]
         except LedgerConflict:
             # our tries stand in no manifest: the other driver's do
-            open_store(plan.destination, plan.export).abort(file.staged for file in manifest.files)
+            self._store(plan).abort(file.staged for file in manifest.files)
             raise
         record = BatchRecord.of(plan, "STAGED", manifest.counts, manifest.files)
         return self.finish(head, plan, replace(record, floors=manifest.floors))
@@ -74,7 +76,7 @@ class Delivery:
         with source.reading(plan.dataset, plan.source.table, plan.from_version, plan.to_version):
             rows = units(source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan))
             with watched(self._spark, plan, self._progress) as notice:
-                manifest = stage(arranged(rows, plan), plan, notice)
+                manifest = stage(arranged(rows, plan), plan, notice, self._access)
             if manifest.counts["quarantined"]:
                 write_once(self._ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
             if manifest.floors:
@@ -84,11 +86,17 @@ class Delivery:
 
     def finish(self, head: Head, plan: BatchPlan, record: BatchRecord) -> Head:
         """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan."""
-        store = open_store(plan.destination, plan.export)
+        store = self._store(plan)
         files: tuple[StagedFile, ...] = ()
         try:
             publish(store, record.files, self._published)
         except StagedLost:
+            if self._ledger.heads()[plan.dataset].transition != head.transition:
+                raise LedgerConflict(
+                    f"{plan.batch}: another run published it meanwhile",
+                    code="ledger_conflict",
+                    remedy="Nothing to do: that run goes on.",
+                ) from None
             files = self._again(plan, record)
             publish(store, files, self._published)
         head = self._ledger.record(
@@ -99,7 +107,7 @@ class Delivery:
     def redeliver(self, plan: BatchPlan, record: BatchRecord) -> BatchRecord:
         """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
         files = self._again(plan, record)
-        put_back(open_store(plan.destination, plan.export), files, self._published)
+        put_back(self._store(plan), files, self._published)
         head = self._ledger.heads()[plan.dataset]
         self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note="redelivered")
         return replace(record, files=files, note="redelivered")
@@ -108,7 +116,7 @@ class Delivery:
         """Stages a batch that was staged before. Raises NotRepeatable, before anything is replaced, where it differs."""
         manifest = self._stage(plan)
         if [_identity(file) for file in manifest.files] != [_identity(file) for file in record.files]:
-            open_store(plan.destination, plan.export).abort(file.staged for file in manifest.files)
+            self._store(plan).abort(file.staged for file in manifest.files)
             raise NotRepeatable(
                 f"{plan.batch}: staging it again gave other bytes than the ledger holds; nothing was replaced",
                 code="bytes_differ",
@@ -121,6 +129,9 @@ class Delivery:
         head = self._ledger.record(head, plan, "ABORTED", note=why)
         self._progress.step("aborted", batch=plan.batch, why=why)
         return replace(head, open=None, open_state=None, seq=plan.seq, aborted=(*head.aborted, plan.seq))
+
+    def _store(self, plan: BatchPlan) -> Store:
+        return open_store(plan.destination, plan.export, self._access)
 
     def _done(self, head: Head, plan: BatchPlan, record: BatchRecord) -> Head:
         self._progress.step(record.state.lower(), batch=plan.batch, files=len(record.files), **record.counts)

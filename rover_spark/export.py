@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from pyspark.sql import SparkSession
-
 from rover_spark.deliver import Delivery, Outcome
 from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
 from rover_spark.heads import BatchRecord, Head
@@ -25,11 +23,11 @@ _AT_ONCE = 4
 class Exporter:
     """One run of one export."""
 
-    def __init__(self, spark: SparkSession, ledger: Ledger, planner: Planner, progress: Progress) -> None:
+    def __init__(self, ledger: Ledger, planner: Planner, delivery: Delivery, progress: Progress) -> None:
         self._ledger = ledger
         self._planner = planner
         self._progress = progress
-        self._delivery = Delivery(spark, ledger, progress)
+        self._delivery = delivery
         self._problems: list[Problem] = []
 
     def plan(self, datasets: Iterable[str]) -> list[BatchPlan]:

@@ -82,6 +82,11 @@ class Ledger:
         self._exists = True
         self._lock = lock_beside(detail["location"]) if detail["location"].startswith("file:") else None
 
+    @property
+    def exists(self) -> bool:
+        """Whether ``open`` found or made the table."""
+        return self._exists
+
     def _detail(self) -> dict[str, Any] | None:
         try:
             row = (

@@ -20,15 +20,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from rover_spark.access import Access, Frozen
 from rover_spark.contract.rover import DATASETS, RESERVED, Dataset
 from rover_spark.errors import ConfigError
 
@@ -41,6 +40,8 @@ ENV_PREFIX = "ROVER_SPARK__"
 _ALTERNATIVE = re.compile(
     r"(literal|function-\w+|constrained-int|int)(\[|$)"
 )  # pydantic names these in a key's place
+_SCHEMES = ("s3", "file", "memory")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
 _LITERALS = re.compile(
@@ -58,10 +59,6 @@ _UNSTEADY = re.compile(
 _MOVING_LITERAL = re.compile(
     r"\b(date|timestamp\w*)\s*(['\"])\s*(now|today|tomorrow|yesterday)\b", re.IGNORECASE
 )
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _steady(expression: str) -> str:
@@ -89,7 +86,7 @@ Expression = Annotated[str, AfterValidator(_steady)]
 Number = Annotated[int, BeforeValidator(_no_flag)]
 
 
-class FilesSettings(_Frozen):
+class FilesSettings(Frozen):
     """How rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
 
     target_records: Number = Field(100_000, ge=1)
@@ -98,14 +95,14 @@ class FilesSettings(_Frozen):
     compression_level: Number = Field(1, ge=0, le=3)
 
 
-class DatasetSettings(_Frozen):
+class DatasetSettings(Frozen):
     """Where a dataset's rows come from and how they map to the contract's fields (contract field = SQL expression)."""
 
     table: str
-    columns: dict[str, Expression] = {}
+    columns: dict[str, Expression] = Field({})
     natural_key: tuple[str, ...] | None = Field(None, min_length=1)
     where: Expression | None = None
-    extra: dict[str, Expression] = {}
+    extra: dict[str, Expression] = Field({})
     deletes: Literal["suppress", "tombstone"] = "suppress"
     start: Literal["enable", "earliest"] | Annotated[Number, Field(ge=0)] = "enable"
 
@@ -115,7 +112,7 @@ class DatasetSettings(_Frozen):
         return _location(value)
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """One export: its name, where it delivers, where its ledger stands, and its datasets."""
 
     name: str
@@ -123,6 +120,7 @@ class Settings(_Frozen):
     destination: str
     ledger: str
     files: FilesSettings = FilesSettings()
+    store: Access = Access()
     datasets: dict[str, DatasetSettings] = Field(min_length=1)
 
     @field_validator("name")
@@ -141,10 +139,8 @@ class Settings(_Frozen):
     @classmethod
     def _destination(cls, value: str) -> str:
         scheme, separator, rest = value.partition("://")
-        if not separator or scheme not in {"file", "memory"}:
-            raise ValueError(
-                f"has the unknown scheme {scheme!r}; this version delivers to file:// and memory://"
-            )
+        if not separator or scheme not in _SCHEMES:
+            raise ValueError(f"has the unknown scheme {scheme!r}; there are {', '.join(_SCHEMES)}")
         path = rest.rstrip("/")
         if scheme == "file":
             if not path.startswith("/"):
@@ -154,6 +150,8 @@ class Settings(_Frozen):
             raise ValueError("must not hold '..', '.', an empty segment or a second leading slash")
         if any(ord(char) < 32 or ord(char) == 127 for char in path):
             raise ValueError("must not hold control characters")
+        if scheme == "s3" and not _BUCKET.fullmatch(path.partition("/")[0]):
+            raise ValueError("takes s3://BUCKET/PREFIX: a bucket's name, no user, no query")
         return value.rstrip("/")
 
     @model_validator(mode="after")

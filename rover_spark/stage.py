@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pyspark.accumulators import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 
+from rover_spark.access import Access
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.encode.lines import Lines
 from rover_spark.encode.ndjson import NdjsonFile
@@ -59,7 +60,9 @@ class Manifest:
         return {"read": sum(counts.values()), **counts, **mended}
 
 
-def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Manifest:
+def stage(
+    frame: DataFrame, plan: BatchPlan, notice: Notice | None = None, access: Access | None = None
+) -> Manifest:
     """Stages a batch: one Spark job, one manifest. ``frame`` is what ``records.arranged`` gives.
 
     ``notice(files, records, bytes)`` is called on executors for each file, for progress only.
@@ -68,7 +71,7 @@ def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Ma
         NotRepeatable: other rows arrived than were counted when the batch was planned.
     """
     # exactly one action: another one would stage everything again
-    rows = frame.mapInArrow(_task(plan, notice), _MANIFEST).collect()
+    rows = frame.mapInArrow(_task(plan, notice, access), _MANIFEST).collect()
     files, tally = [], dict.fromkeys((*OUTCOMES, BEFORE, FLOOR, MENDED), 0)
     for row in rows:
         if row["key"] is None:
@@ -87,10 +90,10 @@ def stage(frame: DataFrame, plan: BatchPlan, notice: Notice | None = None) -> Ma
 
 
 def _task(
-    plan: BatchPlan, notice: Notice | None
+    plan: BatchPlan, notice: Notice | None, access: Access | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield stage_batches(batches, plan, open_store(plan.destination, plan.export), notice)
+        yield stage_batches(batches, plan, open_store(plan.destination, plan.export, access), notice)
 
     return run
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from tests.servers import ENVIRONMENT, s3_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
 
 settings.register_profile("machines_are_noisy", deadline=None)
 settings.load_profile("machines_are_noisy")
+
+
+# before any JVM starts: the workers inherit it
+os.environ.update(ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a real S3 server."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

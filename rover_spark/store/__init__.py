@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from rover_spark.access import Access
 from rover_spark.errors import ConfigError
-from rover_spark.store.base import ObjectInfo, StagedFile, Staging, Store
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, Staging, Store
 from rover_spark.store.local import LocalStore
 from rover_spark.store.memory import MemoryStore
 
-__all__ = ["ObjectInfo", "StagedFile", "Staging", "Store", "open_store"]
+__all__ = ["Mine", "ObjectInfo", "StagedFile", "Staging", "Store", "open_store"]
 
 
-def open_store(destination: str, export: str) -> Store:
-    """The store at a destination URL. ``export`` names whose staging it uses.
+def open_store(destination: str, export: str, access: Access | None = None) -> Store:
+    """The store at a destination URL. ``export`` names whose staging it uses; ``access`` how it is reached.
 
     Raises:
-        ConfigError: no adapter for that scheme.
+        ConfigError: no adapter for that scheme, or its SDK is not installed.
     """
     scheme, _, rest = destination.partition("://")
     if scheme == "file":
         return LocalStore(rest, export)
     if scheme == "memory":
         return MemoryStore(rest)
+    try:
+        if scheme == "s3":
+            from rover_spark.store.s3 import S3Store
+
+            return S3Store(rest, access or Access())
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"destination: {scheme}:// needs a package that is not installed: {missing.name}",
+            code="no_sdk",
+            remedy=f"pip install 'rover-spark[{scheme}]', on the driver and on every executor.",
+        ) from missing
     raise ConfigError(
         f"destination: no store for the scheme {scheme!r}",
         code="config_invalid",
-        remedy="Use file:// or memory://.",
+        remedy="Use s3://, file:// or memory://.",
     )

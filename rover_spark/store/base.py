@@ -13,11 +13,13 @@ behaviour suite holds all of them to it:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
+
+from rover_spark.errors import KeyTaken, StagedLost
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,21 @@ class Staging(Protocol):
         ...
 
 
+Mine = Callable[[str], bool]
+
+
 class Store(Protocol):
     """A destination. Keys are whole object keys, prefix included."""
+
+    @property
+    def can_read(self) -> bool:
+        """Whether ``listing`` and ``read`` may be asked for."""
+        ...
+
+    @property
+    def unswept(self) -> str:
+        """What ``sweep`` cannot find here, and who removes it; empty where it finds all."""
+        ...
 
     @property
     def prefix(self) -> str:
@@ -91,6 +106,27 @@ class Store(Protocol):
         """The object's bytes. Raises FileNotFoundError."""
         ...
 
-    def sweep(self, older_than: datetime, keep: frozenset[str]) -> list[str]:
-        """Removes this export's staged files last written before ``older_than``, but for ``keep``; their references."""
+    def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
+        """Removes this export's staged files last written before ``older_than``, but for ``keep``; their names.
+
+        ``mine`` tells the keys that this export may have staged, where nothing else does.
+        """
         ...
+
+
+def key_taken(file: StagedFile) -> KeyTaken:
+    """The key holds another payload."""
+    return KeyTaken(
+        f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
+        code="key_taken",
+        remedy="Find out who wrote it; rover-spark redeliver replaces it on purpose.",
+    )
+
+
+def staged_lost(file: StagedFile) -> StagedLost:
+    """The staged bytes are gone."""
+    return StagedLost(
+        f"the staged bytes of {file.key} are gone and the key is not known to be visible",
+        code="staged_lost",
+        remedy="Run export again: the batch is staged anew from its plan.",
+    )

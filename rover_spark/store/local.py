@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from rover_spark.errors import KeyTaken, StagedLost, StoreError
-from rover_spark.store.base import ObjectInfo, StagedFile
+from rover_spark.errors import StoreError
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
 
 STAGING = "_rover_staging"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -63,6 +63,9 @@ class LocalStaging:
 class LocalStore:
     """Objects as files below ``root``."""
 
+    can_read = True
+    unswept = ""
+
     def __init__(self, root: str, export: str) -> None:
         self._root = Path(root)
         self._staging = f"{STAGING}/{export}"
@@ -88,12 +91,12 @@ class LocalStore:
             _link(source, target)
         except FileExistsError:
             if not _holds(target, file):
-                raise _taken(file) from None
+                raise key_taken(file) from None
         except FileNotFoundError:
             if not target.exists():
-                raise _lost(file) from None
+                raise staged_lost(file) from None
             if not _holds(target, file):
-                raise _taken(file) from None
+                raise key_taken(file) from None
         except OSError as error:
             raise _refused("publish", file.key, error) from error
         _sync_directory(target.parent)
@@ -106,7 +109,7 @@ class LocalStore:
             self._make_directory(target.parent)
             source.replace(target)
         except FileNotFoundError:
-            raise _lost(file) from None
+            raise staged_lost(file) from None
         except OSError as error:
             raise _refused("replace", file.key, error) from error
         _sync_directory(target.parent)
@@ -134,7 +137,7 @@ class LocalStore:
             raise FileNotFoundError(key)
         return path.open("rb")
 
-    def sweep(self, older_than: datetime, keep: frozenset[str]) -> list[str]:
+    def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
         """Unlinks staged files by their modification time."""
         removed = []
         base = self._root / self._staging
@@ -195,22 +198,6 @@ def _sync_directory(directory: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _taken(file: StagedFile) -> KeyTaken:
-    return KeyTaken(
-        f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
-        code="key_taken",
-        remedy="Find out who wrote it; rover-spark redeliver replaces it on purpose.",
-    )
-
-
-def _lost(file: StagedFile) -> StagedLost:
-    return StagedLost(
-        f"the staged bytes of {file.key} are gone and the key is not visible",
-        code="staged_lost",
-        remedy="Run export again: the batch is staged anew from its plan.",
-    )
 
 
 def _refused(what: str, key: str, error: OSError) -> StoreError:

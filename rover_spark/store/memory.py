@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import BinaryIO
 
-from rover_spark.errors import KeyTaken, StagedLost
-from rover_spark.store.base import ObjectInfo, StagedFile
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
 
 _BUCKETS: dict[str, dict[str, bytes]] = {}
 
@@ -41,6 +40,9 @@ class MemoryStaging:
 class MemoryStore:
     """Objects of one bucket; every MemoryStore of that name in this process shows the same."""
 
+    can_read = True
+    unswept = ""
+
     def __init__(self, location: str) -> None:
         bucket, _, prefix = location.partition("/")
         self._objects = _BUCKETS.setdefault(bucket, {})
@@ -59,7 +61,7 @@ class MemoryStore:
         """Puts the object unless another payload is there."""
         there = self._objects.get(file.key)
         if there is not None and hashlib.sha256(there).hexdigest() != file.sha256:
-            raise KeyTaken(f"{file.key} holds other bytes; it was left as it is", code="key_taken")
+            raise key_taken(file)
         if there is None:
             self.replace(file)
 
@@ -67,7 +69,7 @@ class MemoryStore:
         """Puts the object."""
         data = base64.b64decode(file.staged)
         if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise StagedLost(f"the staged bytes of {file.key} are gone", code="staged_lost")
+            raise staged_lost(file)
         self._objects[file.key] = data
 
     def abort(self, staged: Iterable[str]) -> None:
@@ -85,6 +87,6 @@ class MemoryStore:
             raise FileNotFoundError(key)
         return io.BytesIO(self._objects[key])
 
-    def sweep(self, older_than: datetime, keep: frozenset[str]) -> list[str]:
+    def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
         """Nothing is ever abandoned."""
         return []

@@ -5,6 +5,7 @@ python -m tests.crash.child ROOT POINT CONF…    POINT: one of POINTS, or never
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from rover_spark import commands, deliver
 from rover_spark.ledger import Ledger
 from rover_spark.session import build_session
 from rover_spark.settings import parse
-from rover_spark.store.local import LocalStore
+from rover_spark.store import open_store
 
 # "before STAGED": all staged, and no manifest; "before COMMITTED": all published, and nobody has noted it
 POINTS = (
@@ -35,11 +36,14 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
 
 def settings_of(root: Path) -> Any:
-    """The export that child and test agree on."""
+    """The export that child and test agree on; ``root/destination.json`` may name another destination than a directory."""
+    elsewhere = root / "destination.json"
+    destination = json.loads(elsewhere.read_text()) if elsewhere.exists() else {}
     return parse(
         {
             "name": "acme",
             "destination": f"file://{root}/bucket",
+            **destination,
             "ledger": f"{root}/control/acme",
             "files": {"target_records": 60},
             "datasets": {
@@ -63,15 +67,25 @@ def _die(*_: object) -> None:
 
 def _die_when_half_is_staged(root: Path) -> None:
     """Looks into the staging area until half of the files lie there."""
-    staging = root / "bucket" / "_rover_staging"
-    while sum(1 for path in staging.rglob("*.gz.*")) < FILES // 2:
-        pass
+    settings = settings_of(root)
+    if settings.destination.startswith("s3://"):
+        from rover_spark.store.aws import client
+
+        speak = client(settings.store.model_dump_json())
+        bucket = settings.destination.removeprefix("s3://").partition("/")[0]
+        while len(speak.list_multipart_uploads(Bucket=bucket).get("Uploads", ())) < FILES // 2:
+            pass
+    else:
+        staging = root / "bucket" / "_rover_staging"
+        while sum(1 for path in staging.rglob("*.gz.*")) < FILES // 2:
+            pass
     _die()
 
 
 def main(root: Path, point: str, conf: dict[str, str]) -> int:
     """Runs one export; dies at the point."""
-    record, publish, stage = Ledger.record, LocalStore.publish, deliver.stage
+    store = type(open_store(settings_of(root).destination, "acme"))
+    record, publish, stage = Ledger.record, store.publish, deliver.stage
     published = 0
 
     def recording(self: Ledger, head: Any, plan: Any, state: Any, **facts: Any) -> Any:
@@ -82,7 +96,7 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
             _die()
         return after
 
-    def publishing(self: LocalStore, file: Any) -> None:
+    def publishing(self: Any, file: Any) -> None:
         nonlocal published
         publish(self, file)
         published += 1
@@ -94,7 +108,7 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
             Thread(target=_die_when_half_is_staged, args=(root,), daemon=True).start()
         return stage(*args)
 
-    Ledger.record, LocalStore.publish, deliver.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
+    Ledger.record, store.publish, deliver.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
     result = commands.export(build_session("child", conf=conf), settings_of(root), now=NOW)
     return 0 if result.ok else 1
 

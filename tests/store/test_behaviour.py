@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from rover_spark.access import Access
 from rover_spark.errors import ConfigError, KeyTaken, StagedLost, StoreError
 from rover_spark.store import ObjectInfo, StagedFile, Store, open_store
+from rover_spark.store.aws import client
 from rover_spark.store.local import STAGING, LocalStore
 from rover_spark.store.memory import MemoryStore
 
@@ -33,10 +35,11 @@ class Adapter:
     url: str
     kind: type
     lose: Callable[[StagedFile], StagedFile]
+    access: Access | None = None
 
     def store(self, export: str = "acme") -> Store:
         """A store object of its own, as another process would open it."""
-        store = open_store(self.url, export)
+        store = open_store(self.url, export, self.access)
         assert isinstance(store, self.kind)
         return store
 
@@ -61,15 +64,34 @@ def memory(root: Path) -> Adapter:
     )
 
 
+def s3_bucket(endpoint: str, prefix: str) -> Adapter:
+    """A new bucket on the S3 server."""
+    from rover_spark.store.s3 import S3Store
+
+    access = Access(endpoint=endpoint, can_read=True)
+    name = f"b{os.urandom(8).hex()}"
+    client(access.model_dump_json()).create_bucket(Bucket=name)
+    url = f"s3://{name}{prefix}"
+
+    def lose(file: StagedFile) -> StagedFile:
+        open_store(url, "acme", access).abort([file.staged])
+        return file
+
+    return Adapter(url, S3Store, lose, access)
+
+
 def memory_with_prefix(root: Path) -> Adapter:
     return replace(memory(root), url=memory(root).url + "/some/prefix")
 
 
 ADAPTERS = {"local": local, "memory": memory, "memory-prefix": memory_with_prefix}
+SERVED = {"s3": "", "s3-prefix": "/some/prefix"}
 
 
-@pytest.fixture(params=ADAPTERS)
+@pytest.fixture(params=[*ADAPTERS, *SERVED])
 def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+    if request.param in SERVED:
+        return s3_bucket(request.getfixturevalue("s3"), SERVED[request.param])
     return ADAPTERS[request.param](tmp_path)
 
 
@@ -90,6 +112,10 @@ def staged(
 def described(key: str, data: bytes, reference: str) -> StagedFile:
     digest = hashlib.sha256(data).hexdigest()
     return StagedFile(key, 1, len(data), digest, len(data), digest, 0, 0, reference)
+
+
+def mine(key: str) -> bool:
+    return True
 
 
 def content(store: Store, key: str) -> bytes:
@@ -121,8 +147,8 @@ def test_staged_bytes_are_invisible_at_every_moment(bucket: Adapter) -> None:
     assert visible(bucket.store()) == {}
     for prefix in ("", "exports/", "_", STAGING, f"{STAGING}/acme/{BATCH}", bucket.key()):
         assert list(store.listing(prefix)) == []
-    with pytest.raises(FileNotFoundError):
-        store.read(bucket.key())
+    with pytest.raises(FileNotFoundError), store.read(bucket.key()):
+        pass
     store.publish(described(bucket.key(), b"payload", reference))
     assert visible(store) == {bucket.key(): b"payload"}
 
@@ -336,11 +362,11 @@ def test_sweep_removes_what_is_old_and_says_what(disk: Adapter) -> None:
     root = Path(disk.url.removeprefix("file://"))
     os.utime(root / disk.key("done.ndjson.gz"), (0, 0))
 
-    assert store.sweep(NOW - timedelta(days=7), frozenset({kept.staged})) == [old.staged]
+    assert store.sweep(NOW - timedelta(days=7), frozenset({kept.staged}), mine) == [old.staged]
 
     files = {path for path in on_disk(disk) if (root / path).is_file()}
     assert files == {young.staged, kept.staged, disk.key("done.ndjson.gz")}
-    assert store.sweep(NOW - timedelta(days=7), frozenset({kept.staged})) == []
+    assert store.sweep(NOW - timedelta(days=7), frozenset({kept.staged}), mine) == []
     store.publish(kept)
 
 
@@ -352,20 +378,20 @@ def test_sweep_leaves_no_directory_of_an_abandoned_batch(disk: Adapter) -> None:
     killed.write(b"pay")
     killed._file.flush()  # type: ignore[attr-defined]
     os.utime(killed._path, (0, 0))  # type: ignore[attr-defined]
-    assert len(store.sweep(NOW, frozenset())) == 3
+    assert len(store.sweep(NOW, frozenset(), mine)) == 3
     assert on_disk(disk) <= {STAGING, f"{STAGING}/acme"}
 
 
 def test_sweep_never_touches_another_export(disk: Adapter) -> None:
     other = aged(disk, staged(disk.store("acme-eu"), disk.key()), timedelta(days=800))
     mine = aged(disk, staged(disk.store("acme"), disk.key()), timedelta(days=800))
-    assert disk.store("acme").sweep(NOW, frozenset()) == [mine.staged]
+    assert disk.store("acme").sweep(NOW, frozenset(), mine) == [mine.staged]
     disk.store("acme-eu").publish(other)
 
 
 def test_sweep_of_a_destination_that_is_not_there_yet_finds_nothing(bucket: Adapter, tmp_path: Path) -> None:
-    assert bucket.store().sweep(NOW, frozenset()) == []
-    assert open_store(f"file://{tmp_path}/nowhere", "acme").sweep(NOW, frozenset()) == []
+    assert bucket.store().sweep(NOW, frozenset(), mine) == []
+    assert open_store(f"file://{tmp_path}/nowhere", "acme").sweep(NOW, frozenset(), mine) == []
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -400,8 +426,8 @@ def test_listing_a_destination_that_is_not_there_yet_is_empty(tmp_path: Path) ->
 def test_reading_what_is_not_there_is_file_not_found(bucket: Adapter, key: str) -> None:
     store = bucket.store()
     store.publish(staged(store, bucket.key()))
-    with pytest.raises(FileNotFoundError):
-        store.read(key)
+    with pytest.raises(FileNotFoundError), store.read(key):
+        pass
 
 
 # -- the local store's own dangers ---------------------------------------------------------------------------

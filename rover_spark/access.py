@@ -1,0 +1,56 @@
+"""The ``[store]`` part of the settings: how an object store is reached, and what its objects carry.
+
+Promises that it holds no secret, so it may travel to executors and stand in a log. Refuses keys that look like one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_SECRET = re.compile(
+    r"secret|token|password|credential|access_?key|account_?key|connection_?string|sas$", re.IGNORECASE
+)
+
+
+class Frozen(BaseModel):
+    """Settings that do not change once they are read, and know no other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Access(Frozen):
+    """How an object store is reached and what its objects carry. Never a secret: those stay with the SDK's own chain."""
+
+    can_read: bool = False
+    region: str | None = Field(None, min_length=1)
+    endpoint: str | None = Field(None, pattern=r"^https?://[^\s@?#]+$")
+    profile: str | None = Field(None, min_length=1)
+    role_arn: str | None = Field(None, pattern=r"^arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+$")
+    external_id: str | None = Field(None, min_length=2, max_length=1224)
+    encryption: Literal["AES256", "aws:kms"] | None = None
+    kms_key: str | None = Field(None, min_length=1)
+    expected_owner: str | None = Field(None, pattern=r"^\d{12}$")
+    tags: dict[str, str] = Field({}, max_length=10)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets(cls, tree: Any) -> Any:
+        for name in tree if isinstance(tree, Mapping) else ():
+            if _SECRET.search(str(name)):
+                raise ValueError(
+                    f"{name} is a secret, and none belongs into a configuration: set it in the environment, "
+                    "or let the SDK find it (instance role, workload identity, its own credentials file)"
+                )
+        return tree
+
+    @model_validator(mode="after")
+    def _fits(self) -> Access:
+        if self.external_id and not self.role_arn:
+            raise ValueError("external_id: is told to a role; role_arn is missing")
+        if self.kms_key and self.encryption == "AES256":
+            raise ValueError('kms_key: belongs to encryption = "aws:kms"')
+        return self

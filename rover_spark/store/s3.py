@@ -1,0 +1,275 @@
+"""An S3 bucket: tasks leave multipart uploads open, the driver completes them.
+
+Promises delivery with ``s3:PutObject`` and ``s3:AbortMultipartUpload`` alone; nothing else is asked for then. With
+``can_read`` a key is never published over another object (``If-None-Match: *``), and an answer that was lost is looked
+up. Without it the same bytes are staged and published again: the contract takes an equal payload for the same object.
+Refuses nothing by itself; what S3 refuses becomes one StoreError that names the remedy, and never a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from typing import Any, BinaryIO
+from urllib.parse import urlencode
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rover_spark.access import Access
+from rover_spark.errors import RunError, StoreError
+from rover_spark.store.aws import REMEDIES, client, error_code, other_region
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+
+PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
+_BLOCK = 1 << 20
+_TRY = "rover-try"
+_GONE = {"NoSuchUpload", "404"}
+_TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_FAILURES = (ClientError, BotoCoreError)
+_AGAIN = "Run export again: it goes on where it stopped."
+
+
+class S3Staging:
+    """One multipart upload. Its parts are durable and invisible until somebody completes it."""
+
+    def __init__(self, store: S3Store, key: str, attempt: str) -> None:
+        self._store, self._key, self._try = store, key, attempt
+        self._waiting = bytearray()
+        self._parts: list[dict[str, str]] = []
+        self._upload = store.begin(key, attempt)
+
+    def write(self, data: bytes) -> None:
+        """Buffers up to one part."""
+        self._waiting += data
+        while len(self._waiting) >= PART_BYTES:
+            self._send(bytes(self._waiting[:PART_BYTES]))
+            del self._waiting[:PART_BYTES]
+
+    def _send(self, data: bytes) -> None:
+        self._parts.append(self._store.send(self._key, self._upload, len(self._parts) + 1, data))
+
+    def finish(self) -> str:
+        """Sends the rest; the upload stays open."""
+        self._send(bytes(self._waiting))
+        self._waiting.clear()
+        reference = {"key": self._key, "upload": self._upload, "try": self._try, "parts": self._parts}
+        return json.dumps(reference, separators=(",", ":"))
+
+    def abort(self) -> None:
+        """Aborts the upload."""
+        self._store.forget(self._key, self._upload)
+
+
+class S3Store:
+    """One bucket and prefix."""
+
+    def __init__(self, location: str, access: Access) -> None:
+        self._bucket, _, prefix = location.partition("/")
+        self._prefix = prefix.strip("/")
+        self._access = access
+        self._owner = {"ExpectedBucketOwner": access.expected_owner} if access.expected_owner else {}
+
+    @property
+    def prefix(self) -> str:
+        """What follows the bucket's name."""
+        return self._prefix
+
+    @property
+    def can_read(self) -> bool:
+        """As the settings say."""
+        return self._access.can_read
+
+    def stage(self, key: str, batch: str, attempt: str) -> S3Staging:
+        """Begins a multipart upload at the key itself: an open one is in no listing of objects."""
+        return S3Staging(self, key, attempt)
+
+    def begin(self, key: str, attempt: str) -> str:
+        """A new upload's id."""
+        access = self._access
+        more: dict[str, str] = {"ChecksumAlgorithm": "CRC32"}
+        if access.encryption or access.kms_key:
+            more["ServerSideEncryption"] = access.encryption or "aws:kms"
+        if access.kms_key:
+            more["SSEKMSKeyId"] = access.kms_key
+        if access.tags:
+            more["Tagging"] = urlencode(access.tags)
+        metadata = {_TRY: attempt}
+        with self._told("stage", key):
+            begun = self._call(
+                "create_multipart_upload", key, Metadata=metadata, ContentType="application/gzip", **more
+            )
+        return str(begun["UploadId"])
+
+    def send(self, key: str, upload: str, number: int, data: bytes) -> dict[str, str]:
+        """Uploads one part; what completing asks for of it."""
+        with self._told("stage", key):
+            sent = self._call("upload_part", key, UploadId=upload, PartNumber=number, Body=data)
+        return {name: sent[name] for name in ("ETag", "ChecksumCRC32") if name in sent}
+
+    def publish(self, file: StagedFile) -> None:
+        """Completes the upload; under ``can_read`` only where the key is free, and then looks."""
+        error = self._complete(file, {"IfNoneMatch": "*"} if self.can_read else {})
+        found = self._found(file, error)
+        if found is None:
+            return
+        if error is None or error_code(error) in _TAKEN | _GONE:
+            raise key_taken(file) from error
+        raise self._unpublished(file, error) from error
+
+    def replace(self, file: StagedFile) -> None:
+        """Completes the upload whatever stands at the key."""
+        error = self._complete(file, {})
+        if self._found(file, error) is not None:
+            raise self._unpublished(file, error) from error
+
+    def _found(self, file: StagedFile, error: Exception | None) -> dict[str, Any] | None:
+        """None where the key holds the file; else the other object there. An answer alone proves nothing.
+
+        Without ``can_read`` the answer is all there is. Raises what the answer means where nothing stands at the key.
+        """
+        if not self.can_read:
+            if error is not None:
+                raise self._unpublished(file, error) from error
+            return None
+        found = self._head(file.key)
+        if found is None:
+            raise self._unpublished(file, error) from error
+        if not self._is_ours(found, file):
+            if not self._holds(found, file):
+                return found
+            self.abort([file.staged])  # where another try's object stands, ours is still open
+        return None
+
+    def _complete(self, file: StagedFile, condition: dict[str, str]) -> Exception | None:
+        staged = json.loads(file.staged)
+        parts = [{**part, "PartNumber": number} for number, part in enumerate(staged["parts"], 1)]
+        try:
+            self._call(
+                "complete_multipart_upload",
+                file.key,
+                UploadId=staged["upload"],
+                MultipartUpload={"Parts": parts},
+                **condition,
+            )
+        except _FAILURES as error:
+            failure: Exception = error
+            return failure
+        return None
+
+    def _unpublished(self, file: StagedFile, error: Exception | None) -> RunError:
+        # some servers answer 200 for an upload that is gone
+        if error is None or error_code(error) in _GONE:
+            return staged_lost(file)
+        return self._refused("publish", file.key, error)
+
+    def _head(self, key: str) -> dict[str, Any] | None:
+        try:
+            return self._call("head_object", key)
+        except ClientError as error:
+            if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
+                return None
+            raise self._refused("look at", key, error) from error
+        except BotoCoreError as error:
+            raise self._refused("look at", key, error) from error
+
+    def _is_ours(self, found: dict[str, Any], file: StagedFile) -> bool:
+        """Whether the object is that of this very try."""
+        mine: str = json.loads(file.staged)["try"]
+        return bool(found["ContentLength"] == file.bytes and found["Metadata"].get(_TRY) == mine)
+
+    def _holds(self, found: dict[str, Any], file: StagedFile) -> bool:
+        """Whether another try's object has the same bytes."""
+        if found["ContentLength"] != file.bytes:
+            return False
+        digest = hashlib.sha256()
+        with self.read(file.key) as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest() == file.sha256
+
+    def abort(self, staged: Iterable[str]) -> None:
+        """Aborts uploads by reference."""
+        for reference in staged:
+            known = json.loads(reference)
+            self.forget(known["key"], known["upload"])
+
+    def forget(self, key: str, upload: str) -> bool:
+        """Aborts one upload; False where that failed: then the bucket's lifecycle rule ends it."""
+        try:
+            self._call("abort_multipart_upload", key, UploadId=upload)
+        except _FAILURES as error:
+            return error_code(error) in _GONE
+        return True
+
+    def listing(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects by key prefix, page by page."""
+        with self._told("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, **self._owner):
+                for each in page.get("Contents", ()):
+                    yield ObjectInfo(each["Key"], each["Size"])
+
+    @contextmanager
+    def read(self, key: str) -> Iterator[BinaryIO]:
+        """Streams the object."""
+        try:
+            body = self._call("get_object", key)["Body"]
+        except ClientError as error:
+            if error_code(error) in {"NoSuchKey", "404"}:
+                raise FileNotFoundError(key) from None
+            raise self._refused("read", key, error) from error
+        with closing(body), self._told("read", key):
+            yield body
+
+    @property
+    def unswept(self) -> str:
+        """Without ``can_read`` no upload can be found that the ledger does not name."""
+        rule = "the bucket's own rule AbortIncompleteMultipartUpload ends uploads that no ledger names"
+        return "" if self.can_read else rule
+
+    def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
+        """Aborts open uploads below the prefix that began before ``older_than``; none without ``can_read``."""
+        if not self.can_read:
+            return []
+        kept = {json.loads(reference)["upload"] for reference in keep}
+        removed = []
+        with self._told("sweep", self._prefix):
+            pages = self._client.get_paginator("list_multipart_uploads")
+            prefix = f"{self._prefix}/" if self._prefix else ""
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, **self._owner):
+                for each in page.get("Uploads", ()):
+                    name = f"{each['Key']} {each['UploadId']}"
+                    if each["UploadId"] in kept or each["Initiated"] >= older_than:
+                        continue
+                    if mine(each["Key"]) and self.forget(each["Key"], each["UploadId"]):
+                        removed.append(name)
+        return sorted(removed)
+
+    @property
+    def _client(self) -> Any:
+        return client(self._access.model_dump_json())
+
+    def _call(self, operation: str, key: str, **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = getattr(self._client, operation)(
+            Bucket=self._bucket, Key=key, **self._owner, **more
+        )
+        return found
+
+    @contextmanager
+    def _told(self, what: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            raise self._refused(what, key, error) from error
+
+    def _refused(self, what: str, key: str, error: Exception) -> StoreError:
+        code = error_code(error)
+        remedy = REMEDIES.get(code, _AGAIN)
+        if region := other_region(error):
+            remedy = f'The bucket lies in another region: set store.region = "{region}".'
+        return StoreError(
+            f"cannot {what} s3://{self._bucket}/{key}: {code}", code="store_refused", remedy=remedy
+        )

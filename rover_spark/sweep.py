@@ -1,0 +1,47 @@
+"""What abandoned tries left staged is removed; what an open batch still needs is kept.
+
+Promises never to touch what another export, or a younger run, has staged. Where the store shows nothing of it (least
+rights), only what the ledger names can be removed; ``Store.unswept`` says who removes the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import functions as F
+
+from rover_spark.contract.keys import parse_rover_key
+from rover_spark.ledger import Ledger
+from rover_spark.store import Store
+
+
+def sweep(store: Store, ledger: Ledger, older_than: datetime) -> list[str]:
+    """Names of what was removed."""
+    opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
+    kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
+    planned = _planned(ledger)
+
+    def mine(key: str) -> bool:
+        known = parse_rover_key(key)
+        return known is not None and (known.dataset, int(known.instant.timestamp())) in planned
+
+    store.abort(set(_superseded(ledger)) - set(kept))
+    return store.sweep(older_than, frozenset(kept), mine)
+
+
+def _planned(ledger: Ledger) -> set[tuple[str, int]]:
+    """Dataset and instant, in whole seconds since 1970, of every batch there ever was: a key tells both."""
+    if not ledger.exists:
+        return set()
+    rows = ledger.frame().where("kind = 'batch' AND instant IS NOT NULL").select("dataset", "instant")
+    return {(row["dataset"], row["instant"] // 1000) for row in rows.distinct().collect()}
+
+
+def _superseded(ledger: Ledger) -> list[str]:
+    """References to staged files that a later try at their batch replaced."""
+    if not ledger.exists:
+        return []
+    rows = ledger.frame().where("kind = 'file'")
+    newest = rows.groupBy("batch").agg(F.max("transition").alias("newest"))
+    found = rows.join(newest, "batch").where("transition < newest").select("staged")
+    return [row["staged"] for row in found.collect()]

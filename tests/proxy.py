@@ -1,0 +1,134 @@
+"""A proxy before an S3 server: writes down each operation, refuses what a role may not do, makes the network fail."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+# what may happen to a request; each but the last three leaves the server untouched
+FAULTS = ("refuse", "unavailable", "drop", "cut", "lose", "error 200", "slow")
+LEAST = {
+    "CreateMultipartUpload",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "AbortMultipartUpload",
+    "PutObject",
+}
+_BLOCK = 1 << 16
+_CUT_AFTER = 60_000
+Decide = Callable[[str, int], str | None]
+
+
+def operation(method: str, target: str) -> str:
+    """S3's name of a request."""
+    parts = urlsplit(target)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    has_key = parts.path.strip("/").count("/") > 0
+    if "uploads" in query:
+        return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"
+    if "uploadId" in query:
+        names = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
+        return names.get(method, "ListParts")
+    kind = {"GET": "Get", "PUT": "Put", "HEAD": "Head", "DELETE": "Delete"}.get(method, method)
+    if kind == "Get" and not has_key:
+        return "ListObjects"
+    return kind + ("Object" if has_key else "Bucket")
+
+
+class Proxy:
+    """Forwards to ``upstream``; ``decide(operation, n)`` names the fault of the n-th such request, or None."""
+
+    def __init__(self, upstream: str, decide: Decide | None = None) -> None:
+        self.seen: list[str] = []
+        self.decide: Decide = decide or (lambda name, n: None)
+        self._upstream = upstream.removeprefix("http://")
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def fault(self, name: str) -> str | None:
+        with self._lock:
+            number = self.seen.count(name)
+            self.seen.append(name)
+        return self.decide(name, number)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def _any(self) -> None:
+                fault = proxy.fault(operation(self.command, self.path))
+                length = int(self.headers.get("Content-Length", 0))
+                if fault == "cut":
+                    self.rfile.read(min(length, _CUT_AFTER))
+                    return self._hang_up()
+                body = self.rfile.read(length)
+                if fault == "drop":
+                    return self._hang_up()
+                if fault == "refuse":
+                    return self._xml(403, "AccessDenied")
+                if fault == "unavailable":
+                    return self._xml(503, "SlowDown")
+                if fault == "slow":
+                    time.sleep(2)
+                upstream = http.client.HTTPConnection(proxy._upstream, timeout=60)
+                upstream.request(self.command, self.path, body, dict(self.headers.items()))
+                answer = upstream.getresponse()
+                text = answer.read()
+                upstream.close()
+                if fault == "lose":
+                    return self._hang_up()
+                if fault == "error 200":
+                    return self._xml(200, "InternalError")
+                self.send_response_only(answer.status)
+                told = {name.lower(): value for name, value in answer.getheaders()}
+                told.pop("transfer-encoding", None)
+                if self.command != "HEAD":
+                    told["content-length"] = str(len(text))
+                for name, value in told.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any
+
+            def _xml(self, status: int, code: str) -> None:
+                text = (
+                    f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+                )
+                self.send_response_only(status)
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(text)
+
+            def _hang_up(self) -> None:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+        return Handler
+
+
+def least_rights(name: str, number: int) -> str | None:
+    """A role that may put and abort, nothing else."""
+    return None if name in LEAST else "refuse"
