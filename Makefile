@@ -6,6 +6,11 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 SETUP_INPUTS := pyproject.toml constraints.txt conf/spark_home.py conf/spark-defaults.conf conf/log4j2.properties
 
 # the oldest pair of Spark and Delta, in an environment of its own, and the tests that run on it too
+# servers for the tests of stores; Go's caches only live while they are built
+SERVERS := .servers
+GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
+GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCACHE=$(abspath $(SERVERS))/go/cache GOFLAGS=-modcacherw
+
 FLOOR := .venv-floor
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py tests/e2e/test_sources.py \
@@ -13,7 +18,7 @@ FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor demo test test-full test-floor bench check clean
+.PHONY: help setup floor servers demo test test-full test-floor bench check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
@@ -22,6 +27,7 @@ help:
 	@echo "make test  [ARGS=…]  pytest"
 	@echo "make test-full       pytest, and 300 random histories besides: hours"
 	@echo "make test-floor      the tests that read and write tables, on the oldest pair: Spark 3.5 and Delta 3.3"
+	@echo "make servers         an S3 server for the tests, where Go is installed"
 	@echo "make check           ruff, mypy, import-linter"
 	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
 	@echo "make clean           remove both environments, caches and the demo's output"
@@ -54,10 +60,20 @@ demo: setup
 	@$(VENV)/bin/rover-spark demo $(ARGS)
 
 # small Spark jobs keep one core busy: two sessions side by side take half the time
-test: setup
+# servers that stores are tested with; where a tool is missing its store is not tested, and says so
+servers: $(SERVERS)/.ready
+
+$(SERVERS)/.ready: Makefile
+	@mkdir -p $(SERVERS)/bin
+	@if test -n "$(GO)"; then echo "servers: S3 (go install, a minute or two)" && \
+		$(GO_HOME) $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && rm -rf $(SERVERS)/go; \
+	else echo "servers: no Go here: S3 will not be tested"; fi
+	@touch $@
+
+test: setup servers
 	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
-test-full: setup
+test-full: setup servers
 	$(VENV)/bin/pytest -n 2 --dist loadscope --full $(ARGS)
 
 test-floor: floor
@@ -74,5 +90,5 @@ check: setup
 	$(VENV)/bin/lint-imports --no-cache
 
 clean:
-	rm -rf $(VENV) $(FLOOR) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist rover_demo rover_bench spark-warehouse metastore_db derby.log
+	rm -rf $(VENV) $(FLOOR) $(SERVERS) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist rover_demo rover_bench spark-warehouse metastore_db derby.log
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
