@@ -5,12 +5,12 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 SETUP_INPUTS := pyproject.toml constraints.txt conf/spark_home.py conf/spark-defaults.conf conf/log4j2.properties
 
-# the oldest pair of Spark and Delta, in an environment of its own, and the tests that run on it too
 # servers for the tests of stores; Go's caches only live while they are built
 SERVERS := .servers
 GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
 GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCACHE=$(abspath $(SERVERS))/go/cache GOFLAGS=-modcacherw
 
+# the oldest pair of Spark and Delta, in an environment of its own, and the tests that run on it too
 FLOOR := .venv-floor
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py tests/e2e/test_sources.py \

@@ -30,6 +30,7 @@ class Access(Frozen):
     endpoint: str | None = Field(None, pattern=r"^https?://[^\s@?#]+$")
     profile: str | None = Field(None, min_length=1)
     role_arn: str | None = Field(None, pattern=r"^arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+$")
+    impersonate: str | None = Field(None, pattern=r"^[\w.-]+@[\w.-]+$")
     external_id: str | None = Field(None, min_length=2, max_length=1224)
     encryption: Literal["AES256", "aws:kms"] | None = None
     kms_key: str | None = Field(None, min_length=1)

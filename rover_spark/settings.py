@@ -40,8 +40,8 @@ ENV_PREFIX = "ROVER_SPARK__"
 _ALTERNATIVE = re.compile(
     r"(literal|function-\w+|constrained-int|int)(\[|$)"
 )  # pydantic names these in a key's place
-_SCHEMES = ("s3", "file", "memory")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_SCHEMES = ("s3", "gs", "az", "file", "memory")
+_BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
 _LITERALS = re.compile(
@@ -150,8 +150,8 @@ class Settings(Frozen):
             raise ValueError("must not hold '..', '.', an empty segment or a second leading slash")
         if any(ord(char) < 32 or ord(char) == 127 for char in path):
             raise ValueError("must not hold control characters")
-        if scheme == "s3" and not _BUCKET.fullmatch(path.partition("/")[0]):
-            raise ValueError("takes s3://BUCKET/PREFIX: a bucket's name, no user, no query")
+        if scheme in {"s3", "gs", "az"} and not _BUCKET.fullmatch(path.partition("/")[0]):
+            raise ValueError(f"takes {scheme}://BUCKET/PREFIX: a bucket's name, no user, no query")
         return value.rstrip("/")
 
     @model_validator(mode="after")

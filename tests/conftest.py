@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests.servers import ENVIRONMENT, s3_server
+from tests.proxy import Conditional
+from tests.servers import ENVIRONMENT, azure_server, gcs_server, s3_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +29,20 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a real S3 server."""
     with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The connection string of a real Azure Blob server."""
+    with azure_server(tmp_path_factory.mktemp("azure")) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a Google Cloud Storage server that keeps the conditions of a rewrite."""
+    with gcs_server(tmp_path_factory.mktemp("gcs")) as endpoint, Conditional(endpoint) as proxy:
+        yield proxy.endpoint
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,8 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def fault(self, name: str) -> str | None:
+    def fault(self, method: str, target: str) -> str | None:
+        name = operation(method, target)
         with self._lock:
             number = self.seen.count(name)
             self.seen.append(name)
@@ -76,7 +77,7 @@ class Proxy:
                 pass
 
             def _any(self) -> None:
-                fault = proxy.fault(operation(self.command, self.path))
+                fault = proxy.fault(self.command, self.path)
                 length = int(self.headers.get("Content-Length", 0))
                 if fault == "cut":
                     self.rfile.read(min(length, _CUT_AFTER))
@@ -88,6 +89,8 @@ class Proxy:
                     return self._xml(403, "AccessDenied")
                 if fault == "unavailable":
                     return self._xml(503, "SlowDown")
+                if fault == "taken":
+                    return self._answer(412, b'{"error": {"code": 412, "message": "conditionNotMet"}}')
                 if fault == "slow":
                     time.sleep(2)
                 upstream = http.client.HTTPConnection(proxy._upstream, timeout=60)
@@ -113,9 +116,12 @@ class Proxy:
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any
 
             def _xml(self, status: int, code: str) -> None:
-                text = (
-                    f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+                self._answer(
+                    status,
+                    f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode(),
                 )
+
+            def _answer(self, status: int, text: bytes) -> None:
                 self.send_response_only(status)
                 self.send_header("content-length", str(len(text)))
                 self.end_headers()
@@ -127,6 +133,21 @@ class Proxy:
                 self.connection.shutdown(socket.SHUT_RDWR)
 
         return Handler
+
+
+class Conditional(Proxy):
+    """Before a GCS server that ignores ``ifGenerationMatch=0`` of a rewrite: holds it to that."""
+
+    def fault(self, method: str, target: str) -> str | None:
+        parts = urlsplit(target)
+        if "/rewriteTo/" in parts.path and parse_qs(parts.query).get("ifGenerationMatch") == ["0"]:
+            looked = http.client.HTTPConnection(self._upstream, timeout=60)
+            looked.request("GET", "/storage/v1" + parts.path.partition("/rewriteTo")[2])
+            found = looked.getresponse().status
+            looked.close()
+            if found == 200:
+                return "taken"
+        return super().fault(method, target)
 
 
 def least_rights(name: str, number: int) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -21,7 +23,10 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "GCE_METADATA_HOST": "127.0.0.1:9",
 }
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = base64.b64encode(b"the key of an emulator on loopback").decode()
 
 
 def program(name: str) -> Path:
@@ -45,7 +50,12 @@ def running(command: list[str], port: int, log: Path, env: dict[str, str] | None
     """The server, from the moment it takes connections."""
     with log.open("wb") as out:
         server = subprocess.Popen(
-            command, env={**os.environ, **(env or {})}, cwd=log.parent, stdout=out, stderr=out
+            command,
+            env={**os.environ, **(env or {})},
+            cwd=log.parent,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         end = time.monotonic() + 60
@@ -55,13 +65,51 @@ def running(command: list[str], port: int, log: Path, env: dict[str, str] | None
             time.sleep(0.05)
         yield
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)  # some are a script that starts the server
         server.wait()
 
 
 def _answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def azure_server(home: Path) -> Iterator[str]:
+    """The connection string of an Azure Blob server."""
+    port = free_port()
+    command = [
+        str(program("node_modules/.bin/azurite-blob")),
+        "--blobHost",
+        "127.0.0.1",
+        "--blobPort",
+        str(port),
+    ]
+    command += ["--inMemoryPersistence", "--silent", "--skipApiVersionCheck"]
+    account = {"AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
+    with running(command, port, home / "server.log", account):
+        endpoint = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
+        parts = {"DefaultEndpointsProtocol": "http", "AccountName": AZURE_ACCOUNT, "AccountKey": AZURE_KEY}
+        yield ";".join(f"{name}={value}" for name, value in {**parts, "BlobEndpoint": endpoint}.items()) + ";"
+
+
+@contextmanager
+def gcs_server(home: Path) -> Iterator[str]:
+    """The endpoint of a Google Cloud Storage server."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        str(program("bin/fake-gcs-server")),
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+    ]
+    command += ["-external-url", url, "-public-host", f"127.0.0.1:{port}", "-backend", "memory"]
+    with running(command, port, home / "server.log"):
+        yield url
 
 
 @contextmanager

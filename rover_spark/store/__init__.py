@@ -10,6 +10,8 @@ from rover_spark.store.memory import MemoryStore
 
 __all__ = ["Mine", "ObjectInfo", "StagedFile", "Staging", "Store", "open_store"]
 
+_EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure"}
+
 
 def open_store(destination: str, export: str, access: Access | None = None) -> Store:
     """The store at a destination URL. ``export`` names whose staging it uses; ``access`` how it is reached.
@@ -27,14 +29,22 @@ def open_store(destination: str, export: str, access: Access | None = None) -> S
             from rover_spark.store.s3 import S3Store
 
             return S3Store(rest, access or Access())
+        if scheme == "gs":
+            from rover_spark.store.gcs import GcsStore
+
+            return GcsStore(rest, export, access or Access())
+        if scheme == "az":
+            from rover_spark.store.azure import AzureStore
+
+            return AzureStore(rest, access or Access())
     except ModuleNotFoundError as missing:
         raise ConfigError(
             f"destination: {scheme}:// needs a package that is not installed: {missing.name}",
             code="no_sdk",
-            remedy=f"pip install 'rover-spark[{scheme}]', on the driver and on every executor.",
+            remedy=f"pip install 'rover-spark[{_EXTRAS[scheme]}]', on the driver and on every executor.",
         ) from missing
     raise ConfigError(
         f"destination: no store for the scheme {scheme!r}",
         code="config_invalid",
-        remedy="Use s3://, file:// or memory://.",
+        remedy="Use s3://, gs://, az://, file:// or memory://.",
     )

@@ -61,6 +61,7 @@ class Staging(Protocol):
         ...
 
 
+STAGING = "_rover_staging"  # where staging is visible it lies here, beside what receivers read
 Mine = Callable[[str], bool]
 
 

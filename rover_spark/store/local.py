@@ -16,9 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from rover_spark.errors import StoreError
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_taken, staged_lost
 
-STAGING = "_rover_staging"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 

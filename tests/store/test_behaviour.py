@@ -18,9 +18,9 @@ import pytest
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError, KeyTaken, StagedLost, StoreError
 from rover_spark.store import ObjectInfo, StagedFile, Store, open_store
-from rover_spark.store.aws import client
 from rover_spark.store.local import STAGING, LocalStore
 from rover_spark.store.memory import MemoryStore
+from tests.store.buckets import SERVERS
 
 NAME = "fan_profiles-20261121T101500Z-part-0123456789abcdef0123456789abcdef.ndjson.gz"
 FOLDER = "exports/fan_profiles/date=2026-11-21/hour=10"
@@ -64,35 +64,21 @@ def memory(root: Path) -> Adapter:
     )
 
 
-def s3_bucket(endpoint: str, prefix: str) -> Adapter:
-    """A new bucket on the S3 server."""
-    from rover_spark.store.s3 import S3Store
-
-    access = Access(endpoint=endpoint, can_read=True)
-    name = f"b{os.urandom(8).hex()}"
-    client(access.model_dump_json()).create_bucket(Bucket=name)
-    url = f"s3://{name}{prefix}"
-
-    def lose(file: StagedFile) -> StagedFile:
-        open_store(url, "acme", access).abort([file.staged])
-        return file
-
-    return Adapter(url, S3Store, lose, access)
-
-
 def memory_with_prefix(root: Path) -> Adapter:
     return replace(memory(root), url=memory(root).url + "/some/prefix")
 
 
 ADAPTERS = {"local": local, "memory": memory, "memory-prefix": memory_with_prefix}
-SERVED = {"s3": "", "s3-prefix": "/some/prefix"}
+SERVED = ("s3", "s3-prefix", "gcs", "gcs-prefix", "azure", "azure-prefix")
 
 
 @pytest.fixture(params=[*ADAPTERS, *SERVED])
-def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
-    if request.param in SERVED:
-        return s3_bucket(request.getfixturevalue("s3"), SERVED[request.param])
-    return ADAPTERS[request.param](tmp_path)
+def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adapter:
+    if request.param not in SERVED:
+        return ADAPTERS[request.param](tmp_path)
+    server, _, prefix = request.param.partition("-")
+    made = SERVERS[server](request.getfixturevalue(server), monkeypatch)
+    return Adapter(f"{made.url}/some/{prefix}" if prefix else made.url, made.kind, made.lose, made.access)
 
 
 @pytest.fixture

@@ -1,0 +1,227 @@
+"""An Azure container: tasks upload blocks that nobody has committed, the driver commits their list.
+
+Blocks without a list are in no listing, and Azure drops them after a week: there is nothing to abort. With ``can_read`` a
+key is only taken while it is free, and an answer that was lost is looked up; without it the same list may be put again.
+A list that is committed drops every other try's blocks at that key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
+
+from rover_spark.access import Access
+from rover_spark.errors import ConfigError, RunError, StoreError
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+
+PART_BYTES = 8 << 20  # of 50,000 blocks at the most: files up to 390 GB
+_SHA = "rover_sha256"
+_GONE = {"InvalidBlockList"}
+_TAKEN = {"BlobAlreadyExists", "ConditionNotMet"}
+_TYPE = ContentSettings(content_type="application/gzip")
+_ENVIRON = os.environ  # noqa: TID251 - Azure's SDK leaves its variables, secrets among them, to the caller
+REMEDIES = {
+    "AuthorizationFailure": "Grant create and write on the container, or a SAS with c and w.",
+    "AuthorizationPermissionMismatch": "Grant create and write on the container, or a SAS with c and w.",
+    "AuthenticationFailed": "Renew the SAS or the key, and check this machine's clock.",
+    "NoAuthenticationInformation": "Give the SDK credentials: a managed identity, or AZURE_STORAGE_SAS_TOKEN.",
+    "ClientAuthenticationError": "Give the SDK credentials: a managed identity, or AZURE_STORAGE_SAS_TOKEN.",
+    "ContainerNotFound": "Correct the container's name in destination.",
+}
+_AGAIN = "Run export again: it goes on where it stopped."
+
+
+class AzureStaging:
+    """Blocks of one try, none of them in a list yet."""
+
+    def __init__(self, store: AzureStore, key: str, attempt: str) -> None:
+        self._store, self._key = store, key
+        self._token = hashlib.sha256(attempt.encode()).hexdigest()[:32]  # all ids of a blob have one length
+        self._waiting = bytearray()
+        self._count = 0
+
+    def write(self, data: bytes) -> None:
+        """Buffers up to one block."""
+        self._waiting += data
+        while len(self._waiting) >= PART_BYTES:
+            self._send(bytes(self._waiting[:PART_BYTES]))
+            del self._waiting[:PART_BYTES]
+
+    def _send(self, data: bytes) -> None:
+        with self._store.told("stage", self._key):
+            self._store.blob(self._key).stage_block(
+                _block(self._token, self._count), data, validate_content=True
+            )
+        self._count += 1
+
+    def finish(self) -> str:
+        """Sends the rest."""
+        if self._waiting:
+            self._send(bytes(self._waiting))
+            self._waiting.clear()
+        return json.dumps({"token": self._token, "blocks": self._count}, separators=(",", ":"))
+
+    def abort(self) -> None:
+        """Nothing can be done, and nothing need be: Azure drops the blocks."""
+        self._waiting.clear()
+
+
+class AzureStore:
+    """One container and prefix."""
+
+    unswept = "Azure itself drops blocks that were never committed, a week after the last one"
+
+    def __init__(self, location: str, access: Access) -> None:
+        self._container, _, prefix = location.partition("/")
+        self._prefix = prefix.strip("/")
+        self._access = access
+
+    @property
+    def prefix(self) -> str:
+        """What follows the container's name."""
+        return self._prefix
+
+    @property
+    def can_read(self) -> bool:
+        """As the settings say."""
+        return self._access.can_read
+
+    def blob(self, key: str) -> Any:
+        """A client of one blob; nothing is asked for."""
+        return self._service.get_blob_client(self._container, key)
+
+    def stage(self, key: str, batch: str, attempt: str) -> AzureStaging:
+        """Begins blocks of this try's own at the key itself."""
+        return AzureStaging(self, key, attempt)
+
+    def publish(self, file: StagedFile) -> None:
+        """Commits the list; under ``can_read`` only where the key is free."""
+        error = self._commit(file, {"match_condition": MatchConditions.IfMissing} if self.can_read else {})
+        if error is None:
+            return
+        found = self._look(file.key) if self.can_read else None
+        if found is None:
+            raise self._unpublished(file, error) from error
+        if not (found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256):
+            if _code(error) in _TAKEN | _GONE:
+                raise key_taken(file) from error
+            raise self._unpublished(file, error) from error
+
+    def replace(self, file: StagedFile) -> None:
+        """Commits the list whatever stands at the key."""
+        error = self._commit(file, {})
+        if error is not None:
+            raise self._unpublished(file, error) from error
+
+    def _commit(self, file: StagedFile, condition: dict[str, Any]) -> Exception | None:
+        staged = json.loads(file.staged)
+        blocks = [BlobBlock(_block(staged["token"], number)) for number in range(staged["blocks"])]
+        try:
+            self.blob(file.key).commit_block_list(
+                blocks,
+                metadata={_SHA: file.sha256},
+                content_settings=_TYPE,
+                tags=self._access.tags or None,
+                **condition,
+            )
+        except AzureError as error:
+            failure: Exception = error
+            return failure
+        return None
+
+    def _unpublished(self, file: StagedFile, error: Exception) -> RunError:
+        return staged_lost(file) if _code(error) in _GONE else self._refused("publish", file.key, error)
+
+    def _look(self, key: str) -> Any:
+        try:
+            with self.told("look at", key):
+                return self.blob(key).get_blob_properties()
+        except FileNotFoundError:
+            return None
+
+    def abort(self, staged: Iterable[str]) -> None:
+        """Nothing can be done, and nothing need be."""
+
+    def listing(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Committed blobs by key prefix."""
+        container = self._service.get_container_client(self._container)
+        with self.told("list", prefix):
+            for each in container.list_blobs(name_starts_with=prefix or None):
+                yield ObjectInfo(each.name, each.size)
+
+    @contextmanager
+    def read(self, key: str) -> Iterator[BinaryIO]:
+        """Streams the blob."""
+        with self.told("read", key):
+            yield self.blob(key).download_blob()
+
+    def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
+        """Nothing: an uncommitted block cannot be removed without making its blob visible."""
+        return []
+
+    @property
+    def _service(self) -> Any:
+        return _client(self._access.model_dump_json())
+
+    @contextmanager
+    def told(self, what: str, key: str) -> Iterator[None]:
+        """Turns what the SDK raises into a StoreError; a blob that is not there into FileNotFoundError."""
+        try:
+            yield
+        except ResourceNotFoundError as error:
+            if _code(error) in {"BlobNotFound", "ResourceNotFoundError"}:
+                raise FileNotFoundError(key) from None
+            raise self._refused(what, key, error) from error
+        except AzureError as error:
+            raise self._refused(what, key, error) from error
+
+    def _refused(self, what: str, key: str, error: Exception) -> StoreError:
+        code = _code(error)
+        return StoreError(
+            f"cannot {what} az://{self._container}/{key}: {code}",
+            code="store_refused",
+            remedy=REMEDIES.get(code, _AGAIN),
+        )
+
+
+def _block(token: str, number: int) -> str:
+    return f"{token}{number:08d}"
+
+
+def _code(error: Exception) -> str:
+    """Azure's own word for what went wrong, or the name of the SDK's error; never text that could hold a secret."""
+    told = getattr(error, "error_code", None) if isinstance(error, HttpResponseError) else None
+    return str(getattr(told, "value", told) or type(error).__name__)[:60]
+
+
+@lru_cache(maxsize=8)
+def _client(access: str) -> Any:
+    """One client a process and access."""
+    wanted = Access.model_validate_json(access)
+    if text := _ENVIRON.get("AZURE_STORAGE_CONNECTION_STRING"):
+        return BlobServiceClient.from_connection_string(text)
+    account = _ENVIRON.get("AZURE_STORAGE_ACCOUNT")
+    if not (wanted.endpoint or account):
+        raise ConfigError(
+            "destination: az:// needs the storage account",
+            code="account_missing",
+            remedy='Set store.endpoint = "https://ACCOUNT.blob.core.windows.net", or AZURE_STORAGE_ACCOUNT.',
+        )
+    credential: Any = _ENVIRON.get("AZURE_STORAGE_SAS_TOKEN") or _ENVIRON.get("AZURE_STORAGE_KEY")
+    if credential is None:
+        from azure.identity import DefaultAzureCredential
+
+        credential = DefaultAzureCredential()
+    return BlobServiceClient(
+        wanted.endpoint or f"https://{account}.blob.core.windows.net", credential=credential
+    )

@@ -1,0 +1,216 @@
+"""A Google Cloud Storage bucket: tasks write temporary objects, the driver rewrites them to their keys.
+
+Temporary objects lie in ``_rover_staging/<export>/`` below the prefix, beside what receivers read. With ``can_read`` a key
+is only taken while it is free (``ifGenerationMatch=0``), and an answer that was lost is looked up; without it the same
+bytes may be put again. The role needs to create, read and delete below the staging prefix, and to create at the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+import google.auth
+from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed, RetryError
+from google.auth import impersonated_credentials
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import storage
+from requests.exceptions import RequestException
+
+from rover_spark.access import Access
+from rover_spark.errors import RunError, StoreError
+from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+
+PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
+_SHA = "rover-sha256"
+_FAILURES = (GoogleAPICallError, GoogleAuthError, RetryError, RequestException)
+REMEDIES = {
+    "Forbidden": "Grant the role storage.objects.create, get and delete below _rover_staging/, and create at exports/.",
+    "Unauthorized": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
+    "DefaultCredentialsError": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
+    "RefreshError": "Renew the credentials that the SDK finds, or check store.impersonate.",
+    "NotFound": "Correct the bucket's name in destination.",
+}
+_AGAIN = "Run export again: it goes on where it stopped."
+
+
+class GcsStaging:
+    """One resumable upload into a temporary object."""
+
+    def __init__(self, store: GcsStore, name: str) -> None:
+        self._store, self._name = store, name
+        self._writer = store.blob(name).open("wb", chunk_size=PART_BYTES, content_type="application/gzip")
+
+    def write(self, data: bytes) -> None:
+        """Sends whole parts, keeps the rest."""
+        with self._store.told("stage", self._name):
+            self._writer.write(data)
+
+    def finish(self) -> str:
+        """Ends the upload; the object's name is the reference."""
+        with self._store.told("stage", self._name):
+            self._writer.close()
+        return self._name
+
+    def abort(self) -> None:
+        """Cancels the upload."""
+        with suppress(*_FAILURES, ValueError):
+            self._writer.terminate()
+
+
+class GcsStore:
+    """One bucket and prefix."""
+
+    unswept = ""
+
+    def __init__(self, location: str, export: str, access: Access) -> None:
+        self._name, _, prefix = location.partition("/")
+        self._prefix = prefix.strip("/")
+        self._staging = "/".join(filter(None, (self._prefix, STAGING, export))) + "/"
+        self._access = access
+
+    @property
+    def prefix(self) -> str:
+        """What follows the bucket's name."""
+        return self._prefix
+
+    @property
+    def can_read(self) -> bool:
+        """As the settings say."""
+        return self._access.can_read
+
+    def blob(self, name: str) -> Any:
+        """A handle; nothing is asked for."""
+        return self._bucket.blob(name)
+
+    def stage(self, key: str, batch: str, attempt: str) -> GcsStaging:
+        """Begins a temporary object of this try's own."""
+        with self.told("stage", key):
+            return GcsStaging(self, f"{self._staging}{batch}/{PurePosixPath(key).name}.{attempt}")
+
+    def publish(self, file: StagedFile) -> None:
+        """Rewrites the temporary object to its key; under ``can_read`` only where the key is free."""
+        error = self._rewrite(file, {"if_generation_match": 0} if self.can_read else {})
+        if error is None:
+            self.abort([file.staged])
+            return
+        found = self._look(file.key) if self.can_read else None
+        if found is None:
+            raise self._unpublished(file, error) from error
+        if not _holds(found, file):
+            if isinstance(error, NotFound | PreconditionFailed):
+                raise key_taken(file) from error
+            raise self._unpublished(file, error) from error
+        self.abort([file.staged])
+
+    def replace(self, file: StagedFile) -> None:
+        """Rewrites the temporary object to its key whatever stands there."""
+        error = self._rewrite(file, {})
+        if error is not None:
+            raise self._unpublished(file, error) from error
+        self.abort([file.staged])
+
+    def _rewrite(self, file: StagedFile, condition: dict[str, int]) -> Exception | None:
+        target = self.blob(file.key)
+        target.metadata, target.content_type = {_SHA: file.sha256}, "application/gzip"
+        token = None
+        try:
+            while True:
+                token, _, _ = target.rewrite(self.blob(file.staged), token=token, **condition)
+                if token is None:
+                    return None
+        except _FAILURES as error:
+            failure: Exception = error
+            return failure
+
+    def _unpublished(self, file: StagedFile, error: Exception) -> RunError:
+        gone = isinstance(error, NotFound) and "bucket" not in str(error).lower()
+        return staged_lost(file) if gone else self._refused("publish", file.key, error)
+
+    def _look(self, key: str) -> Any:
+        with self.told("look at", key):
+            return self._bucket.get_blob(key)
+
+    def abort(self, staged: Iterable[str]) -> None:
+        """Deletes temporary objects; what is gone already, or cannot be reached, is left to ``sweep``."""
+        for name in staged:
+            with suppress(*_FAILURES):
+                self.blob(name).delete()
+
+    def listing(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects by key prefix, without what is staged."""
+        staging = "/".join(filter(None, (self._prefix, STAGING))) + "/"
+        with self.told("list", prefix):
+            for each in self._bucket.list_blobs(prefix=prefix):
+                if not each.name.startswith(staging):
+                    yield ObjectInfo(each.name, each.size)
+
+    @contextmanager
+    def read(self, key: str) -> Iterator[BinaryIO]:
+        """Streams the object."""
+        blob = self._look(key)
+        if blob is None:
+            raise FileNotFoundError(key)
+        with self.told("read", key), blob.open("rb", chunk_size=PART_BYTES) as stream:
+            yield stream
+
+    def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
+        """Deletes temporary objects of this export made before ``older_than``."""
+        removed = []
+        with self.told("sweep", self._staging):
+            for each in self._bucket.list_blobs(prefix=self._staging):
+                if each.name not in keep and each.time_created < older_than:
+                    self.abort([each.name])
+                    removed.append(each.name)
+        return sorted(removed)
+
+    @property
+    def _bucket(self) -> Any:
+        return _client(self._access.model_dump_json()).bucket(self._name)
+
+    @contextmanager
+    def told(self, what: str, key: str) -> Iterator[None]:
+        """Turns what the SDK raises into a StoreError."""
+        try:
+            yield
+        except _FAILURES as error:
+            raise self._refused(what, key, error) from error
+
+    def _refused(self, what: str, key: str, error: Exception) -> StoreError:
+        code = type(error).__name__
+        return StoreError(
+            f"cannot {what} gs://{self._name}/{key}: {code}",
+            code="store_refused",
+            remedy=REMEDIES.get(code, _AGAIN),
+        )
+
+
+def _holds(found: Any, file: StagedFile) -> bool:
+    """Whether the object is the file's payload: published objects carry their hash."""
+    return bool(found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256)
+
+
+@lru_cache(maxsize=8)
+def _client(access: str) -> Any:
+    """One client a process and access."""
+    wanted = Access.model_validate_json(access)
+    options: dict[str, Any] = {"client_options": {"api_endpoint": wanted.endpoint}} if wanted.endpoint else {}
+    if wanted.endpoint and wanted.endpoint.startswith(
+        "http://"
+    ):  # an emulator: never a credential in clear text
+        nobody: Any = AnonymousCredentials
+        return storage.Client(project="none", credentials=nobody(), **options)
+    credentials, project = google.auth.default()
+    if wanted.impersonate:
+        other: Any = impersonated_credentials.Credentials
+        credentials = other(
+            credentials,
+            target_principal=wanted.impersonate,
+            target_scopes=["https://www.googleapis.com/auth/devstorage.read_write"],
+        )
+    return storage.Client(project=project or "none", credentials=credentials, **options)
