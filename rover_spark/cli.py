@@ -64,6 +64,10 @@ def demo(
         int, typer.Option(min=20, max=1_000_000, help="How many fans the company begins with.")
     ] = 2_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company.")] = 7,
+    destination: Annotated[
+        str | None,
+        typer.Option(help="A bucket to deliver into: s3://…, gs://…, az://…; default: a directory."),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -73,7 +77,15 @@ def demo(
         from rover_spark.demo.story import tell
 
         console = None if as_json else _console()
-        return tell(spark, directory, fans=fans, seed=seed, progress=progress, console=console)
+        return tell(
+            spark,
+            directory,
+            fans=fans,
+            seed=seed,
+            progress=progress,
+            console=console,
+            destination=destination,
+        )
 
     from rover_spark.demo import SESSION
 

@@ -33,9 +33,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The connection string of a real Azure Blob server."""
-    with azure_server(tmp_path_factory.mktemp("azure")) as connection:
-        yield connection
+    """The endpoint of a real Azure Blob server."""
+    with azure_server(tmp_path_factory.mktemp("azure")) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,15 @@ Decide = Callable[[str, int], str | None]
 
 
 def operation(method: str, target: str) -> str:
-    """S3's name of a request."""
+    """The store's name of a request: S3's, Azure's where it names a part of a blob, Google's by its path."""
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
+    if "comp" in query:
+        return {"block": "PutBlock", "blocklist": "PutBlockList"}.get(query["comp"][0], query["comp"][0])
+    if "/rewriteTo/" in parts.path:
+        return "Rewrite"
+    if parts.path.startswith("/upload/"):
+        return "Upload"
     has_key = parts.path.strip("/").count("/") > 0
     if "uploads" in query:
         return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"

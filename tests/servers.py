@@ -16,6 +16,8 @@ import pytest
 
 HOME = Path(__file__).parents[1] / ".servers"
 # no SDK may ever ask for credentials outside this machine
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = base64.b64encode(b"the key of an emulator on loopback").decode()
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "rover",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret-on-loopback",
@@ -24,9 +26,8 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "GCE_METADATA_HOST": "127.0.0.1:9",
+    "AZURE_STORAGE_KEY": AZURE_KEY,
 }
-AZURE_ACCOUNT = "devstoreaccount1"
-AZURE_KEY = base64.b64encode(b"the key of an emulator on loopback").decode()
 
 
 def program(name: str) -> Path:
@@ -76,7 +77,7 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def azure_server(home: Path) -> Iterator[str]:
-    """The connection string of an Azure Blob server."""
+    """The endpoint of an Azure Blob server."""
     port = free_port()
     command = [
         str(program("node_modules/.bin/azurite-blob")),
@@ -88,9 +89,7 @@ def azure_server(home: Path) -> Iterator[str]:
     command += ["--inMemoryPersistence", "--silent", "--skipApiVersionCheck"]
     account = {"AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
     with running(command, port, home / "server.log", account):
-        endpoint = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
-        parts = {"DefaultEndpointsProtocol": "http", "AccountName": AZURE_ACCOUNT, "AccountKey": AZURE_KEY}
-        yield ";".join(f"{name}={value}" for name, value in {**parts, "BlobEndpoint": endpoint}.items()) + ";"
+        yield f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
 
 
 @contextmanager

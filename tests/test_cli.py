@@ -192,7 +192,7 @@ def test_help_lists_every_command() -> None:
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("demo", ["--dir", "--fans", "--seed"]),
+        ("demo", ["--dir", "--fans", "--seed", "--destination"]),
         ("export", ["--dataset", "--now", "--strict"]),
         ("plan", ["--dataset", "--now"]),
         ("rerun", ["--dataset", "--accept-gap"]),

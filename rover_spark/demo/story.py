@@ -1,7 +1,7 @@
 """The demo: a sample company is founded, delivered, lives a day, is delivered again, rerun, verified and shown.
 
 Writes below one directory only: ``tables/``, ``control/`` (the ledger), ``bucket/`` and ``acme.toml``, so that every
-command can be tried on it afterwards. Refuses a directory that holds something already.
+command can be tried on it afterwards; and into a bucket where one is named. Refuses a directory that holds something already.
 """
 
 from __future__ import annotations
@@ -27,9 +27,16 @@ _RERUN = "fan_profiles"
 
 
 def tell(
-    spark: SparkSession, directory: Path, *, fans: int, seed: int, progress: Progress, console: Console | None
+    spark: SparkSession,
+    directory: Path,
+    *,
+    fans: int,
+    seed: int,
+    progress: Progress,
+    console: Console | None,
+    destination: str | None = None,
 ) -> Result:
-    """Runs the whole demo; its batches in order of delivery.
+    """Runs the whole demo; its batches in order of delivery. ``destination``: another one than a directory beside.
 
     Raises:
         ConfigError: the directory is not empty.
@@ -43,8 +50,8 @@ def tell(
     root = directory.resolve()
     root.mkdir(parents=True, exist_ok=True)
     config = root / "acme.toml"
-    config.write_text(_configuration(root), encoding="utf-8")
-    settings = load(config, {})
+    config.write_text(_configuration(root, destination), encoding="utf-8")
+    settings = load(config, None if destination else {})  # how a bucket is reached, the environment may say
     yesterday = datetime.now(timezone.utc) - timedelta(hours=25)  # noqa: TID251 - the company lives up to today
     company = Company(spark, root / "tables", fans=fans, seed=seed, anchor=yesterday)
 
@@ -74,8 +81,8 @@ def tell(
     say("6/6 the bucket is read back and held against the ledger")
     checked = commands.verify(spark, settings)
     if console is not None:
-        console.print(bucket_tree(f"{directory / 'bucket'}/", delivered, console.width))
-        _try_next(console, config, delivered)
+        console.print(bucket_tree(f"{destination or directory / 'bucket'}/", delivered, console.width))
+        _try_next(console, config, delivered, destination is None)
     return replace(
         checked,
         command="demo",
@@ -92,7 +99,7 @@ def _lived(lived: Lived) -> str:
     return ", ".join(told)
 
 
-def _try_next(console: Console, config: Path, delivered: list[BatchRecord]) -> None:
+def _try_next(console: Console, config: Path, delivered: list[BatchRecord], local: bool) -> None:
     shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
     changes = next((b for b in reversed(delivered) if b.phase == "changes" and b.files), delivered[0])
     bucket = config.parent / "bucket"
@@ -102,20 +109,23 @@ def _try_next(console: Console, config: Path, delivered: list[BatchRecord]) -> N
         f"rover-spark status -c {shown}",
         f"rover-spark verify -c {shown}",
         f"rover-spark redeliver -c {shown} --batch {changes.batch}",
-        f"gzip -dc {bucket}/{changes.files[0].key} | head -3" if changes.files else "",
+        f"gzip -dc {bucket}/{changes.files[0].key} | head -3" if changes.files and local else "",
     ):
         console.print(plain(f"  {command}"), soft_wrap=True)
 
 
-def _configuration(root: Path) -> str:
+def _configuration(root: Path, destination: str | None) -> str:
     def text(value: object) -> str:
         return json.dumps(str(value))  # a TOML basic string has JSON's escapes
 
     return f"""# written by `rover-spark demo`; the keys are explained in conf/reference.toml
 name = "acme"
 contract = "rover"
-destination = {text(f"file://{root}/bucket")}
+destination = {text(destination or f"file://{root}/bucket")}
 ledger = {text(root / "control" / "acme")}
+
+[store]
+can_read = true         # the demo verifies what it delivered
 
 [files]
 target_records = 2000   # small, so that the demo shows several files

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
+from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, ExponentialRetry
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError, RunError, StoreError
@@ -209,7 +209,7 @@ def _client(access: str) -> Any:
     """One client a process and access."""
     wanted = Access.model_validate_json(access)
     if text := _ENVIRON.get("AZURE_STORAGE_CONNECTION_STRING"):
-        return BlobServiceClient.from_connection_string(text)
+        return BlobServiceClient.from_connection_string(text, **_options())
     account = _ENVIRON.get("AZURE_STORAGE_ACCOUNT")
     if not (wanted.endpoint or account):
         raise ConfigError(
@@ -222,6 +222,11 @@ def _client(access: str) -> Any:
         from azure.identity import DefaultAzureCredential
 
         credential = DefaultAzureCredential()
-    return BlobServiceClient(
-        wanted.endpoint or f"https://{account}.blob.core.windows.net", credential=credential
-    )
+    place = wanted.endpoint or f"https://{account}.blob.core.windows.net"
+    return BlobServiceClient(place, credential=credential, **_options())
+
+
+def _options() -> dict[str, Any]:
+    # the SDK's own policy waits 15 seconds before it tries again
+    again = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5)
+    return {"retry_policy": again, "connection_timeout": 10, "read_timeout": 60}

@@ -20,6 +20,7 @@ from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
 from rover_spark.access import Access
@@ -28,6 +29,7 @@ from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_ta
 
 PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
 _SHA = "rover-sha256"
+_RETRY = DEFAULT_RETRY.with_timeout(60.0)
 _FAILURES = (GoogleAPICallError, GoogleAuthError, RetryError, RequestException)
 REMEDIES = {
     "Forbidden": "Grant the role storage.objects.create, get and delete below _rover_staging/, and create at exports/.",
@@ -121,7 +123,8 @@ class GcsStore:
         token = None
         try:
             while True:
-                token, _, _ = target.rewrite(self.blob(file.staged), token=token, **condition)
+                # repeating it is harmless: the same object at the same key, or a condition that then fails
+                token, _, _ = target.rewrite(self.blob(file.staged), token=token, retry=_RETRY, **condition)
                 if token is None:
                     return None
         except _FAILURES as error:
@@ -205,12 +208,13 @@ def _client(access: str) -> Any:
     ):  # an emulator: never a credential in clear text
         nobody: Any = AnonymousCredentials
         return storage.Client(project="none", credentials=nobody(), **options)
-    credentials, project = google.auth.default()
+    credentials = None  # what the SDK finds by itself
     if wanted.impersonate:
+        mine, _ = google.auth.default()
         other: Any = impersonated_credentials.Credentials
         credentials = other(
-            credentials,
+            mine,
             target_principal=wanted.impersonate,
             target_scopes=["https://www.googleapis.com/auth/devstorage.read_write"],
         )
-    return storage.Client(project=project or "none", credentials=credentials, **options)
+    return storage.Client(credentials=credentials, **options)

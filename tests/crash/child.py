@@ -19,6 +19,7 @@ from rover_spark.ledger import Ledger
 from rover_spark.session import build_session
 from rover_spark.settings import parse
 from rover_spark.store import open_store
+from tests.store.buckets import staged
 
 # "before STAGED": all staged, and no manifest; "before COMMITTED": all published, and nobody has noted it
 POINTS = (
@@ -67,18 +68,12 @@ def _die(*_: object) -> None:
 
 def _die_when_half_is_staged(root: Path) -> None:
     """Looks into the staging area until half of the files lie there."""
-    settings = settings_of(root)
-    if settings.destination.startswith("s3://"):
-        from rover_spark.store.aws import client
-
-        speak = client(settings.store.model_dump_json())
-        bucket = settings.destination.removeprefix("s3://").partition("/")[0]
-        while len(speak.list_multipart_uploads(Bucket=bucket).get("Uploads", ())) < FILES // 2:
-            pass
-    else:
-        staging = root / "bucket" / "_rover_staging"
-        while sum(1 for path in staging.rglob("*.gz.*")) < FILES // 2:
-            pass
+    settings, staging = settings_of(root), root / "bucket" / "_rover_staging"
+    local = settings.destination.startswith("file:")
+    while (
+        sum(1 for path in staging.rglob("*.gz.*")) if local else staged(settings.destination, settings.store)
+    ) < FILES // 2:
+        pass
     _die()
 
 

@@ -1,74 +1,111 @@
-"""New buckets on the servers, and how their staged bytes get lost."""
+"""New buckets on the servers: how each is reached, what is really in it, and how its staged bytes get lost."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
 from rover_spark.access import Access
-from rover_spark.store import StagedFile
+from rover_spark.store import StagedFile, open_store
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Where it is, how it is reached, and how what was staged there gets lost."""
+    """``lose`` makes a file's staged bytes vanish as the store itself might."""
 
     url: str
-    kind: type
-    lose: Callable[[StagedFile], StagedFile]
     access: Access
+    lose: Callable[[StagedFile], StagedFile]
+
+    def objects(self) -> dict[str, bytes]:
+        """What a receiver sees, whatever the prefix: nothing reads the staging area."""
+        store = open_store(self.url, "looks", self.access)
+        found = {}
+        for info in store.listing(""):
+            if "_rover_staging/" in info.key:
+                continue
+            with store.read(info.key) as stream:
+                found[info.key] = stream.read()
+        return found
+
+    def fingerprint(self) -> dict[str, str]:
+        """Hashes of what a receiver sees."""
+        return {key: hashlib.sha256(data).hexdigest() for key, data in self.objects().items()}
+
+    def staged(self) -> int:
+        """How many files lie there staged."""
+        return staged(self.url, self.access)
 
 
 def _name() -> str:
     return f"b{os.urandom(8).hex()}"
 
 
-def s3(endpoint: str, patch: pytest.MonkeyPatch) -> Bucket:
-    """On the S3 server: an upload that a lifecycle rule aborted."""
+def _s3(access: Access) -> Any:
     from rover_spark.store.aws import client
-    from rover_spark.store.s3 import S3Store
 
+    return client(access.model_dump_json())
+
+
+def _gcs(access: Access) -> Any:
+    from rover_spark.store.gcs import _client
+
+    return _client(access.model_dump_json())
+
+
+def _azure(access: Access) -> Any:
+    from rover_spark.store.azure import _client
+
+    return _client(access.model_dump_json())
+
+
+def staged(url: str, access: Access) -> int:
+    """How many files lie staged in a bucket, seen from outside."""
+    scheme, _, rest = url.partition("://")
+    name = rest.partition("/")[0]
+    if scheme == "s3":
+        return len(_s3(access).list_multipart_uploads(Bucket=name).get("Uploads", ()))
+    if scheme == "gs":
+        return sum("_rover_staging/" in each.name for each in _gcs(access).list_blobs(name))
+    container = _azure(access).get_container_client(name)
+    # a blob that is not committed has no time of creation
+    return sum(each.creation_time is None for each in container.list_blobs(include=["uncommittedblobs"]))
+
+
+def s3(endpoint: str) -> Bucket:
+    """On the S3 server: a lifecycle rule aborts the upload."""
     access, name = Access(endpoint=endpoint, can_read=True), _name()
-    client(access.model_dump_json()).create_bucket(Bucket=name)
+    _s3(access).create_bucket(Bucket=name)
+    return Bucket(f"s3://{name}", access, _aborting(f"s3://{name}", access))
 
+
+def gcs(endpoint: str) -> Bucket:
+    """On the GCS server: somebody removes the temporary object."""
+    access, name = Access(endpoint=endpoint, can_read=True), _name()
+    _gcs(access).create_bucket(name)
+    return Bucket(f"gs://{name}", access, _aborting(f"gs://{name}", access))
+
+
+def _aborting(url: str, access: Access) -> Callable[[StagedFile], StagedFile]:
     def lose(file: StagedFile) -> StagedFile:
-        S3Store(name, access).abort([file.staged])
+        open_store(url, "acme", access).abort([file.staged])
         return file
 
-    return Bucket(f"s3://{name}", S3Store, lose, access)
+    return lose
 
 
-def gcs(endpoint: str, patch: pytest.MonkeyPatch) -> Bucket:
-    """On the GCS server: a temporary object that somebody removed."""
-    from rover_spark.store import gcs as adapter
-
-    access, name = Access(endpoint=endpoint, can_read=True), _name()
-    adapter._client(access.model_dump_json()).create_bucket(name)
-
-    def lose(file: StagedFile) -> StagedFile:
-        adapter.GcsStore(name, "acme", access).abort([file.staged])
-        return file
-
-    return Bucket(f"gs://{name}", adapter.GcsStore, lose, access)
-
-
-def azure(connection: str, patch: pytest.MonkeyPatch) -> Bucket:
-    """On the Azure server: blocks that Azure dropped, as it does a week later, or when another list is committed."""
+def azure(endpoint: str) -> Bucket:
+    """On the Azure server: another list is committed, which drops all other blocks, as Azure does after a week."""
     from azure.storage.blob import BlobBlock
 
-    from rover_spark.store import azure as adapter
-
-    patch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
-    access, name = Access(can_read=True), _name()
-    service: Any = adapter._client(access.model_dump_json())
+    access, name = Access(endpoint=endpoint, can_read=True), _name()
+    service = _azure(access)
     service.create_container(name)
 
     def lose(file: StagedFile) -> StagedFile:
-        # a list that is committed drops all other blocks
         blob, other = service.get_blob_client(name, file.key), "0" * 40
         there = blob.download_blob() if blob.exists() else None
         if there is None:
@@ -79,7 +116,7 @@ def azure(connection: str, patch: pytest.MonkeyPatch) -> Bucket:
             blob.commit_block_list([BlobBlock(other)], metadata=there.properties.metadata)
         return file
 
-    return Bucket(f"az://{name}", adapter.AzureStore, lose, access)
+    return Bucket(f"az://{name}", access, lose)
 
 
-SERVERS = {"s3": s3, "gcs": gcs, "azure": azure}
+SERVERS: dict[str, Callable[[str], Bucket]] = {"s3": s3, "gcs": gcs, "azure": azure}

@@ -73,12 +73,13 @@ SERVED = ("s3", "s3-prefix", "gcs", "gcs-prefix", "azure", "azure-prefix")
 
 
 @pytest.fixture(params=[*ADAPTERS, *SERVED])
-def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adapter:
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
     if request.param not in SERVED:
         return ADAPTERS[request.param](tmp_path)
     server, _, prefix = request.param.partition("-")
-    made = SERVERS[server](request.getfixturevalue(server), monkeypatch)
-    return Adapter(f"{made.url}/some/{prefix}" if prefix else made.url, made.kind, made.lose, made.access)
+    made = SERVERS[server](request.getfixturevalue(server))
+    url = f"{made.url}/some/{prefix}" if prefix else made.url
+    return Adapter(url, type(open_store(url, "acme", made.access)), made.lose, made.access)
 
 
 @pytest.fixture

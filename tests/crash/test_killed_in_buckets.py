@@ -1,0 +1,76 @@
+"""SIGKILL in the middle of a run that delivers into a bucket; the next run ends as if nothing had happened (laws 2, 4, 7)."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark import commands
+from rover_spark.demo import SESSION
+from rover_spark.ledger import Ledger
+from tests.crash.child import FILES, NOW, POINTS, settings_of
+from tests.crash.scene import copy_tables, run_child
+from tests.e2e.world import fingerprint
+from tests.store.buckets import SERVERS, Bucket
+
+SETTLED = {**SESSION, "spark.master": "local[2]"}
+MATTER_MOST = ("half staged", "half published")
+
+
+@pytest.fixture(params=SERVERS)
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    return SERVERS[request.param](request.getfixturevalue(request.param))
+
+
+def _destined(bucket: Bucket, root: Path, **access: Any) -> None:
+    """The export of this root delivers there from now on."""
+    store = {**bucket.access.model_dump(exclude_defaults=True), **access}
+    (root / "destination.json").write_text(json.dumps({"destination": bucket.url, "store": store}))
+
+
+def _points() -> list[Any]:
+    rest = [pytest.param(point, marks=pytest.mark.full) for point in POINTS if point not in MATTER_MOST]
+    return [*MATTER_MOST, *rest]
+
+
+@pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
+@pytest.mark.parametrize("point", _points())
+def test_a_killed_run_is_finished_by_the_next_one(
+    spark: SparkSession, undisturbed: Path, tmp_path: Path, bucket: Bucket, point: str, can_read: bool
+) -> None:
+    copy_tables(undisturbed, tmp_path)
+    _destined(bucket, tmp_path, can_read=can_read)
+    assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
+    seen = bucket.fingerprint()
+    visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
+    assert len(seen) >= visible, "what was published stays"
+    assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
+    settings = settings_of(tmp_path)
+    assert commands.export(spark, settings, now=NOW).ok
+    assert bucket.fingerprint() == fingerprint(undisturbed / "bucket")
+    swept = commands.sweep(spark, settings, older_than=timedelta(days=-1)).more
+    assert swept["left"] or bucket.staged() == 0
+    assert commands.export(spark, settings, now=NOW).result == "nothing to do"
+
+
+def test_staged_bytes_that_the_store_dropped_are_staged_again(
+    spark: SparkSession, undisturbed: Path, tmp_path: Path, s3: str
+) -> None:
+    bucket = SERVERS["s3"](s3)
+    copy_tables(undisturbed, tmp_path)
+    _destined(bucket, tmp_path, can_read=False)
+    assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
+    ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme")
+    ledger.open(create=False)
+    (batch,) = ledger.batches()
+    for file in batch.files:
+        bucket.lose(file)
+    assert bucket.staged() == 0 and bucket.fingerprint() == {}
+    assert commands.export(spark, settings_of(tmp_path), now=NOW).ok
+    assert bucket.fingerprint() == fingerprint(undisturbed / "bucket")

@@ -1,0 +1,106 @@
+"""Every kind of bucket under a network that fails: staging and publishing end whole, or say so (laws 1, 2, 8)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from rover_spark.errors import StagedLost, StoreError
+from rover_spark.store import StagedFile, Store, open_store
+from tests.proxy import Conditional, Proxy
+from tests.store.buckets import SERVERS, Bucket
+
+KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
+DATA = os.urandom(200_000)
+STAGE = {"s3": "UploadPart", "gcs": "Upload", "azure": "PutBlock"}
+PUBLISH = {"s3": "CompleteMultipartUpload", "gcs": "Rewrite", "azure": "PutBlockList"}
+
+
+@dataclass
+class Faulty:
+    """A bucket reached through a proxy, and as it really is."""
+
+    server: str
+    proxy: Proxy
+    bucket: Bucket
+
+    def store(self, *, can_read: bool) -> Store:
+        endpoint = self.bucket.access.endpoint or ""
+        behind = self.proxy.endpoint + "".join(f"/{part}" for part in endpoint.split("/")[3:])
+        access = self.bucket.access.model_copy(update={"endpoint": behind, "can_read": can_read})
+        return open_store(f"{self.bucket.url}/acme", "acme", access)
+
+    def fails(self, name: str, fault: str, times: int) -> None:
+        self.proxy.decide = lambda seen, number: fault if seen == name and number < times else None
+
+    def recovers(self) -> None:
+        self.proxy.decide = lambda seen, number: None
+
+
+@pytest.fixture(params=SERVERS)
+def faulty(request: pytest.FixtureRequest) -> Iterator[Faulty]:
+    endpoint = request.getfixturevalue(request.param)
+    kind = Conditional if request.param == "gcs" else Proxy
+    with kind("http://" + endpoint.split("/")[2]) as proxy:
+        yield Faulty(request.param, proxy, SERVERS[request.param](endpoint))
+
+
+def staged(store: Store, attempt: str = "one") -> StagedFile:
+    staging = store.stage(KEY, "fan_profiles.1.1", attempt)
+    staging.write(DATA)
+    digest = hashlib.sha256(DATA).hexdigest()
+    return StagedFile(KEY, 1, len(DATA), digest, len(DATA), digest, 0, 0, staging.finish())
+
+
+@pytest.mark.parametrize("can_read", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "times"), [("drop", 1), ("unavailable", 2), ("cut", 1), ("lose", 1), ("slow", 1)]
+)
+def test_a_file_is_staged_whole_or_not_at_all(faulty: Faulty, fault: str, times: int, can_read: bool) -> None:
+    store = faulty.store(can_read=can_read)
+    faulty.fails(STAGE[faulty.server], fault, times)
+    try:
+        file = staged(store)
+    except StoreError:
+        faulty.recovers()
+        file = staged(store, "two")
+    assert faulty.bucket.objects() == {}
+    store.publish(file)
+    assert faulty.bucket.objects() == {KEY: DATA}
+
+
+@pytest.mark.parametrize("can_read", [True, False])
+@pytest.mark.parametrize(("fault", "times"), [("drop", 1), ("unavailable", 2), ("lose", 1), ("slow", 1)])
+def test_a_publish_ends_whole_or_is_told_and_repeated(
+    faulty: Faulty, fault: str, times: int, can_read: bool
+) -> None:
+    store = faulty.store(can_read=can_read)
+    file = staged(store)
+    faulty.fails(PUBLISH[faulty.server], fault, times)
+    try:
+        store.publish(file)
+    except StagedLost:
+        assert not can_read
+        store.publish(staged(store, "again"))
+    except StoreError:
+        faulty.recovers()
+        store.publish(file)
+    assert faulty.bucket.objects() == {KEY: DATA}
+
+
+@pytest.mark.parametrize("can_read", [True, False])
+def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(faulty: Faulty, can_read: bool) -> None:
+    store = faulty.store(can_read=can_read)
+    file = staged(store)
+    faulty.fails(PUBLISH[faulty.server], "refuse", 99)
+    with pytest.raises(StoreError) as caught:
+        store.publish(file)
+    assert type(caught.value) is StoreError and caught.value.remedy
+    assert faulty.bucket.objects() == {} and faulty.bucket.staged() == 1
+    faulty.recovers()
+    faulty.store(can_read=can_read).publish(file)
+    assert faulty.bucket.objects() == {KEY: DATA}
