@@ -27,7 +27,7 @@ help:
 	@echo "make test  [ARGS=…]  pytest"
 	@echo "make test-full       pytest, and 300 random histories besides: hours"
 	@echo "make test-floor      the tests that read and write tables, on the oldest pair: Spark 3.5 and Delta 3.3"
-	@echo "make servers         an S3 server for the tests, where Go is installed"
+	@echo "make servers         servers of S3, GCS and Azure for the tests, where Go and npm are installed"
 	@echo "make check           ruff, mypy, import-linter"
 	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
 	@echo "make clean           remove both environments, caches and the demo's output"
@@ -65,9 +65,13 @@ servers: $(SERVERS)/.ready
 
 $(SERVERS)/.ready: Makefile
 	@mkdir -p $(SERVERS)/bin
-	@if test -n "$(GO)"; then echo "servers: S3 (go install, a minute or two)" && \
-		$(GO_HOME) $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && rm -rf $(SERVERS)/go; \
-	else echo "servers: no Go here: S3 will not be tested"; fi
+	@if test -n "$(GO)"; then echo "servers: S3, Google Cloud Storage (go install, some minutes)" && \
+		$(GO_HOME) $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && \
+		$(GO_HOME) $(GO) install github.com/fsouza/fake-gcs-server@v1.56.1 && rm -rf $(SERVERS)/go; \
+	else echo "servers: no Go here: s3:// and gs:// will not be tested"; fi
+	@if command -v npm >/dev/null; then echo "servers: Azure (npm install)" && \
+		npm install --silent --no-save --no-audit --no-fund --cache $(SERVERS)/npm --prefix $(SERVERS) azurite@3.37.0 && rm -rf $(SERVERS)/npm; \
+	else echo "servers: no npm here: az:// will not be tested"; fi
 	@touch $@
 
 test: setup servers

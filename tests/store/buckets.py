@@ -71,8 +71,8 @@ def staged(url: str, access: Access) -> int:
     if scheme == "gs":
         return sum("_rover_staging/" in each.name for each in _gcs(access).list_blobs(name))
     container = _azure(access).get_container_client(name)
-    # a blob that is not committed has no time of creation
-    return sum(each.creation_time is None for each in container.list_blobs(include=["uncommittedblobs"]))
+    committed = {each.name for each in container.list_blobs()}
+    return len({each.name for each in container.list_blobs(include=["uncommittedblobs"])} - committed)
 
 
 def s3(endpoint: str) -> Bucket:
