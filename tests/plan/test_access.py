@@ -1,0 +1,121 @@
+"""The [store] settings: what is taken, and that no secret ever is."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+from rover_spark.access import Access
+from rover_spark.errors import ConfigError
+from rover_spark.settings import overlay, parse
+
+BASE = {
+    "name": "acme",
+    "destination": "s3://bucket/acme",
+    "ledger": "/data/control/acme",
+    "datasets": {"fan_profiles": {"table": "/data/tables/fan_profiles"}},
+}
+ROLE = "arn:aws:iam::123456789012:role/receives-acme"
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        {},
+        {"can_read": True, "region": "eu-central-1", "profile": "delivery"},
+        {"endpoint": "https://s3.example.com:9000"},
+        {"role_arn": ROLE, "external_id": "agreed"},
+        {"encryption": "AES256"},
+        {"encryption": "aws:kms", "kms_key": "alias/acme"},
+        {"kms_key": "alias/acme"},
+        {"expected_owner": "123456789012", "tags": {"a": "b"}},
+        {"impersonate": "delivery@project.iam.gserviceaccount.com"},
+    ],
+    ids=str,
+)
+def test_what_is_taken_travels_to_executors_as_it_is(store: dict[str, Any]) -> None:
+    access = parse({**BASE, "store": store}).store
+    assert access.model_dump(exclude_defaults=True) == store
+    assert pickle.loads(pickle.dumps(access)) == access
+    assert Access.model_validate_json(access.model_dump_json()) == access
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "secret",
+        "aws_secret_access_key",
+        "access_key",
+        "accessKey",
+        "session_token",
+        "password",
+        "account_key",
+        "connection_string",
+        "sas",
+        "credentials",
+    ],
+)
+def test_a_secret_is_refused_and_the_message_says_where_it_belongs(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**BASE, "store": {name: "hunter2"}})
+    assert f"{name} is a secret" in caught.value.message and "environment" in caught.value.message
+    assert "hunter2" not in caught.value.message + caught.value.remedy
+
+
+def test_a_secret_in_an_overriding_variable_is_refused_too() -> None:
+    tree: dict[str, Any] = dict(BASE)
+    overlay(tree, {"ROVER_SPARK__STORE__SECRET_ACCESS_KEY": "hunter2"})
+    with pytest.raises(ConfigError) as caught:
+        parse(tree)
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        {"endpoint": "https://user:hunter2@host"},
+        {"endpoint": "https://host/?sig=1#x"},
+        {"endpoint": "host:9000"},
+        {"role_arn": "receives-acme"},
+        {"external_id": "agreed"},
+        {"encryption": "AES256", "kms_key": "alias/acme"},
+        {"encryption": "none"},
+        {"expected_owner": "12"},
+        {"impersonate": "nobody"},
+        {"tags": {str(n): "x" for n in range(11)}},
+        {"unknown": 1},
+        {"can_read": "perhaps"},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_refused_and_names_the_key(store: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**BASE, "store": store})
+    assert caught.value.message.startswith("configuration: store")
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "s3://Bucket/x",
+        "s3://key:secret@bucket/x",
+        "s3://bucket?versionId=1",
+        "s3://",
+        "gs://b",
+        "az://a b/x",
+        "s3:///x",
+    ],
+)
+def test_a_bucket_that_cannot_be_one_is_refused(destination: str) -> None:
+    with pytest.raises(ConfigError, match="destination"):
+        parse({**BASE, "destination": destination})
+
+
+@pytest.mark.parametrize(
+    "destination", ["s3://bucket", "s3://bucket/a/b", "gs://my_bucket/x", "az://$web/x", "az://container"]
+)
+def test_buckets_with_and_without_a_prefix_are_taken(destination: str) -> None:
+    assert parse({**BASE, "destination": destination}).destination == destination
