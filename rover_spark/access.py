@@ -16,6 +16,13 @@ _SECRET = re.compile(
 )
 
 
+_MEANT_FOR = {
+    "s3": ("region", "profile", "role_arn", "external_id", "encryption", "kms_key", "expected_owner", "tags"),
+    "gs": ("impersonate",),
+    "az": ("tags",),
+}
+
+
 class Frozen(BaseModel):
     """Settings that do not change once they are read, and know no other keys."""
 
@@ -47,6 +54,13 @@ class Access(Frozen):
                     "or let the SDK find it (instance role, workload identity, its own credentials file)"
                 )
         return tree
+
+    def misplaced(self, scheme: str) -> list[str]:
+        """Settings that have no effect on such a destination."""
+        allowed = (
+            {"can_read", "endpoint", *_MEANT_FOR.get(scheme, ())} if scheme in _MEANT_FOR else {"can_read"}
+        )
+        return [name for name in self.model_fields_set if name not in allowed]
 
     @model_validator(mode="after")
     def _fits(self) -> Access:

@@ -169,6 +169,10 @@ class Settings(Frozen):
             if place in tables:
                 raise ValueError(f"datasets.{name}.table: datasets.{tables[place]} reads this table already")
             tables[place] = name
+        if misplaced := self.store.misplaced(self.destination.partition("://")[0]):
+            raise ValueError(
+                f"store.{min(misplaced)}: has no effect on {self.destination.partition('://')[0]}://"
+            )
         bucket = self.destination.removeprefix("file://") + "/"
         if (self.ledger.removeprefix("file://") + "/").startswith(bucket):
             raise ValueError("ledger: lies inside the destination, where receivers read")

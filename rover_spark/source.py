@@ -15,7 +15,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.errors import ConfigError, RunError, SourceGap
+from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError
 from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
 
 _HISTORY_FIRST = 64
@@ -33,6 +33,7 @@ _GAPS = (
     "FILE_NOT_EXIST",
     "FileNotFoundException",
 )
+_STORE = "rover_spark.errors.StoreError: "  # how a task tells that the destination refused it
 _MISSING = (
     "DELTA_MISSING_DELTA_TABLE",
     "DELTA_TABLE_NOT_FOUND",
@@ -140,7 +141,8 @@ def confirm(plan: BatchPlan, state: TableState) -> None:
 def reading(dataset: str, table: str, first: int | None, last: int) -> Iterator[None]:
     """Turns what Spark says about missing versions or files into a SourceGap that names the versions.
 
-    Anything else that Spark raises becomes a RunError with its first line; the cause is kept.
+    What a task says of the destination becomes a StoreError; anything else that Spark raises a RunError with its first
+    line. The cause is kept.
     """
     versions = f"version {last}" if first is None else f"versions {first} to {last}"
     try:
@@ -155,8 +157,15 @@ def reading(dataset: str, table: str, first: int | None, last: int) -> Iterator[
                 code="source_gap",
                 remedy=rerun_remedy(dataset),
             ) from error
+        said = first_line(text)
+        if said.startswith(_STORE):
+            raise StoreError(
+                f"{dataset}: {said.removeprefix(_STORE)}; nothing of this batch is visible",
+                code="store_refused",
+                remedy="Check that the destination is there and what its role may do, then run export again.",
+            ) from error
         raise RunError(
-            f"{dataset}: Spark failed on {versions} of {table}: {first_line(text)}",
+            f"{dataset}: Spark failed on {versions} of {table}: {said}",
             code="spark_failed",
             remedy="Run it again; with -v Spark's own log shows more. Nothing of this batch is visible.",
         ) from error

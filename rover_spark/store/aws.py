@@ -17,7 +17,7 @@ from rover_spark.access import Access
 # what S3 or botocore says -> what to do about it
 REMEDIES = {
     "AccessDenied": "Grant the role s3:PutObject and s3:AbortMultipartUpload on bucket/prefix/*, and the use of the KMS key.",
-    "403": "Grant the role s3:PutObject and s3:AbortMultipartUpload on bucket/prefix/*.",
+    "403": "Grant the role s3:GetObject on bucket/prefix/*, or set store.can_read = false.",
     "NoSuchBucket": "Correct the bucket's name in destination.",
     "InvalidAccessKeyId": "Correct the credentials that the SDK's chain finds.",
     "SignatureDoesNotMatch": "Correct the credentials that the SDK's chain finds.",

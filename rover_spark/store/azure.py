@@ -2,7 +2,7 @@
 
 Blocks without a list are in no listing, and Azure drops them after a week: there is nothing to abort. With ``can_read`` a
 key is only taken while it is free, and an answer that was lost is looked up; without it the same list may be put again.
-A list that is committed drops every other try's blocks at that key.
+A list that is committed drops every other try's blocks at that key. No error keeps its cause: an address may hold a SAS.
 """
 
 from __future__ import annotations
@@ -111,17 +111,17 @@ class AzureStore:
             return
         found = self._look(file.key) if self.can_read else None
         if found is None:
-            raise self._unpublished(file, error) from error
+            raise self._unpublished(file, error) from None
         if not (found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256):
             if _code(error) in _TAKEN | _GONE:
-                raise key_taken(file) from error
-            raise self._unpublished(file, error) from error
+                raise key_taken(file) from None
+            raise self._unpublished(file, error) from None
 
     def replace(self, file: StagedFile) -> None:
         """Commits the list whatever stands at the key."""
         error = self._commit(file, {})
         if error is not None:
-            raise self._unpublished(file, error) from error
+            raise self._unpublished(file, error) from None
 
     def _commit(self, file: StagedFile, condition: dict[str, Any]) -> Exception | None:
         staged = json.loads(file.staged)
@@ -181,9 +181,9 @@ class AzureStore:
         except ResourceNotFoundError as error:
             if _code(error) in {"BlobNotFound", "ResourceNotFoundError"}:
                 raise FileNotFoundError(key) from None
-            raise self._refused(what, key, error) from error
+            raise self._refused(what, key, error) from None
         except AzureError as error:
-            raise self._refused(what, key, error) from error
+            raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         code = _code(error)

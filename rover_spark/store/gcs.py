@@ -2,7 +2,7 @@
 
 Temporary objects lie in ``_rover_staging/<export>/`` below the prefix, beside what receivers read. With ``can_read`` a key
 is only taken while it is free (``ifGenerationMatch=0``), and an answer that was lost is looked up; without it the same
-bytes may be put again. The role needs to create, read and delete below the staging prefix, and to create at the keys.
+bytes may be put again. The role needs to create, read and delete below the staging prefix, and to create at the keys. No error keeps its cause: the address of an upload's session is a secret.
 """
 
 from __future__ import annotations
@@ -103,18 +103,18 @@ class GcsStore:
             return
         found = self._look(file.key) if self.can_read else None
         if found is None:
-            raise self._unpublished(file, error) from error
+            raise self._unpublished(file, error) from None
         if not _holds(found, file):
             if isinstance(error, NotFound | PreconditionFailed):
-                raise key_taken(file) from error
-            raise self._unpublished(file, error) from error
+                raise key_taken(file) from None
+            raise self._unpublished(file, error) from None
         self.abort([file.staged])
 
     def replace(self, file: StagedFile) -> None:
         """Rewrites the temporary object to its key whatever stands there."""
         error = self._rewrite(file, {})
         if error is not None:
-            raise self._unpublished(file, error) from error
+            raise self._unpublished(file, error) from None
         self.abort([file.staged])
 
     def _rewrite(self, file: StagedFile, condition: dict[str, int]) -> Exception | None:
@@ -132,7 +132,7 @@ class GcsStore:
             return failure
 
     def _unpublished(self, file: StagedFile, error: Exception) -> RunError:
-        gone = isinstance(error, NotFound) and "bucket" not in str(error).lower()
+        gone = isinstance(error, NotFound) and "specified bucket does not exist" not in str(error)
         return staged_lost(file) if gone else self._refused("publish", file.key, error)
 
     def _look(self, key: str) -> Any:
@@ -182,7 +182,7 @@ class GcsStore:
         try:
             yield
         except _FAILURES as error:
-            raise self._refused(what, key, error) from error
+            raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         code = type(error).__name__

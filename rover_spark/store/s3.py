@@ -116,14 +116,14 @@ class S3Store:
         if found is None:
             return
         if error is None or error_code(error) in _TAKEN | _GONE:
-            raise key_taken(file) from error
-        raise self._unpublished(file, error) from error
+            raise key_taken(file) from None
+        raise self._unpublished(file, error) from None
 
     def replace(self, file: StagedFile) -> None:
         """Completes the upload whatever stands at the key."""
         error = self._complete(file, {})
         if self._found(file, error) is not None:
-            raise self._unpublished(file, error) from error
+            raise self._unpublished(file, error) from None
 
     def _found(self, file: StagedFile, error: Exception | None) -> dict[str, Any] | None:
         """None where the key holds the file; else the other object there. An answer alone proves nothing.
@@ -132,11 +132,11 @@ class S3Store:
         """
         if not self.can_read:
             if error is not None:
-                raise self._unpublished(file, error) from error
+                raise self._unpublished(file, error) from None
             return None
         found = self._head(file.key)
         if found is None:
-            raise self._unpublished(file, error) from error
+            raise self._unpublished(file, error) from None
         if not self._is_ours(found, file):
             if not self._holds(found, file):
                 return found
@@ -171,9 +171,9 @@ class S3Store:
         except ClientError as error:
             if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
                 return None
-            raise self._refused("look at", key, error) from error
+            raise self._refused("look at", key, error) from None
         except BotoCoreError as error:
-            raise self._refused("look at", key, error) from error
+            raise self._refused("look at", key, error) from None
 
     def _is_ours(self, found: dict[str, Any], file: StagedFile) -> bool:
         """Whether the object is that of this very try."""
@@ -220,7 +220,7 @@ class S3Store:
         except ClientError as error:
             if error_code(error) in {"NoSuchKey", "404"}:
                 raise FileNotFoundError(key) from None
-            raise self._refused("read", key, error) from error
+            raise self._refused("read", key, error) from None
         with closing(body), self._told("read", key):
             yield body
 
@@ -263,7 +263,7 @@ class S3Store:
         try:
             yield
         except _FAILURES as error:
-            raise self._refused(what, key, error) from error
+            raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         code = error_code(error)

@@ -99,7 +99,8 @@ def test_a_bucket_that_is_away_loses_nothing_and_is_drained_when_it_is_back(
         result = world.export()
         assert not result.ok and result.batches == ()
         (problem,) = result.problems
-        assert "Run it again" in problem.remedy or "Run export again" in problem.remedy
+        assert problem.code == "store_refused" and f"s3://{remote.bucket}/" in problem.message
+        assert "nothing of this batch is visible" in problem.message and "run export again" in problem.remedy
         assert "not-a-secret-on-loopback" not in str(result.document())
     before = remote.objects()
     remote.proxy.decide = lambda name, number: None

@@ -31,7 +31,6 @@ ROLE = "arn:aws:iam::123456789012:role/receives-acme"
         {"encryption": "aws:kms", "kms_key": "alias/acme"},
         {"kms_key": "alias/acme"},
         {"expected_owner": "123456789012", "tags": {"a": "b"}},
-        {"impersonate": "delivery@project.iam.gserviceaccount.com"},
     ],
     ids=str,
 )
@@ -95,6 +94,31 @@ def test_what_cannot_be_meant_is_refused_and_names_the_key(store: dict[str, Any]
         parse({**BASE, "store": store})
     assert caught.value.message.startswith("configuration: store")
     assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("destination", "store"),
+    [
+        ("s3://bucket/x", {"impersonate": "a@b.iam.gserviceaccount.com"}),
+        ("gs://bucket/x", {"role_arn": ROLE}),
+        ("gs://bucket/x", {"tags": {"a": "b"}}),
+        ("az://bucket/x", {"kms_key": "alias/acme"}),
+        ("file:///data/bucket", {"endpoint": "http://127.0.0.1:1"}),
+    ],
+)
+def test_a_setting_without_effect_is_refused(destination: str, store: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**BASE, "destination": destination, "store": store})
+    assert f"store.{next(iter(store))}: has no effect" in caught.value.message
+
+
+def test_each_destination_takes_its_own() -> None:
+    account = {"impersonate": "delivery@project.iam.gserviceaccount.com", "can_read": True}
+    for destination, store in (
+        ("gs://b1c", account),
+        ("az://b1c", {"tags": {"a": "b"}, "endpoint": "http://h"}),
+    ):
+        assert parse({**BASE, "destination": destination, "store": store}).store == Access(**store)
 
 
 @pytest.mark.parametrize(
