@@ -70,7 +70,7 @@ $(SERVERS)/.ready: Makefile
 		$(GO_HOME) $(GO) install github.com/fsouza/fake-gcs-server@v1.56.1 && rm -rf $(SERVERS)/go; \
 	else echo "servers: no Go here: s3:// and gs:// will not be tested"; fi
 	@if command -v npm >/dev/null; then echo "servers: Azure (npm install)" && \
-		npm install --silent --no-save --no-audit --no-fund --cache $(SERVERS)/npm --prefix $(SERVERS) azurite@3.37.0 && rm -rf $(SERVERS)/npm; \
+		NODE_OPTIONS=--use-openssl-ca npm install --silent --no-save --no-audit --no-fund --cache $(SERVERS)/npm --prefix $(SERVERS) azurite@3.37.0 && rm -rf $(SERVERS)/npm; \
 	else echo "servers: no npm here: az:// will not be tested"; fi
 	@touch $@
 
