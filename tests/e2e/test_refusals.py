@@ -94,7 +94,14 @@ def test_the_command_line_speaks_json_and_exit_codes(world: World, monkeypatch: 
     assert run("status")[0] == 0
     assert run("sweep", "--older-than", "0s") == (
         0,
-        {"command": "sweep", "result": "nothing to do", "batches": [], "problems": [], "removed": [], "left": ""},
+        {
+            "command": "sweep",
+            "result": "nothing to do",
+            "batches": [],
+            "problems": [],
+            "removed": [],
+            "left": "",
+        },
     )
     assert run("rerun", "--dataset", "fan_identity_graph")[0] == 0
     assert run("rerun", "--dataset", "fan_profiles")[0] == 2
