@@ -154,6 +154,12 @@ def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> N
 
 
 @app.command()
+def check(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Preflight: try tables, rights, clock; receivers see nothing of it."""
+    _configured("check", config, as_json, verbose, {})
+
+
+@app.command()
 def sweep(
     config: Config,
     older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="As 7d, 12h or 30m.")] = "7d",

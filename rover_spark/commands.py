@@ -18,6 +18,7 @@ from rover_spark.errors import ConfigError, Problem
 from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
+from rover_spark.preflight import Finding, findings
 from rover_spark.prepare import Planner, pinned
 from rover_spark.progress import LoggedProgress, Progress
 from rover_spark.settings import Settings
@@ -203,6 +204,24 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
     more = {"verified": {"files": found.files, "records": found.records, "bytes": found.bytes}}
     ok = not found.problems
     return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
+
+
+def check(spark: SparkSession, settings: Settings, *, now: datetime | None = None) -> Result:
+    """Tries all that delivery needs; receivers see nothing of it. ``ok`` is False where delivery would fail."""
+    zone = spark.conf.get("spark.sql.session.timeZone")
+    ledger = Ledger(spark, settings.ledger, settings.name)
+    with pinned(spark):
+        planner = Planner(spark, settings, ledger, _instant(now), asked=False)
+        found = list(findings(spark, settings, ledger, planner))
+    told = f"expressions see UTC; this session's own is {zone}"
+    found.append(Finding("clock", "time zone", "ok", told))
+    problems = tuple(
+        Problem("check_failed", f"{each.about}: {each.tried}: {each.found}", each.remedy)
+        for each in found
+        if each.state == "failed"
+    )
+    more = {"checks": [asdict(each) for each in found]}
+    return Result("check", "failed" if problems else "done", not problems, problems=problems, more=more)
 
 
 def sweep(

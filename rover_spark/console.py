@@ -123,6 +123,10 @@ def show(console: Console, result: Result) -> None:
                 f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"
             )
         )
+    elif result.command == "check":
+        console.print(_checks(result.more["checks"]))
+        console.print(plain("nothing stands in the way" if result.ok else "delivery would fail"))
+        return
     elif result.command == "sweep":
         for reference in result.more["removed"]:
             console.print(Text.assemble("removed ", plain(reference)))
@@ -184,6 +188,24 @@ def _versions(record: BatchRecord) -> str:
         return ""
     first, last = record.plan.from_version, record.plan.to_version
     return f"{last}" if first in {None, last} else f"{first}-{last}"
+
+
+def _checks(found: list[dict[str, str]]) -> Table:
+    """One row a try; what to do stands below it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "tried", "result", "found"):
+        table.add_column(name, overflow="fold")
+    color = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+    for each in found:
+        table.add_row(
+            plain(each["about"]),
+            each["tried"],
+            Text(each["state"], color[each["state"]]),
+            plain(each["found"]),
+        )
+        if each["remedy"]:
+            table.add_row("", "", "", Text.assemble(("→ ", "bold"), plain(each["remedy"])))
+    return table
 
 
 def _status(console: Console, result: Result) -> None:

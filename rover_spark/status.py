@@ -14,7 +14,7 @@ from rover_spark.steps import check_anchor
 
 _DAY_MS = 86_400_000
 _UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "week": 7 * _DAY_MS}
-_WARN_BELOW_DAYS = 2.0
+WARN_BELOW_DAYS = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def dataset_status(planner: Planner, settings: Settings, dataset: str, head: Hea
     days = (
         None if problem or state is None or delivered is None else _days_left(planner.now, delivered, state)
     )
-    if days is not None and days < _WARN_BELOW_DAYS:
+    if days is not None and days < WARN_BELOW_DAYS:
         problem = Problem(
             "changes_expire",
             f"{dataset}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
@@ -85,11 +85,16 @@ def _days_left(now: int, delivered: int, state: TableState) -> float | None:
     oldest = state.row(delivered + 1)
     if oldest is None:
         return None
+    return round((oldest.timestamp - now) / _DAY_MS + kept_days(state), 2)
+
+
+def kept_days(state: TableState) -> float:
+    """For how many days after its commit a change can be read, whatever VACUUM and log clean-up do."""
     kept = min(
         interval_ms(state.properties.get("delta.deletedFileRetentionDuration", "interval 1 week")),
         interval_ms(state.properties.get("delta.logRetentionDuration", "interval 30 days")),
     )
-    return round((oldest.timestamp + kept - now) / _DAY_MS, 2)
+    return kept / _DAY_MS
 
 
 def interval_ms(text: str) -> int:

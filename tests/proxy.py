@@ -19,7 +19,7 @@ LEAST = {
     "AbortMultipartUpload",
     "PutObject",
 }
-_BLOCK = 1 << 16
+AZURE_SAYS = {"AccessDenied": "AuthorizationPermissionMismatch", "SlowDown": "ServerBusy"}
 _CUT_AFTER = 60_000
 Decide = Callable[[str, int], str | None]
 
@@ -122,13 +122,13 @@ class Proxy:
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any
 
             def _xml(self, status: int, code: str) -> None:
-                self._answer(
-                    status,
-                    f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>".encode(),
-                )
+                text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
+                self._answer(status, text.encode(), AZURE_SAYS.get(code))
 
-            def _answer(self, status: int, text: bytes) -> None:
+            def _answer(self, status: int, text: bytes, code: str | None = None) -> None:
                 self.send_response_only(status)
+                if code:
+                    self.send_header("x-ms-error-code", code)
                 self.send_header("content-length", str(len(text)))
                 self.end_headers()
                 if self.command != "HEAD":

@@ -49,6 +49,7 @@ class AzureStaging:
         self._token = hashlib.sha256(attempt.encode()).hexdigest()[:32]  # all ids of a blob have one length
         self._waiting = bytearray()
         self._count = 0
+        self._clock: datetime | None = None
 
     def write(self, data: bytes) -> None:
         """Buffers up to one block."""
@@ -59,9 +60,10 @@ class AzureStaging:
 
     def _send(self, data: bytes) -> None:
         with self._store.told("stage", self._key):
-            self._store.blob(self._key).stage_block(
+            taken = self._store.blob(self._key).stage_block(
                 _block(self._token, self._count), data, validate_content=True
             )
+        self._clock = taken.get("date")
         self._count += 1
 
     def finish(self) -> str:
@@ -74,6 +76,10 @@ class AzureStaging:
     def abort(self) -> None:
         """Nothing can be done, and nothing need be: Azure drops the blocks."""
         self._waiting.clear()
+
+    def clock(self) -> datetime | None:
+        """The date of the last answer."""
+        return self._clock
 
 
 class AzureStore:
@@ -149,8 +155,9 @@ class AzureStore:
         except FileNotFoundError:
             return None
 
-    def abort(self, staged: Iterable[str]) -> None:
+    def abort(self, staged: Iterable[str]) -> list[str]:
         """Nothing can be done, and nothing need be."""
+        return []
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Committed blobs by key prefix."""

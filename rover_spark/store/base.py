@@ -60,6 +60,10 @@ class Staging(Protocol):
         """Removes what was written, as far as it can. Never raises for what is gone already."""
         ...
 
+    def clock(self) -> datetime | None:
+        """The store's own clock when it took bytes of this try, in whole seconds or finer; None where it has none."""
+        ...
+
 
 STAGING = "_rover_staging"  # where staging is visible it lies here, beside what receivers read
 Mine = Callable[[str], bool]
@@ -95,8 +99,8 @@ class Store(Protocol):
         """Makes a staged file visible in place of what is there (law 4)."""
         ...
 
-    def abort(self, staged: Iterable[str]) -> None:
-        """Removes staged files by reference; what is gone already is no error."""
+    def abort(self, staged: Iterable[str]) -> list[str]:
+        """Removes staged files by reference; those that it could not. What is gone already is no error."""
         ...
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:

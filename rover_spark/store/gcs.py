@@ -15,11 +15,18 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import google.auth
-from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed, RetryError
+from google.api_core.exceptions import (
+    GoogleAPICallError,
+    NotFound,
+    PreconditionFailed,
+    RetryError,
+    from_http_status,
+)
 from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
@@ -30,7 +37,14 @@ from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_ta
 PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
 _SHA = "rover-sha256"
 _RETRY = DEFAULT_RETRY.with_timeout(60.0)
-_FAILURES = (GoogleAPICallError, GoogleAuthError, RetryError, RequestException)
+_FAILURES = (
+    GoogleAPICallError,
+    GoogleAuthError,
+    RetryError,
+    RequestException,
+    InvalidResponse,
+    DataCorruption,
+)
 REMEDIES = {
     "Forbidden": "Grant the role storage.objects.create, get and delete below _rover_staging/, and create at exports/.",
     "Unauthorized": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
@@ -63,6 +77,11 @@ class GcsStaging:
         """Cancels the upload."""
         with suppress(*_FAILURES, ValueError):
             self._writer.terminate()
+
+    def clock(self) -> datetime | None:
+        """When the temporary object was made."""
+        made: datetime | None = self._store.made(self._name)
+        return made
 
 
 class GcsStore:
@@ -139,11 +158,22 @@ class GcsStore:
         with self.told("look at", key):
             return self._bucket.get_blob(key)
 
-    def abort(self, staged: Iterable[str]) -> None:
-        """Deletes temporary objects; what is gone already, or cannot be reached, is left to ``sweep``."""
+    def made(self, name: str) -> Any:
+        """When an object was made; None where it is not there."""
+        found = self._look(name)
+        return found and found.time_created
+
+    def abort(self, staged: Iterable[str]) -> list[str]:
+        """Deletes temporary objects; what cannot be reached is left to ``sweep``."""
+        left = []
         for name in staged:
-            with suppress(*_FAILURES):
+            try:
                 self.blob(name).delete()
+            except NotFound:
+                continue
+            except _FAILURES:
+                left.append(name)
+        return left
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects by key prefix, without what is staged."""
@@ -185,6 +215,10 @@ class GcsStore:
             raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
+        if isinstance(
+            error, InvalidResponse
+        ):  # an upload's own word for what all other requests name by class
+            error = from_http_status(error.response.status_code, "")
         code = type(error).__name__
         return StoreError(
             f"cannot {what} gs://{self._name}/{key}: {code}",

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -57,6 +57,12 @@ class LocalStaging:
         with suppress(OSError):  # closing writes what is still buffered
             self._file.close()
         _forget(self._path)
+
+    def clock(self) -> datetime | None:
+        """When the file system, which may be another machine's, says that the file was written."""
+        with suppress(FileNotFoundError):
+            return datetime.fromtimestamp(self._path.stat().st_mtime, timezone.utc)
+        return None
 
 
 class LocalStore:
@@ -114,10 +120,15 @@ class LocalStore:
         _sync_directory(target.parent)
         _forget(source)
 
-    def abort(self, staged: Iterable[str]) -> None:
+    def abort(self, staged: Iterable[str]) -> list[str]:
         """Unlinks staged files."""
+        left = []
         for reference in staged:
-            _forget(self._inside(reference))
+            try:
+                _forget(self._inside(reference))
+            except OSError:
+                left.append(reference)
+        return left
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every regular file below the prefix's directory whose key begins with it."""

@@ -36,6 +36,9 @@ class MemoryStaging:
         """Forgets the bytes."""
         self._buffer = io.BytesIO()
 
+    def clock(self) -> None:
+        """None: this process's own."""
+
 
 class MemoryStore:
     """Objects of one bucket; every MemoryStore of that name in this process shows the same."""
@@ -72,8 +75,9 @@ class MemoryStore:
             raise staged_lost(file)
         self._objects[file.key] = data
 
-    def abort(self, staged: Iterable[str]) -> None:
+    def abort(self, staged: Iterable[str]) -> list[str]:
         """Nothing is kept outside the references."""
+        return []
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects by key prefix."""

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
@@ -39,7 +40,9 @@ class S3Staging:
         self._store, self._key, self._try = store, key, attempt
         self._waiting = bytearray()
         self._parts: list[dict[str, str]] = []
-        self._upload = store.begin(key, attempt)
+        begun = store.begin(key, attempt)
+        self._upload = str(begun["UploadId"])
+        self._clock: str = begun["ResponseMetadata"]["HTTPHeaders"].get("date", "")
 
     def write(self, data: bytes) -> None:
         """Buffers up to one part."""
@@ -61,6 +64,10 @@ class S3Staging:
     def abort(self) -> None:
         """Aborts the upload."""
         self._store.forget(self._key, self._upload)
+
+    def clock(self) -> datetime | None:
+        """The date of the answer that began the upload."""
+        return parsedate_to_datetime(self._clock) if self._clock else None
 
 
 class S3Store:
@@ -86,8 +93,8 @@ class S3Store:
         """Begins a multipart upload at the key itself: an open one is in no listing of objects."""
         return S3Staging(self, key, attempt)
 
-    def begin(self, key: str, attempt: str) -> str:
-        """A new upload's id."""
+    def begin(self, key: str, attempt: str) -> dict[str, Any]:
+        """A new upload, as S3 tells of it."""
         access = self._access
         more: dict[str, str] = {"ChecksumAlgorithm": "CRC32"}
         if access.encryption or access.kms_key:
@@ -98,10 +105,9 @@ class S3Store:
             more["Tagging"] = urlencode(access.tags)
         metadata = {_TRY: attempt}
         with self._told("stage", key):
-            begun = self._call(
+            return self._call(
                 "create_multipart_upload", key, Metadata=metadata, ContentType="application/gzip", **more
             )
-        return str(begun["UploadId"])
 
     def send(self, key: str, upload: str, number: int, data: bytes) -> dict[str, str]:
         """Uploads one part; what completing asks for of it."""
@@ -190,11 +196,10 @@ class S3Store:
                 digest.update(block)
         return digest.hexdigest() == file.sha256
 
-    def abort(self, staged: Iterable[str]) -> None:
+    def abort(self, staged: Iterable[str]) -> list[str]:
         """Aborts uploads by reference."""
-        for reference in staged:
-            known = json.loads(reference)
-            self.forget(known["key"], known["upload"])
+        known = {reference: json.loads(reference) for reference in staged}
+        return [each for each, upload in known.items() if not self.forget(upload["key"], upload["upload"])]
 
     def forget(self, key: str, upload: str) -> bool:
         """Aborts one upload; False where that failed: then the bucket's lifecycle rule ends it."""

@@ -104,3 +104,10 @@ def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(faulty: Fau
     faulty.recovers()
     faulty.store(can_read=can_read).publish(file)
     assert faulty.bucket.objects() == {KEY: DATA}
+
+
+def test_a_role_that_may_not_write_is_told_what_it_lacks(faulty: Faulty) -> None:
+    faulty.fails(STAGE[faulty.server], "refuse", 99)
+    with pytest.raises(StoreError) as caught:
+        staged(faulty.store(can_read=False))
+    assert "Grant" in caught.value.remedy and caught.value.__cause__ is None

@@ -1,0 +1,243 @@
+"""Before the first export, or after a change of rights: everything that delivery needs, tried once on a small scale.
+
+Promises that receivers see nothing of it: what is written lies in the staging place and is taken away again, but for one
+small object there where the role may read (to remove it nobody has the right). Tries what a run does and as it does
+it: staging also in a task. Nothing is raised; each try is a Finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+import pyarrow as pa
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from rover_spark import source
+from rover_spark.access import Access
+from rover_spark.errors import Problem, RoverSparkError, StagedLost
+from rover_spark.heads import Head
+from rover_spark.ledger import Ledger
+from rover_spark.prepare import Planner
+from rover_spark.settings import Settings
+from rover_spark.status import WARN_BELOW_DAYS, dataset_status, kept_days
+from rover_spark.store import StagedFile, Staging, Store, open_store
+from rover_spark.store.base import STAGING
+
+_PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
+_SKEW_SECONDS = 60
+_EXCLUSIVE = ("S3DynamoDBLogStore",)
+
+State = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One try: at what, what was tried, how it ended. Only ``failed`` means that delivery would fail."""
+
+    about: str
+    tried: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def findings(spark: SparkSession, settings: Settings, ledger: Ledger, planner: Planner) -> Iterator[Finding]:
+    """Every try, in the order in which a run would come to it. Run it in a session whose values are pinned."""
+    heads: dict[str, Head] = {}
+    try:
+        ledger.open(create=False)
+        heads = ledger.heads()
+    except RoverSparkError as error:
+        yield _failed("ledger", "read it", error.problem)
+    else:
+        batches = sum(head.seq for head in heads.values())
+        yield Finding(
+            "ledger", "read it", "ok", f"{batches} batches" if ledger.exists else "none yet: export makes it"
+        )
+    yield from _ledger_place(spark, settings.ledger)
+    for dataset in settings.datasets:
+        yield from _dataset(spark, settings, planner, dataset, heads.get(dataset, Head()))
+    ahead = max((head.instant for head in heads.values()), default=0) - planner.now
+    if ahead > 0:
+        yield _skewed("ledger", "the last batch", ahead / 1000)
+    yield from _destination(spark, settings)
+
+
+def _dataset(
+    spark: SparkSession, settings: Settings, planner: Planner, dataset: str, head: Head
+) -> Iterator[Finding]:
+    about, table = dataset, settings.datasets[dataset].table
+    try:
+        planner.check(dataset, head)
+        state = planner.state(dataset, table, None)
+        with source.reading(dataset, table, None, state.latest.version):
+            source.snapshot(spark, table, state.latest.version).limit(1).collect()
+    except RoverSparkError as error:
+        yield _failed(about, "table, feed, columns", error.problem)
+        return
+    yield Finding(about, "table, feed, columns", "ok", f"version {state.latest.version} can be read")
+    days = kept_days(state)
+    kept = f"changes stay readable for {days:g} days"
+    standing = dataset_status(planner, settings, dataset, head).problem
+    if standing is not None:
+        yield Finding(about, "retention", "warning", standing.message, standing.remedy)
+    elif days < WARN_BELOW_DAYS:
+        remedy = "Raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table."
+        yield Finding(about, "retention", "warning", kept, remedy)
+    else:
+        yield Finding(about, "retention", "ok", kept)
+    ahead = (state.latest.timestamp - planner.now) / 1000
+    if ahead > _SKEW_SECONDS:
+        yield _skewed(about, "the newest commit", ahead)
+
+
+def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
+    if "/" not in location:
+        yield Finding("ledger", "write beside it", "ok", "a catalog's table: not tried")
+        return
+    scheme = location.partition("://")[0] if "://" in location else "file"
+    if scheme in {"s3", "s3a", "s3n"}:
+        chosen = spark.conf.get(f"spark.delta.logStore.{scheme}.impl", None) or ""
+        if not chosen.endswith(_EXCLUSIVE):
+            yield Finding(
+                "ledger",
+                "log store",
+                "warning",
+                "on S3 Delta's own log store takes commits of a single driver only",
+                "Never run two exports of this name at once, or set up S3DynamoDBLogStore.",
+            )
+    try:
+        jvm: Any = spark._jvm
+        path = jvm.org.apache.hadoop.fs.Path(f"{location.rstrip('/')}_check")
+        system = path.getFileSystem(spark._jsc.hadoopConfiguration())
+        system.create(path, True).close()
+        system.delete(path, False)
+    except (AttributeError, PySparkException):
+        yield Finding("ledger", "write beside it", "ok", "sessions that are shared cannot try it")
+    except Py4JError as error:
+        yield Finding(
+            "ledger",
+            "write beside it",
+            "failed",
+            source.first_line(str(getattr(error, "java_exception", error))),
+            "Let this role write where the ledger lies, or name another place.",
+        )
+    else:
+        yield Finding("ledger", "write beside it", "ok", "written and removed")
+
+
+def _destination(spark: SparkSession, settings: Settings) -> Iterator[Finding]:
+    about = "destination"
+    try:
+        store = open_store(settings.destination, settings.name, settings.store)
+        key = "/".join(filter(None, (store.prefix, STAGING, settings.name, "probe")))
+        staging = _staged(store, key, _attempt())
+        reference = staging.finish()
+    except RoverSparkError as error:
+        yield _failed(about, "stage", error.problem)
+        return
+    yield Finding(about, "stage", "ok", f"{len(_PAYLOAD)} bytes, invisible")
+    with suppress(RoverSparkError):
+        yield from _clock(staging.clock())
+    if store.abort([reference]):
+        remedy = (
+            "Grant s3:AbortMultipartUpload, or storage.objects.delete; else only a lifecycle rule removes it."
+        )
+        yield Finding(about, "abort", "warning", "what was staged could not be removed", remedy)
+    else:
+        yield Finding(about, "abort", "ok", store.unswept or "removed")
+    yield from _from_a_task(spark, settings, store, key)
+
+
+def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str) -> Iterator[Finding]:
+    about, tried = "destination", "stage in a task"
+    try:
+        with source.reading("check", "one row", None, 0):
+            task = _task(settings.destination, settings.name, settings.store, key, _attempt())
+            told = json.loads(spark.range(1).mapInArrow(task, "told string").collect()[0]["told"])
+    except RoverSparkError as error:
+        remedy = (
+            "Ship the package and the destination's SDK to the executors: --py-files, or a cluster library."
+        )
+        yield Finding(about, tried, "failed", error.message, remedy)
+        return
+    if "staged" not in told:
+        yield _failed(about, tried, Problem(**told))
+        return
+    yield Finding(about, tried, "ok", "executors reach it")
+    tried = "publish, read, list"
+    if not store.can_read:
+        store.abort([told["staged"]])
+        found = "not tried: store.can_read is false, and nobody may remove what is published"
+        yield Finding(about, tried, "ok", found)
+        return
+    try:
+        _publish(store, key, told["staged"])
+    except StagedLost:
+        remedy = "A directory must be one that all executors and the driver see: a mounted volume, NFS."
+        yield Finding(about, tried, "failed", "the driver does not find what a task staged", remedy)
+    except RoverSparkError as error:
+        yield _failed(about, tried, error.problem)
+    else:
+        yield Finding(about, tried, "ok", f"as staged in the task: {key}")
+
+
+def _task(destination: str, export: str, access: Access, key: str, attempt: str) -> Any:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows:
+                try:
+                    told = {"staged": _staged(open_store(destination, export, access), key, attempt).finish()}
+                except RoverSparkError as error:
+                    told = vars(error.problem)
+                yield pa.RecordBatch.from_pydict({"told": [json.dumps(told)]})
+
+    return run
+
+
+def _staged(store: Store, key: str, attempt: str) -> Staging:
+    staging = store.stage(key, "check", attempt)
+    staging.write(_PAYLOAD)
+    return staging
+
+
+def _publish(store: Store, key: str, staged: str) -> None:
+    # the payload is always the same: where an earlier check left it, this is no conflict
+    digest, size = hashlib.sha256(_PAYLOAD).hexdigest(), len(_PAYLOAD)
+    store.publish(StagedFile(key, 1, size, digest, size, digest, 0, 0, staged))
+    with store.read(key) as stream:
+        stream.read(size)
+    next(iter(store.listing("/".join(filter(None, (store.prefix, "exports/"))))), None)
+
+
+def _clock(theirs: datetime | None) -> Iterator[Finding]:
+    if theirs is None:
+        return
+    behind = (theirs - datetime.now(timezone.utc)).total_seconds()  # noqa: TID251 - compares clocks, decides nothing
+    if abs(behind) > _SKEW_SECONDS:
+        yield _skewed("destination", "its clock", behind)
+    else:
+        yield Finding("clock", "against the destination's", "ok", f"{abs(behind):.0f} s apart, UTC")
+
+
+def _skewed(about: str, whose: str, seconds: float) -> Finding:
+    where = "ahead of" if seconds > 0 else "behind"
+    found = f"{whose} is {abs(seconds):,.0f} s {where} this machine's clock"
+    return Finding("clock", f"against {about}", "warning", found, "Set this machine's clock: keys carry it.")
+
+
+def _failed(about: str, tried: str, problem: Problem) -> Finding:
+    return Finding(about, tried, "failed", problem.message, problem.remedy)
+
+
+def _attempt() -> str:
+    return uuid.uuid4().hex  # noqa: TID251 - stands in staging names only

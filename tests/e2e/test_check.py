@@ -1,0 +1,157 @@
+"""The preflight: what stands in the way of delivery is named, and receivers see nothing of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from rover_spark import commands
+from rover_spark.cli import app
+from rover_spark.commands import Result
+from rover_spark.console import show
+from tests.e2e.world import NOON, World, row
+from tests.proxy import Proxy, least_rights
+from tests.store import buckets
+from tests.store.buckets import Bucket
+
+FIRST = row(1, "email", "a@example.com", "2026-11-20 10:00:00")
+
+
+@pytest.fixture
+def acme(world: World) -> World:
+    world.identities(FIRST)
+    return world
+
+
+def check(world: World, **options: Any) -> Result:
+    return commands.check(world.spark, world.settings, **options)
+
+
+def states(result: Result) -> dict[tuple[str, str], str]:
+    return {(each["about"], each["tried"]): each["state"] for each in result.more["checks"]}
+
+
+def found(result: Result, tried: str) -> dict[str, str]:
+    (one,) = (each for each in result.more["checks"] if each["tried"] == tried)
+    return one
+
+
+def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
+    acme: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = check(acme)
+    assert result.ok and not result.problems
+    assert set(states(result)) == {
+        ("ledger", "read it"),
+        ("ledger", "write beside it"),
+        ("fan_identity_graph", "table, feed, columns"),
+        ("fan_identity_graph", "retention"),
+        ("destination", "stage"),
+        ("destination", "abort"),
+        ("destination", "stage in a task"),
+        ("destination", "publish, read, list"),
+        ("clock", "against the destination's"),
+        ("clock", "time zone"),
+    }
+    assert set(states(result).values()) == {"ok"}
+    assert list(acme.fingerprint()) == ["_rover_staging/acme/probe"]
+    assert not list((acme.root / "control").glob("*")), "no ledger was made, and nothing is left beside it"
+    assert check(acme).ok, "a second check finds the same"
+    acme.delivered()
+    assert found(check(acme), "read it")["found"] == "1 batches"
+    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: acme.spark)
+    told = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
+    document = json.loads(told.stdout)
+    assert (told.exit_code, document["command"], document["result"]) == (0, "check", "done")
+    assert document["checks"][0]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("statement", "tried", "state", "words"),
+    [
+        ("ALTER TABLE {t} UNSET TBLPROPERTIES (delta.enableChangeDataFeed)", "table, feed, columns", "failed", "feed"),
+        ("ALTER TABLE {t} SET TBLPROPERTIES (delta.deletedFileRetentionDuration = 'interval 30 hours')", "retention", "warning", "1.25 days"),
+        ("DROP TABLE {t}", "table, feed, columns", "failed", "no Delta table"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_delivered_is_named(
+    acme: World, statement: str, tried: str, state: str, words: str
+) -> None:
+    acme.sql(statement, t="ids")
+    if state == "failed" and "DROP" in statement:
+        acme.datasets["fan_identity_graph"]["table"] += "_gone"
+    result = check(acme)
+    one = found(result, tried)
+    assert (one["state"], result.ok) == (state, state != "failed")
+    assert words in one["found"] and one["remedy"]
+    assert states(result)["destination", "stage"] == "ok", "the rest is tried all the same"
+
+
+def test_a_column_that_is_not_there_is_named(acme: World) -> None:
+    columns = {**acme.datasets["fan_identity_graph"]["columns"], "updatedAt": "changed_at"}
+    acme.datasets["fan_identity_graph"]["columns"] = columns
+    result = check(acme)
+    assert not result.ok and "changed_at" in result.problems[0].message
+
+
+def test_a_ledger_that_cannot_be_written_is_named(acme: World) -> None:
+    (acme.root / "file").write_text("no directory")
+    acme.options["ledger"] = str(acme.root / "file" / "acme")
+    result = check(acme)
+    assert not result.ok and found(result, "write beside it")["state"] == "failed"
+
+
+def test_clocks_that_are_apart_are_named(acme: World) -> None:
+    result = check(acme, now=NOON)  # the table's commits are of today
+    one = found(result, "against fan_identity_graph")
+    assert one["state"] == "warning" and "ahead of this machine's clock" in one["found"]
+
+
+def test_a_directory_that_cannot_be_written_is_named(acme: World) -> None:
+    (acme.root / "bucket").write_text("no directory")
+    result = check(acme)
+    assert not result.ok and states(result)["destination", "stage"] == "failed"
+    console = Console(record=True, width=160, file=(acme.root / "screen").open("w"))
+    show(console, result)
+    said = console.export_text()
+    assert "delivery would fail" in said and "→ Check the destination's rights" in said
+
+
+def test_the_least_rights_are_tried_and_no_more(acme: World, s3: str) -> None:
+    bucket = buckets.s3(s3)
+    with Proxy(s3, least_rights) as proxy:
+        acme.options = {"destination": bucket.url, "store": {"endpoint": proxy.endpoint}}
+        result = check(acme)
+        assert result.ok and set(states(result).values()) == {"ok"}
+        assert set(proxy.seen) == {"CreateMultipartUpload", "UploadPart", "AbortMultipartUpload"}
+        assert (bucket.objects(), bucket.staged()) == ({}, 0)
+        proxy.decide = lambda name, n: "refuse" if name == "AbortMultipartUpload" else None
+        result = check(acme)
+        assert result.ok and found(result, "abort")["state"] == "warning"
+        proxy.decide = lambda name, n: "refuse" if name == "UploadPart" else None
+        result = check(acme)
+        assert not result.ok and "s3:PutObject" in result.problems[0].remedy
+        acme.options["store"]["can_read"] = True
+        proxy.decide = lambda name, n: "refuse" if name == "HeadObject" else None
+        result = check(acme)
+        assert "store.can_read = false" in found(result, "publish, read, list")["remedy"]
+
+
+@pytest.mark.parametrize("make", [buckets.s3, buckets.gcs, buckets.azure], ids=["s3", "gs", "az"])
+def test_a_bucket_is_tried_by_the_driver_and_by_a_task(
+    acme: World, make: Callable[[str], Bucket], request: pytest.FixtureRequest
+) -> None:
+    name = {buckets.s3: "s3", buckets.gcs: "gcs"}.get(make, "azure")
+    bucket = make(request.getfixturevalue(name))
+    acme.options = {"destination": bucket.url, "store": bucket.access.model_dump(exclude_unset=True)}
+    result = check(acme)
+    assert set(states(result).values()) == {"ok"}, result.more
+    assert found(result, "against the destination's")["found"].endswith("UTC")
+    assert bucket.objects() == {}, "what receivers read is untouched"
+    acme.options["destination"] = bucket.url.replace("://b", "://x", 1)
+    assert not check(acme).ok
