@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 _SECRET = re.compile(
     r"secret|token|password|credential|access_?key|account_?key|connection_?string|sas$", re.IGNORECASE
 )
-
-
+_TAG = re.compile(r"[\w +=.:/@-]+")
 _MEANT_FOR = {
     "s3": ("region", "profile", "role_arn", "external_id", "encryption", "kms_key", "expected_owner", "tags"),
     "gs": ("impersonate",),
@@ -66,6 +65,16 @@ class Access(Frozen):
     def _fits(self) -> Access:
         if self.external_id and not self.role_arn:
             raise ValueError("external_id: is told to a role; role_arn is missing")
+        for name, value in self.tags.items():
+            if not (
+                _TAG.fullmatch(name)
+                and len(name) <= 128
+                and _TAG.fullmatch(value or "-")
+                and len(value) <= 256
+            ):
+                raise ValueError(
+                    f"tags: {name}: only letters, digits, spaces and + - = . _ : / @ may stand in a tag"
+                )
         if self.kms_key and self.encryption == "AES256":
             raise ValueError('kms_key: belongs to encryption = "aws:kms"')
         return self

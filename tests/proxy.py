@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 # what may happen to a request; each but the last three leaves the server untouched
-FAULTS = ("refuse", "unavailable", "drop", "cut", "lose", "error 200", "slow")
+FAULTS = ("refuse", "expired", "unavailable", "drop", "cut", "lose", "error 200", "slow")
 LEAST = {
     "CreateMultipartUpload",
     "UploadPart",
@@ -19,7 +19,12 @@ LEAST = {
     "AbortMultipartUpload",
     "PutObject",
 }
-AZURE_SAYS = {"AccessDenied": "AuthorizationPermissionMismatch", "SlowDown": "ServerBusy"}
+GOOGLE = ("/upload/storage/", "/storage/")
+AZURE_SAYS = {
+    "AccessDenied": "AuthorizationPermissionMismatch",
+    "ExpiredToken": "AuthenticationFailed",
+    "SlowDown": "ServerBusy",
+}
 _CUT_AFTER = 60_000
 Decide = Callable[[str, int], str | None]
 
@@ -93,6 +98,8 @@ class Proxy:
                     return self._hang_up()
                 if fault == "refuse":
                     return self._xml(403, "AccessDenied")
+                if fault == "expired":
+                    return self._xml(401 if self.path.startswith(GOOGLE) else 400, "ExpiredToken")
                 if fault == "unavailable":
                     return self._xml(503, "SlowDown")
                 if fault == "taken":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.world import fingerprint
+from tests.store.buckets import Bucket
 
 
 def copy_tables(undisturbed: Path, root: Path) -> None:
@@ -40,3 +41,9 @@ def parted(bucket: Path) -> tuple[dict[str, str], dict[str, str]]:
     found = fingerprint(bucket)
     visible = {key: digest for key, digest in found.items() if key.startswith("exports/")}
     return visible, {key: digest for key, digest in found.items() if key not in visible}
+
+
+def destined(bucket: Bucket, root: Path, **access: Any) -> None:
+    """The export of this root delivers there from now on."""
+    store = {**bucket.access.model_dump(exclude_defaults=True), **access}
+    (root / "destination.json").write_text(json.dumps({"destination": bucket.url, "store": store}))

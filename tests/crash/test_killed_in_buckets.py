@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from rover_spark import commands
 from rover_spark.demo import SESSION
 from rover_spark.ledger import Ledger
 from tests.crash.child import FILES, NOW, POINTS, settings_of
-from tests.crash.scene import copy_tables, run_child
+from tests.crash.scene import copy_tables, destined, run_child
 from tests.e2e.world import fingerprint
 from tests.store.buckets import SERVERS, Bucket
 
@@ -26,12 +25,6 @@ MATTER_MOST = ("half staged", "half published")
 @pytest.fixture(params=SERVERS)
 def bucket(request: pytest.FixtureRequest) -> Bucket:
     return SERVERS[request.param](request.getfixturevalue(request.param))
-
-
-def _destined(bucket: Bucket, root: Path, **access: Any) -> None:
-    """The export of this root delivers there from now on."""
-    store = {**bucket.access.model_dump(exclude_defaults=True), **access}
-    (root / "destination.json").write_text(json.dumps({"destination": bucket.url, "store": store}))
 
 
 def _points() -> list[Any]:
@@ -45,7 +38,7 @@ def test_a_killed_run_is_finished_by_the_next_one(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, bucket: Bucket, point: str, can_read: bool
 ) -> None:
     copy_tables(undisturbed, tmp_path)
-    _destined(bucket, tmp_path, can_read=can_read)
+    destined(bucket, tmp_path, can_read=can_read)
     assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
     seen = bucket.fingerprint()
     visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
@@ -64,7 +57,7 @@ def test_staged_bytes_that_the_store_dropped_are_staged_again(
 ) -> None:
     bucket = SERVERS["s3"](s3)
     copy_tables(undisturbed, tmp_path)
-    _destined(bucket, tmp_path, can_read=False)
+    destined(bucket, tmp_path, can_read=False)
     assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
     ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme")
     ledger.open(create=False)

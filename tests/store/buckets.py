@@ -10,6 +10,7 @@ from typing import Any
 
 from rover_spark.access import Access
 from rover_spark.store import StagedFile, open_store
+from tests.proxy import Conditional, Proxy
 
 
 @dataclass(frozen=True)
@@ -119,4 +120,19 @@ def azure(endpoint: str) -> Bucket:
     return Bucket(f"az://{name}", access, lose)
 
 
+def before(server: str, endpoint: str) -> Proxy:
+    """A proxy to that server."""
+    kind = Conditional if server == "gcs" else Proxy
+    return kind("http://" + endpoint.split("/")[2])
+
+
+def behind(access: Access, proxy: Proxy, **more: Any) -> Access:
+    """The same access through the proxy."""
+    path = "".join(f"/{part}" for part in (access.endpoint or "").split("/")[3:])
+    return access.model_copy(update={"endpoint": proxy.endpoint + path, **more})
+
+
+# which request of each server stages, and which publishes
+STAGE = {"s3": "UploadPart", "gcs": "Upload", "azure": "PutBlock"}
+PUBLISH = {"s3": "CompleteMultipartUpload", "gcs": "Rewrite", "azure": "PutBlockList"}
 SERVERS: dict[str, Callable[[str], Bucket]] = {"s3": s3, "gcs": gcs, "azure": azure}

@@ -11,13 +11,11 @@ import pytest
 
 from rover_spark.errors import StagedLost, StoreError
 from rover_spark.store import StagedFile, Store, open_store
-from tests.proxy import Conditional, Proxy
-from tests.store.buckets import SERVERS, Bucket
+from tests.proxy import Proxy
+from tests.store.buckets import PUBLISH, SERVERS, STAGE, Bucket, before, behind
 
 KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
 DATA = os.urandom(200_000)
-STAGE = {"s3": "UploadPart", "gcs": "Upload", "azure": "PutBlock"}
-PUBLISH = {"s3": "CompleteMultipartUpload", "gcs": "Rewrite", "azure": "PutBlockList"}
 
 
 @dataclass
@@ -29,9 +27,7 @@ class Faulty:
     bucket: Bucket
 
     def store(self, *, can_read: bool) -> Store:
-        endpoint = self.bucket.access.endpoint or ""
-        behind = self.proxy.endpoint + "".join(f"/{part}" for part in endpoint.split("/")[3:])
-        access = self.bucket.access.model_copy(update={"endpoint": behind, "can_read": can_read})
+        access = behind(self.bucket.access, self.proxy, can_read=can_read)
         return open_store(f"{self.bucket.url}/acme", "acme", access)
 
     def fails(self, name: str, fault: str, times: int) -> None:
@@ -44,8 +40,7 @@ class Faulty:
 @pytest.fixture(params=SERVERS)
 def faulty(request: pytest.FixtureRequest) -> Iterator[Faulty]:
     endpoint = request.getfixturevalue(request.param)
-    kind = Conditional if request.param == "gcs" else Proxy
-    with kind("http://" + endpoint.split("/")[2]) as proxy:
+    with before(request.param, endpoint) as proxy:
         yield Faulty(request.param, proxy, SERVERS[request.param](endpoint))
 
 

@@ -1,0 +1,122 @@
+"""What S3 is told beside the bytes: encryption, tags, the owner, whose credentials (on a server that keeps all of it)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import parse_qs
+from urllib.request import Request, urlopen
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from rover_spark.access import Access
+from rover_spark.store import StagedFile, open_store
+from rover_spark.store.aws import client
+
+KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
+DATA = b"not much"
+ROLE = "arn:aws:iam::123456789012:role/receiver"
+
+
+class Recorded:
+    """A server, and every request that it took since it began."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._ask("reset-recording")
+        self._ask("start-recording")
+
+    def requests(self, holding: str) -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in self._ask("download-recording").splitlines()]
+        for each in found:
+            if each.pop("body_encoded"):
+                each["body"] = b64decode(each["body"]).decode("utf-8", "replace")
+        return [each for each in found if holding in json.dumps(each)]
+
+    def _ask(self, what: str) -> str:
+        method = "GET" if what.startswith("download") else "POST"
+        with urlopen(Request(f"{self.endpoint}/moto-api/recorder/{what}", method=method)) as answer:
+            told: str = answer.read().decode()
+            return told
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Recorded]:
+    monkeypatch.setenv("MOTO_RECORDER_FILEPATH", str(tmp_path / "recording"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
+    client.cache_clear()
+    try:
+        recorded = Recorded(f"http://{host}:{port}")
+        client(Access(endpoint=recorded.endpoint).model_dump_json()).create_bucket(Bucket="receiver")
+        yield recorded
+    finally:
+        running.stop()
+        client.cache_clear()
+
+
+def deliver(access: Access) -> None:
+    store = open_store("s3://receiver/acme", "acme", access)
+    staging = store.stage(KEY, "fan_profiles.1.1", "one")
+    staging.write(DATA)
+    digest = hashlib.sha256(DATA).hexdigest()
+    store.publish(StagedFile(KEY, 1, len(DATA), digest, len(DATA), digest, 0, 0, staging.finish()))
+
+
+def looked_at(server: Recorded) -> tuple[dict[str, Any], dict[str, str]]:
+    """The object's head and its tags, as an owner sees them."""
+    owner = client(Access(endpoint=server.endpoint).model_dump_json())
+    tags = owner.get_object_tagging(Bucket="receiver", Key=KEY)["TagSet"]
+    return owner.head_object(Bucket="receiver", Key=KEY), {each["Key"]: each["Value"] for each in tags}
+
+
+def test_objects_are_encrypted_with_the_key_of_the_settings_and_carry_its_tags(server: Recorded) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    tags = {"from": "acme + sons", "kind": "export"}
+    deliver(Access(endpoint=server.endpoint, kms_key=key, tags=tags, expected_owner="123456789012"))
+    head, found = looked_at(server)
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    assert (head["ContentType"], found) == ("application/gzip", tags)
+    asked = server.requests("/acme/exports/")
+    told = [{name.lower(): value for name, value in each["headers"].items()} for each in asked]
+    mine = [each for each in told if "x-amz-expected-bucket-owner" in each]
+    assert len(mine) == 3, "begin, send, complete: each names the owner"
+
+
+def test_s3s_own_encryption_is_asked_for_by_its_name(server: Recorded) -> None:
+    deliver(Access(endpoint=server.endpoint, encryption="AES256"))
+    head, found = looked_at(server)
+    assert (head["ServerSideEncryption"], found) == ("AES256", {})
+
+
+def test_a_role_is_assumed_with_its_external_id_and_again_before_it_expires(
+    server: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = Access(endpoint=server.endpoint, role_arn=ROLE, external_id="agreed-with-them")
+    deliver(access)
+    (first,) = server.requests("AssumeRole")
+    asked = parse_qs(first["body"])
+    assert (asked["RoleArn"], asked["ExternalId"]) == ([ROLE], ["agreed-with-them"])
+    credentials = client(access.model_dump_json())._request_signer._credentials
+    before = credentials.get_frozen_credentials().access_key
+    deliver(access)
+    assert len(server.requests("AssumeRole")) == 1, "credentials are kept while they last"
+    # two clocks: that of the credentials, and that of the one who fetches them
+    later = lambda: datetime.now(timezone.utc) + timedelta(minutes=58)  # noqa: E731
+    monkeypatch.setattr(credentials, "_time_fetcher", later)
+    monkeypatch.setattr("botocore.credentials._local_now", later)
+    deliver(access)
+    assert len(server.requests("AssumeRole")) >= 2
+    signed = [each["headers"]["Authorization"] for each in server.requests("/acme/exports/")]
+    assert before in signed[0] and before in signed[5], "the first two files, of three requests each"
+    assert not [each for each in signed[6:] if before in each], "the third under other credentials"
