@@ -174,7 +174,7 @@ def test_the_reference_shows_the_defaults() -> None:
     assert settings.contract == "rover"
 
 
-COMMANDS = ["demo", "export", "plan", "redeliver", "rerun", "status", "sweep", "verify"]
+COMMANDS = ["check", "demo", "export", "plan", "redeliver", "rerun", "status", "sweep", "verify"]
 
 
 def test_the_commands_are_pinned() -> None:

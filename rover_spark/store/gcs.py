@@ -218,7 +218,8 @@ class GcsStore:
         if isinstance(
             error, InvalidResponse
         ):  # an upload's own word for what all other requests name by class
-            error = from_http_status(error.response.status_code, "")
+            named: Any = from_http_status
+            error = named(error.response.status_code, "")
         code = type(error).__name__
         return StoreError(
             f"cannot {what} gs://{self._name}/{key}: {code}",
