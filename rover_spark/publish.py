@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from rover_spark.store import StagedFile, Store
 
-_AT_ONCE = 8
+AT_ONCE = 8
 
 
 def publish(
@@ -41,7 +41,7 @@ def _each(
         if notice is not None:
             notice(file)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         pending = [pool.submit(one, file) for file in files]
         _, waiting = wait(pending, return_when=FIRST_EXCEPTION)
         for future in waiting:

@@ -14,7 +14,7 @@ from rover_spark.errors import ConfigError
 from rover_spark.store.aws import client
 from tests.e2e.world import World, row
 from tests.proxy import LEAST, Proxy, least_rights
-from tests.store.buckets import PUBLISH, SERVERS, STAGE, before, behind
+from tests.store.buckets import PUBLISH, SERVERS, STAGE, before, behind, put
 
 FIRST = ", ".join(row(n, "email", f"{n}@example.com", "2026-11-20 10:00:00") for n in range(40))
 IN_CI = "s3"
@@ -89,7 +89,7 @@ def test_put_and_abort_are_rights_enough_to_export_and_to_redeliver(remote: Remo
     # one object damaged, one removed: redelivery puts both back
     one, two = (file.key for file in batch.files[:2])
     direct, name = client(remote.bucket.access.model_dump_json()), remote.bucket.url.removeprefix("s3://")
-    direct.put_object(Bucket=name, Key=one, Body=b"damaged")
+    put(remote.bucket, one, b"damaged")
     direct.delete_object(Bucket=name, Key=two)
     assert commands.redeliver(world.spark, world.settings, batch.batch).ok
     assert remote.bucket.objects() == whole

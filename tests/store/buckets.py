@@ -120,6 +120,17 @@ def azure(endpoint: str) -> Bucket:
     return Bucket(f"az://{name}", access, lose)
 
 
+def put(bucket: Bucket, key: str, data: bytes) -> None:
+    """An object as anybody else puts it."""
+    scheme, _, name = bucket.url.partition("://")
+    if scheme == "s3":
+        _s3(bucket.access).put_object(Bucket=name, Key=key, Body=data)
+    elif scheme == "gs":
+        _gcs(bucket.access).bucket(name).blob(key).upload_from_string(data)
+    else:
+        _azure(bucket.access).get_blob_client(name, key).upload_blob(data, overwrite=True)
+
+
 def before(server: str, endpoint: str) -> Proxy:
     """A proxy to that server."""
     kind = Conditional if server == "gcs" else Proxy
