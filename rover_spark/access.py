@@ -17,7 +17,8 @@ _SECRET = re.compile(
 _TAG = re.compile(r"[\w +=.:/@-]+")
 _MEANT_FOR = {
     "s3": ("region", "profile", "role_arn", "external_id", "encryption", "kms_key", "expected_owner", "tags"),
-    "gs": ("impersonate",),
+    "gs": ("impersonate", "staging"),
+    "file": ("staging",),
     "az": ("tags",),
 }
 
@@ -32,6 +33,7 @@ class Access(Frozen):
     """How an object store is reached and what its objects carry. Never a secret: those stay with the SDK's own chain."""
 
     can_read: bool = False
+    staging: str | None = Field(None, pattern=r"^(file|gs)://[^\s?#]+$")
     region: str | None = Field(None, min_length=1)
     endpoint: str | None = Field(None, pattern=r"^https?://[^\s@?#]+$")
     profile: str | None = Field(None, min_length=1)
@@ -56,8 +58,8 @@ class Access(Frozen):
 
     def misplaced(self, scheme: str) -> list[str]:
         """Settings that have no effect on such a destination."""
-        allowed = (
-            {"can_read", "endpoint", *_MEANT_FOR.get(scheme, ())} if scheme in _MEANT_FOR else {"can_read"}
+        allowed = {"can_read", *_MEANT_FOR.get(scheme, ())} | (
+            {"endpoint"} if scheme in _MEANT_FOR and scheme != "file" else set()
         )
         return [name for name in self.model_fields_set if name not in allowed]
 

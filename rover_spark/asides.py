@@ -9,12 +9,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan
+from rover_spark.plan import BatchPlan, Plan
 
 QUARANTINE, FLOORS = "quarantine", "floors"
 
 
-def write_once(ledger: Ledger, suffix: str, plan: BatchPlan, rows: DataFrame) -> None:
+def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None:
     """Appends a batch's rows to the table ``<ledger>_<suffix>``; a second time it does nothing."""
     writer = (
         rows.coalesce(1)

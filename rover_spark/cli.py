@@ -25,8 +25,8 @@ from rover_spark.errors import ConfigError, RoverSparkError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from rover_spark.commands import Result
     from rover_spark.progress import Progress
+    from rover_spark.result import Result
 
     Command = Callable[[SparkSession, Progress], Result]
 
@@ -151,6 +151,12 @@ def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> N
 def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Read the bucket back and hold it against the ledger."""
     _configured("verify", config, as_json, verbose, {})
+
+
+@app.command()
+def schemas(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
+    """The history of an integration's schemas (Currents)."""
+    _configured("schemas", config, as_json, verbose, {})
 
 
 @app.command()

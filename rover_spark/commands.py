@@ -5,8 +5,9 @@ with a session and settings:  result = export(spark, settings);  result.document
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -19,68 +20,17 @@ from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
 from rover_spark.preflight import Finding, findings
-from rover_spark.prepare import Planner, pinned
+from rover_spark.prepare import pinned
+from rover_spark.prepare_events import planner_of
 from rover_spark.progress import LoggedProgress, Progress
+from rover_spark.result import Result, iso
 from rover_spark.settings import Settings
-from rover_spark.status import DatasetStatus, dataset_status
+from rover_spark.status import DatasetStatus, statuses
 from rover_spark.store import Store, open_store
 from rover_spark.sweep import sweep as remove_abandoned
 from rover_spark.verify import verify as hold_against
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command did. ``ok`` is False where it must exit 1; ``more`` holds what only this command has."""
-
-    command: str
-    result: str
-    ok: bool = True
-    batches: tuple[BatchRecord, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    more: dict[str, Any] = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        """The JSON document of ``--json``."""
-        return {
-            "command": self.command,
-            "result": self.result,
-            "batches": [batch_document(batch) for batch in self.batches],
-            "problems": [asdict(problem) for problem in self.problems],
-            **self.more,
-        }
-
-
-def batch_document(record: BatchRecord) -> dict[str, Any]:
-    """A batch as ``--json`` prints it."""
-    plan = record.plan
-    files = [
-        {
-            name: getattr(file, name)
-            for name in ("key", "records", "bytes", "sha256", "raw_bytes", "raw_sha256")
-        }
-        for file in record.files
-    ]
-    return {
-        "id": record.batch,
-        "dataset": record.dataset,
-        "epoch": record.epoch,
-        "phase": record.phase,
-        "state": record.state,
-        "from_version": plan.from_version if plan else None,
-        "to_version": plan.to_version if plan else None,
-        "emitted_at": iso(record.instant),
-        "counts": record.counts,
-        "files": files,
-        "note": record.note,
-    }
-
-
-def iso(instant: int) -> str:
-    """Milliseconds since 1970 as ISO 8601, UTC."""
-    moment = datetime.fromtimestamp(instant // 1000, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"
 
 
 def export(
@@ -125,7 +75,7 @@ def plan(
     with pinned(spark):
         plans = _exporter(spark, settings, instant, now is not None, None).plan(chosen)
     records = tuple(BatchRecord.of(each, "PLANNED", {}) for each in plans)
-    rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.files.chunks} for each in plans}
+    rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.chunks} for each in plans}
     return Result("plan", "done" if plans else "nothing to do", True, records, (), {"planned": rows})
 
 
@@ -134,10 +84,11 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
     _chosen(settings, [dataset])
     ledger = _ledger(spark, settings)
     head = ledger.heads().get(dataset, Head())
-    if accept_gap and DATASETS[dataset].snapshot:
+    has_snapshot = dataset in DATASETS and DATASETS[dataset].snapshot
+    if accept_gap and has_snapshot:
         message = f"{dataset} is mended by a plain rerun"
         raise ConfigError(message, code="rerun_refused", remedy="Leave --accept-gap out.")
-    if not accept_gap and not DATASETS[dataset].snapshot:
+    if not accept_gap and not has_snapshot:
         message = f"{dataset} has no snapshot to run again"
         remedy = "rerun --accept-gap gives up its undelivered events."
         raise ConfigError(message, code="rerun_refused", remedy=remedy)
@@ -180,15 +131,33 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     ledger = _ledger(spark, settings)
     transitions = ledger.transitions()
     heads = ledger.heads(transitions)
-    planner = Planner(spark, settings, ledger, _instant(now), asked=False)
-    rows = [dataset_status(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
+    rows = statuses(planner_of(spark, settings, ledger, _instant(now), asked=False), settings, heads)
     batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
-    last = [batch for name in settings.datasets for batch in _last(batches, name)]
+    last = [batch for name in settings.delivers for batch in _last(batches, name)]
     shown = ledger.batches(*last) if last else []
     problems = tuple(row.problem for row in rows if row.problem)
     return Result(
         "status", "done", True, tuple(shown), problems, {"datasets": [_status_document(row) for row in rows]}
     )
+
+
+def schemas(spark: SparkSession, settings: Settings) -> Result:
+    """The history of an integration's schemas, in order of their ids."""
+    if settings.contract != "currents":
+        message = "a Rover export has no schemas"
+        raise ConfigError(message, code="schemas_refused", remedy='They belong to contract = "currents".')
+    told = [
+        {
+            "id": each.id,
+            "event_type": each.event_type,
+            "fingerprint": each.fingerprint,
+            "first_batch": each.batch,
+            "changes": list(each.changes),
+            "schema": json.loads(each.text),
+        }
+        for each in _ledger(spark, settings).schemas()
+    ]
+    return Result("schemas", "done" if told else "nothing to do", more={"schemas": told})
 
 
 def verify(spark: SparkSession, settings: Settings) -> Result:
@@ -200,7 +169,9 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
             code="store_unreadable",
             remedy="Grant the role reading and listing, and set store.can_read = true.",
         )
-    found = hold_against(store, _ledger(spark, settings).batches())
+    ledger = _ledger(spark, settings)
+    schemas = {each.id: each.text for each in ledger.schemas()}
+    found = hold_against(store, ledger.batches(), schemas, settings.receives)
     more = {"verified": {"files": found.files, "records": found.records, "bytes": found.bytes}}
     ok = not found.problems
     return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
@@ -211,7 +182,7 @@ def check(spark: SparkSession, settings: Settings, *, now: datetime | None = Non
     zone = spark.conf.get("spark.sql.session.timeZone")
     ledger = Ledger(spark, settings.ledger, settings.name)
     with pinned(spark):
-        planner = Planner(spark, settings, ledger, _instant(now), asked=False)
+        planner = planner_of(spark, settings, ledger, _instant(now), asked=False)
         found = list(findings(spark, settings, ledger, planner))
     told = f"expressions see UTC; this session's own is {zone}"
     found.append(Finding("clock", "time zone", "ok", told))
@@ -234,7 +205,7 @@ def sweep(
     """Removes what abandoned runs staged, but nothing that an open batch still needs; ``left`` says what it cannot."""
     before = datetime.fromtimestamp(_instant(now) / 1000, timezone.utc) - older_than
     store = _store(settings)
-    removed = remove_abandoned(store, _ledger(spark, settings), before)
+    removed = remove_abandoned(store, _ledger(spark, settings), before, settings.receives)
     more = {"removed": removed, "left": store.unswept}
     return Result("sweep", "done" if removed else "nothing to do", more=more)
 
@@ -243,13 +214,13 @@ def _exporter(
     spark: SparkSession, settings: Settings, instant: int, asked: bool, progress: Progress | None
 ) -> Exporter:
     ledger = _ledger(spark, settings)
-    planner = Planner(spark, settings, ledger, instant, asked=asked)
+    planner = planner_of(spark, settings, ledger, instant, asked=asked)
     told = progress or LoggedProgress()
-    return Exporter(ledger, planner, Delivery(spark, ledger, settings.store, told), told)
+    return Exporter(ledger, planner, Delivery(spark, ledger, settings.access, told), told)
 
 
 def _store(settings: Settings) -> Store:
-    return open_store(settings.destination, settings.name, settings.store)
+    return open_store(settings.destination, settings.name, settings.access)
 
 
 def _ledger(spark: SparkSession, settings: Settings) -> Ledger:
@@ -260,13 +231,13 @@ def _ledger(spark: SparkSession, settings: Settings) -> Ledger:
 
 def _chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:
     for name in datasets:
-        if name not in settings.datasets:
+        if name not in settings.delivers:
             raise ConfigError(
                 f"--dataset {name}: the configuration has no such dataset",
                 code="dataset_unknown",
-                remedy=f"There are {', '.join(settings.datasets)}.",
+                remedy=f"There are {', '.join(settings.delivers)}.",
             )
-    return [name for name in settings.datasets if not datasets or name in datasets]
+    return [name for name in settings.delivers if not datasets or name in datasets]
 
 
 def _instant(now: datetime | None) -> int:

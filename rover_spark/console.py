@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,11 +23,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from rover_spark.commands import Result, iso
 from rover_spark.errors import Problem
 from rover_spark.heads import BatchRecord
+from rover_spark.plan import BatchPlan
 from rover_spark.progress import Counter, LoggedProgress
 from rover_spark.records.changes import OUTCOMES
+from rover_spark.result import Result, iso
 
 _REFRESH_SECONDS = 0.5
 _BRANCHES = 6
@@ -123,6 +125,9 @@ def show(console: Console, result: Result) -> None:
                 f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"
             )
         )
+    elif result.command == "schemas":
+        console.print(_schemas(result.more["schemas"]))
+        return
     elif result.command == "check":
         console.print(_checks(result.more["checks"]))
         console.print(plain("nothing stands in the way" if result.ok else "delivery would fail"))
@@ -184,10 +189,23 @@ def batches_table(
 
 
 def _versions(record: BatchRecord) -> str:
-    if record.plan is None:
+    if not isinstance(record.plan, BatchPlan):
         return ""
     first, last = record.plan.from_version, record.plan.to_version
     return f"{last}" if first in {None, last} else f"{first}-{last}"
+
+
+def _schemas(found: list[dict[str, Any]]) -> Table:
+    """One row a schema id."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("id", justify="right")
+    for name in ("event type", "fields", "since batch", "changes"):
+        table.add_column(name, justify="right" if name == "fields" else "left", overflow="fold")
+    for each in found:
+        changes = "; ".join(each["changes"]) or "the first"
+        fields = str(len(each["schema"]["fields"]))
+        table.add_row(str(each["id"]), plain(each["event_type"]), fields, each["first_batch"], plain(changes))
+    return table
 
 
 def _checks(found: list[dict[str, str]]) -> Table:

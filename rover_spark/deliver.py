@@ -10,18 +10,16 @@ from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
 
-from rover_spark import source
 from rover_spark.access import Access
-from rover_spark.asides import FLOORS, QUARANTINE, floors_before, write_once
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StagedLost
 from rover_spark.heads import BatchRecord, Head, State
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan
+from rover_spark.plan import Plan
 from rover_spark.progress import Progress
 from rover_spark.publish import publish
 from rover_spark.publish import replace as put_back
-from rover_spark.records import arranged, floor_rows, quarantine_rows, units
-from rover_spark.stage import Manifest, stage, watched
+from rover_spark.stage import Manifest, watched
+from rover_spark.staged import staged
 from rover_spark.store import StagedFile, Store, open_store
 
 
@@ -43,19 +41,19 @@ class Delivery:
         self._progress = progress
         self.delivered: list[BatchRecord] = []
 
-    def whole(self, head: Head, plan: BatchPlan) -> Head:
+    def whole(self, head: Head, plan: Plan) -> Head:
         """A plan that stands nowhere yet, to its end; the head after it."""
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
             counts = Manifest((), {}).counts
-            note = _lost_note(plan) if plan.phase == "lost" else None
+            note = plan.lost if plan.phase == "lost" else None
             head = self._ledger.record(head, plan, state, counts=counts, note=note)
             return self._done(head, plan, replace(BatchRecord.of(plan, state, counts), note=note))
         return self.advance(self._ledger.record(head, plan, "PLANNED"), plan)
 
-    def advance(self, head: Head, plan: BatchPlan) -> Head:
+    def advance(self, head: Head, plan: Plan) -> Head:
         """From PLANNED to the end."""
-        self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.files.chunks)
+        self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
         try:
             manifest = self._stage(plan)
         except SourceGap as gap:
@@ -71,20 +69,14 @@ class Delivery:
         record = BatchRecord.of(plan, "STAGED", manifest.counts, manifest.files)
         return self.finish(head, plan, replace(record, floors=manifest.floors))
 
-    def _stage(self, plan: BatchPlan) -> Manifest:
+    def _stage(self, plan: Plan) -> Manifest:
         """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
-        with source.reading(plan.dataset, plan.source.table, plan.from_version, plan.to_version):
-            rows = units(source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan))
-            with watched(self._spark, plan, self._progress) as notice:
-                manifest = stage(arranged(rows, plan), plan, notice, self._access)
-            if manifest.counts["quarantined"]:
-                write_once(self._ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
-            if manifest.floors:
-                write_once(self._ledger, FLOORS, plan, floor_rows(rows, plan))
+        with watched(self._spark, plan, self._progress) as notice:
+            manifest = staged(self._spark, self._ledger, plan, notice, self._access)
         self._progress.step("staged", batch=plan.batch, files=len(manifest.files), **manifest.counts)
         return manifest
 
-    def finish(self, head: Head, plan: BatchPlan, record: BatchRecord) -> Head:
+    def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
         """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan."""
         store = self._store(plan)
         files: tuple[StagedFile, ...] = ()
@@ -104,7 +96,7 @@ class Delivery:
         )
         return self._done(head, plan, replace(record, state="COMMITTED", files=files or record.files))
 
-    def redeliver(self, plan: BatchPlan, record: BatchRecord) -> BatchRecord:
+    def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
         """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
         files = self._again(plan, record)
         put_back(self._store(plan), files, self._published)
@@ -112,7 +104,7 @@ class Delivery:
         self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note="redelivered")
         return replace(record, files=files, note="redelivered")
 
-    def _again(self, plan: BatchPlan, record: BatchRecord) -> tuple[StagedFile, ...]:
+    def _again(self, plan: Plan, record: BatchRecord) -> tuple[StagedFile, ...]:
         """Stages a batch that was staged before. Raises NotRepeatable, before anything is replaced, where it differs."""
         manifest = self._stage(plan)
         if [_identity(file) for file in manifest.files] != [_identity(file) for file in record.files]:
@@ -124,16 +116,16 @@ class Delivery:
             )
         return manifest.files
 
-    def abort(self, head: Head, plan: BatchPlan, why: str) -> Head:
+    def abort(self, head: Head, plan: Plan, why: str) -> Head:
         """Ends a batch that was never STAGED; the head after it."""
         head = self._ledger.record(head, plan, "ABORTED", note=why)
         self._progress.step("aborted", batch=plan.batch, why=why)
         return replace(head, open=None, open_state=None, seq=plan.seq, aborted=(*head.aborted, plan.seq))
 
-    def _store(self, plan: BatchPlan) -> Store:
+    def _store(self, plan: Plan) -> Store:
         return open_store(plan.destination, plan.export, self._access)
 
-    def _done(self, head: Head, plan: BatchPlan, record: BatchRecord) -> Head:
+    def _done(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
         self._progress.step(record.state.lower(), batch=plan.batch, files=len(record.files), **record.counts)
         self.delivered.append(record)
         return head.after(plan)
@@ -144,12 +136,3 @@ class Delivery:
 
 def _identity(file: StagedFile) -> tuple[str, int, int, str]:
     return file.key, file.records, file.raw_bytes, file.raw_sha256
-
-
-def _lost_note(plan: BatchPlan) -> str:
-    what = f"changes after version {(plan.from_version or 0) - 1} of {plan.source.table} are lost"
-    if plan.contract.snapshot:
-        return (
-            f"{what}: receivers must truncate {plan.dataset}, a snapshot under epoch {plan.epoch + 1} follows"
-        )
-    return f"{what}, as the operator accepted; delivery goes on after version {plan.to_version}"

@@ -12,8 +12,9 @@ from rover_spark.deliver import Delivery, Outcome
 from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan
+from rover_spark.plan import Plan
 from rover_spark.prepare import Planner
+from rover_spark.prepare_events import EventPlanner
 from rover_spark.progress import Progress
 
 _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
@@ -23,14 +24,16 @@ _AT_ONCE = 4
 class Exporter:
     """One run of one export."""
 
-    def __init__(self, ledger: Ledger, planner: Planner, delivery: Delivery, progress: Progress) -> None:
+    def __init__(
+        self, ledger: Ledger, planner: Planner | EventPlanner, delivery: Delivery, progress: Progress
+    ) -> None:
         self._ledger = ledger
         self._planner = planner
         self._progress = progress
         self._delivery = delivery
         self._problems: list[Problem] = []
 
-    def plan(self, datasets: Iterable[str]) -> list[BatchPlan]:
+    def plan(self, datasets: Iterable[str]) -> list[Plan]:
         """The batches that ``run`` would deliver, in order; changes nothing."""
         heads = self._heads(datasets)
         return [plan for dataset, head in heads.items() for plan in self._planner.ahead(dataset, head)]

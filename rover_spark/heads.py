@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from rover_spark.contract.rover import DATASETS
-from rover_spark.plan import BatchPlan
+from rover_spark.plan import Plan
 from rover_spark.store.base import StagedFile
 
 State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
@@ -28,18 +28,18 @@ class Head:
     transition: int = 0
     seq: int = 0
     instant: int = 0
-    last: BatchPlan | None = None
-    open: BatchPlan | None = None
+    last: Plan | None = None
+    open: Plan | None = None
     open_state: State | None = None
     aborted: tuple[int, ...] = ()
     floors: bool = False
     rerun: bool = False
     settled: bool = False
 
-    def after(self, plan: BatchPlan) -> Head:
+    def after(self, plan: Plan) -> Head:
         """The head once ``plan`` is COMMITTED (or LOST)."""
         lost = plan.phase == "lost"
-        done = plan.phase == "snapshot" or (lost and not plan.contract.snapshot)
+        done = plan.phase == "snapshot" or (lost and not plan.has_snapshot)
         return replace(
             self,
             seq=plan.seq,
@@ -71,12 +71,12 @@ class BatchRecord:
     counts: dict[str, int]
     floors: int = 0
     note: str | None = None
-    plan: BatchPlan | None = None
+    plan: Plan | None = None
     files: tuple[StagedFile, ...] = ()
 
     @classmethod
     def of(
-        cls, plan: BatchPlan, state: State, counts: dict[str, int], files: tuple[StagedFile, ...] = ()
+        cls, plan: Plan, state: State, counts: dict[str, int], files: tuple[StagedFile, ...] = ()
     ) -> BatchRecord:
         """The record of a plan in a state."""
         return cls(
@@ -126,7 +126,9 @@ def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
 def _delivered(head: Head, record: BatchRecord) -> Head:
     if record.plan is not None:
         return head.after(record.plan)
-    lost_events = record.phase == "lost" and not DATASETS[record.dataset].snapshot
+    lost_events = record.phase == "lost" and not (
+        record.dataset in DATASETS and DATASETS[record.dataset].snapshot
+    )
     settled = record.phase == "snapshot" or lost_events
     return replace(
         head,

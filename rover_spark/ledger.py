@@ -22,24 +22,26 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, LedgerConflict
+from rover_spark.eventplan import RegisteredSchema, plan_from_json
 from rover_spark.heads import RERUN, BatchRecord, Head, State, Transition, fold
+from rover_spark.ledger_rows import (
+    BATCH_COLUMNS,
+    COLUMNS,
+    FORMAT,
+    FORMAT_KEY,
+    NAMES,
+    file_of,
+    record_of,
+    schema_of,
+    schema_rows,
+)
 from rover_spark.locks import leased, lock_beside, locked
-from rover_spark.plan import BatchPlan
+from rover_spark.plan import Plan
 from rover_spark.source import quoted
 from rover_spark.store.base import StagedFile
 
-FORMAT = 1
-_FORMAT_KEY = "rover_spark.format"
-COLUMNS = (
-    "kind STRING, export STRING, dataset STRING, transition BIGINT, state STRING, batch STRING, epoch INT, seq BIGINT, "
-    "phase STRING, instant BIGINT, plan STRING, counts STRING, note STRING, "
-    "key STRING, records BIGINT, bytes BIGINT, sha256 STRING, raw_bytes BIGINT, raw_sha256 STRING, "
-    "chunk INT, part INT, staged STRING"
-)
-_NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
 _RECENT = 6
 _COMPACT_EVERY = 100
-_BATCH_COLUMNS = _NAMES[2 : _NAMES.index("key")]
 
 
 class Ledger:
@@ -61,12 +63,12 @@ class Ledger:
             with locked(lock_beside(self._location)):
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
-                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{_FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50')"
+                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50')"
                 )
             detail = self._detail()
         if detail is None:
             return
-        found = detail["properties"].get(_FORMAT_KEY)
+        found = detail["properties"].get(FORMAT_KEY)
         if found is None or not found.isdigit():
             raise ConfigError(
                 f"ledger: {self._location} is a Delta table, but not a ledger of rover_spark",
@@ -132,7 +134,7 @@ class Ledger:
         each = Window.partitionBy("dataset")
         delivered = F.col("state").isin("COMMITTED", "LOST")
         floors = F.get_json_object("counts", "$.floors").cast("bigint") > 0
-        rows = self.frame().where("kind = 'batch'").select(*_BATCH_COLUMNS)
+        rows = self.frame().where("kind = 'batch'").select(*BATCH_COLUMNS)
         counting = (
             (F.col("seq") > F.max("seq").over(each) - _RECENT)
             | (F.col("transition") == F.max("transition").over(each))
@@ -142,9 +144,11 @@ class Ledger:
             | F.col("phase").isin("snapshot", "lost")
         )
         kept = rows.withColumn("counting", counting).where("counting").collect()
-        plans = {row["batch"]: BatchPlan.from_json(row["plan"]) for row in kept if row["plan"]}
+        plans = {row["batch"]: plan_from_json(row["plan"]) for row in kept if row["plan"]}
         found = [
-            Transition(row["dataset"], row["transition"], row["state"], _record(row, plans.get(row["batch"])))
+            Transition(
+                row["dataset"], row["transition"], row["state"], record_of(row, plans.get(row["batch"]))
+            )
             for row in kept
         ]
         return sorted(found, key=lambda each: (each.dataset, each.transition))
@@ -162,12 +166,14 @@ class Ledger:
             rows = rows.where(F.col("batch").isin(*names))
         found: dict[str, BatchRecord] = {}
         files: dict[str, list[tuple[int, StagedFile]]] = {}
-        for row in sorted(rows.where("batch is not null").collect(), key=lambda row: row["transition"]):
+        for row in sorted(
+            rows.where("batch is not null AND kind <> 'schema'").collect(), key=lambda row: row["transition"]
+        ):
             if row["kind"] == "file":
-                files.setdefault(row["batch"], []).append((row["transition"], _file(row)))
+                files.setdefault(row["batch"], []).append((row["transition"], file_of(row)))
                 continue
-            plan = BatchPlan.from_json(row["plan"]) if row["plan"] else None
-            before, now = found.get(row["batch"]), _record(row, plan)
+            plan = plan_from_json(row["plan"]) if row["plan"] else None
+            before, now = found.get(row["batch"]), record_of(row, plan)
             found[row["batch"]] = replace(
                 now,
                 plan=now.plan or (before.plan if before else None),
@@ -180,12 +186,19 @@ class Ledger:
             found[name] = replace(found[name], files=tuple(chosen))
         return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
 
+    def schemas(self) -> list[RegisteredSchema]:
+        """The schema registry, in order of the ids. An aborted batch's ids stay taken."""
+        if not self._exists:
+            return []
+        rows = self.frame().where("kind = 'schema'").collect()
+        return sorted((schema_of(row) for row in rows), key=lambda each: each.id)
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def record(
         self,
         head: Head,
-        plan: BatchPlan,
+        plan: Plan,
         state: State,
         *,
         counts: dict[str, int] | None = None,
@@ -206,6 +219,7 @@ class Ledger:
             "state": state,
             "batch": plan.batch,
         }
+        pinned = state in {"PLANNED", "LOST"} or plan.phase == "enable"
         batch = {
             **common,
             "kind": "batch",
@@ -213,13 +227,12 @@ class Ledger:
             "seq": plan.seq,
             "phase": plan.phase,
             "instant": plan.instant,
-            "plan": plan.to_json() if state in {"PLANNED", "LOST"} or plan.phase == "enable" else None,
+            "plan": plan.to_json() if pinned else None,
             "counts": None if counts is None else json.dumps({**counts, "floors": floors}),
             "note": note,
         }
-        self._append(
-            plan.dataset, number, [batch, *({**common, "kind": "file", **vars(file)} for file in files)]
-        )
+        rows = [batch, *({**common, "kind": "file", **vars(file)} for file in files)]
+        self._append(plan.dataset, number, [*rows, *(schema_rows(plan, common) if pinned else ())])
         return replace(head, transition=number, floors=head.floors or floors > 0)
 
     def request_rerun(self, head: Head, dataset: str) -> Head:
@@ -238,7 +251,7 @@ class Ledger:
     def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         # the claim's own mark, to tell this commit from an equal one of another driver
         mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
-        values = [tuple(row.get(name) for name in _NAMES) for row in rows]
+        values = [tuple(row.get(name) for name in NAMES) for row in rows]
         frame = self._spark.createDataFrame(values, COLUMNS).coalesce(1)
         writer = (
             frame.write.format("delta")
@@ -277,24 +290,3 @@ class Ledger:
     def _holds(self, mark: str) -> bool:
         history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 20")
         return bool(history.where(F.col("userMetadata") == mark).select("version").collect())
-
-
-def _record(row: Any, plan: BatchPlan | None) -> BatchRecord:
-    counts = json.loads(row["counts"]) if row["counts"] else {}
-    return BatchRecord(
-        batch=row["batch"] or "",
-        dataset=row["dataset"],
-        epoch=row["epoch"] or 0,
-        seq=row["seq"] or 0,
-        phase=row["phase"] or "",
-        state=row["state"],
-        instant=row["instant"] or 0,
-        floors=counts.pop("floors", 0),
-        counts=counts,
-        note=row["note"],
-        plan=plan,
-    )
-
-
-def _file(row: Any) -> StagedFile:
-    return StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__})

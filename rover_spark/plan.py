@@ -82,12 +82,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class BatchPlan:
-    """Everything a batch depends on. ``instant`` is ms since 1970; ``commits`` are the pinned source commits.
+class Plan:
+    """What a batch of either contract pins. ``instant`` is ms since 1970.
 
     ``source_rows`` is the number of rows the source gave when the batch was planned, after ``where``: as many must
-    arrive when it is staged. ``inserts_only`` says that no row of the range was updated or deleted; ``floors`` that
-    earlier batches left floors, all but those of the ``aborted`` ones.
+    arrive when it is staged.
     """
 
     export: str
@@ -96,23 +95,72 @@ class BatchPlan:
     seq: int
     phase: Phase
     instant: int
-    from_version: int | None
-    to_version: int
-    table_id: str
-    commits: tuple[HistoryRow, ...]
-    source: Source
-    files: Files
     destination: str
     source_rows: int
-    inserts_only: bool
-    floors: bool
-    aborted: tuple[int, ...]
     versions: dict[str, str]
 
     @property
     def batch(self) -> str:
         """The batch's name, never used twice."""
         return f"{self.dataset}.{self.epoch}.{self.seq}"
+
+    @property
+    def has_snapshot(self) -> bool:
+        """Whether a rerun begins with a snapshot."""
+        return False
+
+    @property
+    def chunks(self) -> int:
+        """How many groups of rows are cut into files, each by itself."""
+        raise NotImplementedError
+
+    @property
+    def lost(self) -> str:
+        """What a plan of phase ``lost`` gives up, for the ledger and the operator."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """The plan as one line of JSON; ``from_json`` gives an equal plan back."""
+        # keys stay in their order: additional fields are emitted in it
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class BatchPlan(Plan):
+    """A batch of one dataset of the Rover contract; ``commits`` are the pinned source commits.
+
+    ``inserts_only`` says that no row of the range was updated or deleted; ``floors`` that earlier batches left floors,
+    all but those of the ``aborted`` ones.
+    """
+
+    from_version: int | None
+    to_version: int
+    table_id: str
+    commits: tuple[HistoryRow, ...]
+    source: Source
+    files: Files
+    inserts_only: bool
+    floors: bool
+    aborted: tuple[int, ...]
+
+    @property
+    def has_snapshot(self) -> bool:
+        """As the dataset's contract says."""
+        return self.contract.snapshot
+
+    @property
+    def chunks(self) -> int:
+        """As the chunk rule says."""
+        return self.files.chunks
+
+    @property
+    def lost(self) -> str:
+        """The versions, and what receivers must do."""
+        what = f"changes after version {(self.from_version or 0) - 1} of {self.source.table} are lost"
+        if self.contract.snapshot:
+            follows = f"a snapshot under epoch {self.epoch + 1} follows"
+            return f"{what}: receivers must truncate {self.dataset}, {follows}"
+        return f"{what}, as the operator accepted; delivery goes on after version {self.to_version}"
 
     @property
     def contract(self) -> Dataset:
@@ -131,15 +179,9 @@ class BatchPlan:
             milliseconds=self.instant % 1000
         )
 
-    def to_json(self) -> str:
-        """The plan as one line of JSON; ``from_json`` gives an equal plan back."""
-        # keys stay in their order: additional fields are emitted in it
-        return json.dumps(asdict(self), separators=(",", ":"))
-
     @classmethod
-    def from_json(cls, text: str) -> BatchPlan:
-        """The plan that ``to_json`` wrote."""
-        tree: dict[str, Any] = json.loads(text)
+    def from_tree(cls, tree: dict[str, Any]) -> BatchPlan:
+        """The plan that ``to_json`` wrote, from the parsed text."""
         tree["commits"] = tuple(HistoryRow(**row) for row in tree["commits"])
         tree["source"] = Source(**{**tree["source"], "natural_key": tuple(tree["source"]["natural_key"])})
         tree["files"] = Files(**tree["files"])

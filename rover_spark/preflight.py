@@ -27,8 +27,9 @@ from rover_spark.errors import Problem, RoverSparkError, StagedLost
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
 from rover_spark.prepare import Planner
+from rover_spark.prepare_events import EventPlanner
 from rover_spark.settings import Settings
-from rover_spark.status import WARN_BELOW_DAYS, dataset_status, kept_days
+from rover_spark.status import WARN_BELOW_DAYS, kept_days, statuses
 from rover_spark.store import StagedFile, Staging, Store, open_store
 from rover_spark.store.base import STAGING
 
@@ -50,7 +51,9 @@ class Finding:
     remedy: str = ""
 
 
-def findings(spark: SparkSession, settings: Settings, ledger: Ledger, planner: Planner) -> Iterator[Finding]:
+def findings(
+    spark: SparkSession, settings: Settings, ledger: Ledger, planner: Planner | EventPlanner
+) -> Iterator[Finding]:
     """Every try, in the order in which a run would come to it. Run it in a session whose values are pinned."""
     heads: dict[str, Head] = {}
     try:
@@ -64,40 +67,58 @@ def findings(spark: SparkSession, settings: Settings, ledger: Ledger, planner: P
             "ledger", "read it", "ok", f"{batches} batches" if ledger.exists else "none yet: export makes it"
         )
     yield from _ledger_place(spark, settings.ledger)
-    for dataset in settings.datasets:
-        yield from _dataset(spark, settings, planner, dataset, heads.get(dataset, Head()))
+    for name in settings.delivers:
+        yield from _sources(spark, settings, planner, name, heads.get(name, Head()))
+    for standing in statuses(planner, settings, heads):
+        if standing.problem is not None and standing.delivered_version is not None:
+            yield Finding(
+                standing.dataset,
+                "what is undelivered",
+                "warning" if standing.problem.code == "changes_expire" else "failed",
+                standing.problem.message,
+                standing.problem.remedy,
+            )
     ahead = max((head.instant for head in heads.values()), default=0) - planner.now
     if ahead > 0:
         yield _skewed("ledger", "the last batch", ahead / 1000)
     yield from _destination(spark, settings)
 
 
-def _dataset(
-    spark: SparkSession, settings: Settings, planner: Planner, dataset: str, head: Head
+def _tables(settings: Settings, name: str) -> list[tuple[str, str]]:
+    """What reads which table: a dataset its own, an integration one an event type."""
+    if settings.contract == "rover":
+        return [(name, settings.datasets[name].table)]
+    return [(event_type, chosen.table) for event_type, chosen in settings.events.items()]
+
+
+def _sources(
+    spark: SparkSession, settings: Settings, planner: Planner | EventPlanner, name: str, head: Head
 ) -> Iterator[Finding]:
-    about, table = dataset, settings.datasets[dataset].table
+    tried = "table, feed, columns"
     try:
-        planner.check(dataset, head)
-        state = planner.state(dataset, table, None)
-        with source.reading(dataset, table, None, state.latest.version):
-            source.snapshot(spark, table, state.latest.version).limit(1).collect()
+        planner.check(name, head)
     except RoverSparkError as error:
-        yield _failed(about, "table, feed, columns", error.problem)
+        yield _failed(name, tried, error.problem)
         return
-    yield Finding(about, "table, feed, columns", "ok", f"version {state.latest.version} can be read")
-    days = kept_days(state)
-    kept = f"changes stay readable for {days:g} days"
-    standing = dataset_status(planner, settings, dataset, head).problem
-    if standing is not None:
-        yield Finding(about, "retention", "warning", standing.message, standing.remedy)
-    elif days < WARN_BELOW_DAYS:
-        remedy = "Raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table."
-        yield Finding(about, "retention", "warning", kept, remedy)
-    else:
-        yield Finding(about, "retention", "ok", kept)
-    ahead = (state.latest.timestamp - planner.now) / 1000
-    if ahead > _SKEW_SECONDS:
-        yield _skewed(about, "the newest commit", ahead)
+    for about, table in _tables(settings, name):
+        try:
+            state = planner.state(about, table, None)
+            with source.reading(about, table, None, state.latest.version):
+                source.snapshot(spark, table, state.latest.version).limit(1).collect()
+        except RoverSparkError as error:
+            yield _failed(about, tried, error.problem)
+            continue
+        yield Finding(about, tried, "ok", f"version {state.latest.version} can be read")
+        days = kept_days(state)
+        kept = f"changes stay readable for {days:g} days"
+        if days < WARN_BELOW_DAYS:
+            remedy = "Raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table."
+            yield Finding(about, "retention", "warning", kept, remedy)
+        else:
+            yield Finding(about, "retention", "ok", kept)
+        ahead = (state.latest.timestamp - planner.now) / 1000
+        if ahead > _SKEW_SECONDS:
+            yield _skewed(about, "the newest commit", ahead)
 
 
 def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
@@ -138,7 +159,7 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
 def _destination(spark: SparkSession, settings: Settings) -> Iterator[Finding]:
     about = "destination"
     try:
-        store = open_store(settings.destination, settings.name, settings.store)
+        store = open_store(settings.destination, settings.name, settings.access)
         key = "/".join(filter(None, (store.prefix, STAGING, settings.name, "probe")))
         staging = _staged(store, key, _attempt())
         reference = staging.finish()
@@ -162,7 +183,7 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
     about, tried = "destination", "stage in a task"
     try:
         with source.reading("check", "one row", None, 0):
-            task = _task(settings.destination, settings.name, settings.store, key, _attempt())
+            task = _task(settings.destination, settings.name, settings.access, key, _attempt())
             told = json.loads(spark.range(1).mapInArrow(task, "told string").collect()[0]["told"])
     except RoverSparkError as error:
         remedy = (
@@ -175,9 +196,11 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
         return
     yield Finding(about, tried, "ok", "executors reach it")
     tried = "publish, read, list"
-    if not store.can_read:
+    if not store.can_read or settings.contract == "currents":
         store.abort([told["staged"]])
         found = "not tried: store.can_read is false, and nobody may remove what is published"
+        if store.can_read:
+            found = "not tried: receivers read all that stands below the prefix"
         yield Finding(about, tried, "ok", found)
         return
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 
 from pyspark.errors import PySparkException
@@ -22,10 +21,19 @@ from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan, Source, Step, TableState
+from rover_spark.plan import BatchPlan, Plan, Source, Step, TableState
 from rover_spark.records import filtered, mapped, units
 from rover_spark.settings import Settings
-from rover_spark.steps import check_anchor, first_step, next_step, plan_batch, refuse_changed, source_of
+from rover_spark.steps import (
+    check_anchor,
+    first_step,
+    last_of,
+    next_step,
+    plan_batch,
+    refuse_changed,
+    source_of,
+)
+from rover_spark.tables import Tables
 
 # What expressions and JSON text depend on in a session, set for the time of a command and put back after it.
 PINNED = {
@@ -83,30 +91,22 @@ class Planner:
         self.now = now
         self._asked = asked
         self._versions = cache(lambda: versions(spark))
-        self._states: dict[str, TableState] = {}
-        self._reach: dict[str, int] = {}
+        self._tables = Tables(spark)
 
     def state(self, dataset: str, table: str, since: int | None) -> TableState:
         """The table's state as this run first saw it, its history back to ``since`` as far as it reaches."""
-        known = self._states.get(table)
-        if known is None or (since is not None and since < self._reach[table]):
-            found = source.table_state(self._spark, f"datasets.{dataset}.table", table, since)
-            if known is not None:
-                rows = tuple(row for row in found.rows if row.version <= known.latest.version)
-                found = replace(known, rows=rows)
-            self._states[table] = found
-            self._reach[table] = min(found.rows[0].version, found.latest.version if since is None else since)
-        return self._states[table]
+        return self._tables.state(f"datasets.{dataset}.table", table, since)
 
-    def confirm(self, plan: BatchPlan) -> None:
+    def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless the table still holds the commits that the plan pinned."""
+        assert isinstance(plan, BatchPlan)
         source.confirm(plan, self.state(plan.dataset, plan.source.table, plan.commits[0].version))
 
     def check(self, dataset: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
-        wanted = source_of(self._settings, dataset)
-        if head.last is not None and not head.rerun:
-            refuse_changed(dataset, wanted, head.last)
+        wanted, last = source_of(self._settings, dataset), last_of(head)
+        if last is not None and not head.rerun:
+            refuse_changed(dataset, wanted, last)
         if self._asked and self.now < head.instant:
             raise ConfigError(
                 f"the instant of this run lies before that of the last batch of {dataset}",
@@ -115,19 +115,19 @@ class Planner:
             )
         state = self.state(dataset, wanted.table, self._since(dataset, head))
         source.require_feed(f"datasets.{dataset}.table", wanted.table, state)
-        if head.last is None:
+        if last is None:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
-        if head.last is not None and not head.rerun and state.latest.version == head.last.to_version:
+        if last is not None and not head.rerun and state.latest.version == last.to_version:
             return  # nothing will be read
         with source.reading(dataset, wanted.table, None, state.latest.version):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
-            mapped(filtered(rows, dataset, wanted), DATASETS[dataset], wanted)
+            mapped(filtered(rows, f"datasets.{dataset}", wanted.where), DATASETS[dataset], wanted)
 
     def ahead(self, dataset: str, head: Head) -> list[BatchPlan]:
         """Every batch from here until nothing is due, the open one first."""
         self.check(dataset, head)
-        plans = []
-        if head.open is not None and not head.is_abandoned(self.now):
+        plans: list[BatchPlan] = []
+        if isinstance(head.open, BatchPlan) and not head.is_abandoned(self.now):
             plans.append(head.open)
             head = head.after(head.open)
         while plan := self.next_plan(dataset, head):
@@ -143,7 +143,8 @@ class Planner:
         """
         wanted = source_of(self._settings, dataset)
         state = self.state(dataset, wanted.table, self._since(dataset, head))
-        if head.last is None:
+        last = last_of(head)
+        if last is None:
             step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
             try:
                 return self._pin(dataset, step, head, wanted, state)
@@ -156,7 +157,7 @@ class Planner:
             before = self._outstanding(dataset, head)
             due = next_step(head, before.latest.version, state.latest.version)
             if due is not None and due.phase == "changes":
-                return self._pin(dataset, due, head, head.last.source, before)
+                return self._pin(dataset, due, head, last.source, before)
         except (SourceGap, ConfigError):
             if not head.rerun:
                 raise
@@ -165,14 +166,15 @@ class Planner:
 
     def _since(self, dataset: str, head: Head) -> int | None:
         start = self._settings.datasets[dataset].start
-        if head.last is not None:
-            return head.last.to_version
+        if (last := last_of(head)) is not None:
+            return last.to_version
         return {"enable": None, "earliest": 0}.get(start) if isinstance(start, str) else start
 
     def _outstanding(self, dataset: str, head: Head) -> TableState:
-        assert head.last is not None
-        state = self.state(dataset, head.last.source.table, head.last.to_version)
-        check_anchor(head.last, state)
+        last = last_of(head)
+        assert last is not None
+        state = self.state(dataset, last.source.table, last.to_version)
+        check_anchor(last, state)
         return state
 
     def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:
@@ -209,7 +211,9 @@ class Planner:
         with source.reading(dataset, wanted.table, step.from_version, step.to_version):
             if step.from_version is None:
                 rows = source.snapshot(self._spark, wanted.table, step.to_version)
-                return {"insert": filtered(rows, dataset, wanted).count()}
+                return {"insert": filtered(rows, f"datasets.{dataset}", wanted.where).count()}
             rows = source.changes(self._spark, wanted.table, step.from_version, step.to_version)
-            counted = filtered(rows, dataset, wanted).groupBy("_change_type").count().collect()
+            counted = (
+                filtered(rows, f"datasets.{dataset}", wanted.where).groupBy("_change_type").count().collect()
+            )
             return {row["_change_type"]: row["count"] for row in counted}

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
@@ -28,8 +26,11 @@ from pydantic import (
 )
 
 from rover_spark.access import Access, Frozen
+from rover_spark.contract.keys import EXPORTS
 from rover_spark.contract.rover import DATASETS, RESERVED, Dataset
 from rover_spark.errors import ConfigError
+from rover_spark.expressions import Expression, Number, location
+from rover_spark.integration import CurrentsSettings, EventSettings, check_integration
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,47 +44,6 @@ _ALTERNATIVE = re.compile(
 _SCHEMES = ("s3", "gs", "az", "file", "memory")
 _BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-_IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
-_LITERALS = re.compile(
-    r"[rR]'[^']*'|[rR]\"[^\"]*\"|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`(?!\s*\()", re.DOTALL
-)
-_UNSTEADY = re.compile(
-    r"\b(rand|randn|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_name|"
-    r"aes_encrypt|input_file_block_start|input_file_block_length|randstr|uniform|now|curdate|current_date|current_timestamp|"
-    r"current_time|localtimestamp|current_user|session_user|user|current_timezone|first_value|any_value)`?\s*\("
-    r"|\b(current_date|current_timestamp|current_time|localtimestamp|current_user|session_user)\b"
-    r"|\bunix_timestamp\s*\(\s*\)|\b(reflect|java_method|try_reflect)\s*\(",
-    re.IGNORECASE,
-)
-# literals such as timestamp'now' and date'today' read the clock too
-_MOVING_LITERAL = re.compile(
-    r"\b(date|timestamp\w*)\s*(['\"])\s*(now|today|tomorrow|yesterday)\b", re.IGNORECASE
-)
-
-
-def _steady(expression: str) -> str:
-    """Refuses an expression whose value depends on when, where or how often it is evaluated."""
-    if not expression.strip():
-        raise ValueError("is an empty expression")
-    bare = _LITERALS.sub("''", expression)
-    if "--" in bare or "/*" in bare:
-        raise ValueError("holds a comment; put it behind # in the TOML file")
-    if found := _UNSTEADY.search(bare) or _MOVING_LITERAL.search(expression):
-        raise ValueError(
-            f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself"
-        )
-    return expression
-
-
-def _no_flag(value: object) -> object:
-    """Refuses true and false where a number belongs: Python counts them as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("takes a number")
-    return value
-
-
-Expression = Annotated[str, AfterValidator(_steady)]
-Number = Annotated[int, BeforeValidator(_no_flag)]
 
 
 class FilesSettings(Frozen):
@@ -109,19 +69,21 @@ class DatasetSettings(Frozen):
     @field_validator("table")
     @classmethod
     def _table(cls, value: str) -> str:
-        return _location(value)
+        return location(value)
 
 
 class Settings(Frozen):
     """One export: its name, where it delivers, where its ledger stands, and its datasets."""
 
     name: str
-    contract: Literal["rover"] = "rover"
+    contract: Literal["rover", "currents"] = "rover"
     destination: str
     ledger: str
     files: FilesSettings = FilesSettings()
     store: Access = Access()
-    datasets: dict[str, DatasetSettings] = Field(min_length=1)
+    datasets: dict[str, DatasetSettings] = Field({})
+    currents: CurrentsSettings | None = None
+    events: dict[str, EventSettings] = Field({})
 
     @field_validator("name")
     @classmethod
@@ -133,7 +95,7 @@ class Settings(Frozen):
     @field_validator("ledger")
     @classmethod
     def _ledger(cls, value: str) -> str:
-        return _location(value)
+        return location(value)
 
     @field_validator("destination")
     @classmethod
@@ -154,6 +116,43 @@ class Settings(Frozen):
             raise ValueError(f"takes {scheme}://BUCKET/PREFIX: a bucket's name, no user, no query")
         return value.rstrip("/")
 
+    @property
+    def delivers(self) -> tuple[str, ...]:
+        """What the ledger keeps a head of: the datasets, or all events of an integration as one."""
+        return tuple(self.datasets) if self.contract == "rover" else ("events",)
+
+    @property
+    def access(self) -> Access:
+        """``store``, with a staging place beside the prefix where receivers read all that stands below it."""
+        above, _, last = self.destination.partition("://")[2].rpartition("/")
+        scheme = self.destination.partition("://")[0]
+        if (
+            self.contract != "currents"
+            or self.store.staging
+            or scheme not in {"file", "gs"}
+            or not (above and last)
+        ):
+            return self.store
+        return self.store.model_copy(update={"staging": f"{scheme}://{above}"})
+
+    @property
+    def receives(self) -> str:
+        """The folder below the prefix that receivers read, and in which nothing but deliveries may stand."""
+        return self.currents.integration.name if self.currents else EXPORTS
+
+    @model_validator(mode="after")
+    def _contract(self) -> Settings:
+        if self.contract == "currents":
+            if self.datasets:
+                raise ValueError('datasets: belong to contract = "rover"; Currents delivers events')
+            check_integration(self.currents, self.events)
+            return self
+        if self.currents is not None or self.events:
+            raise ValueError('currents and events: belong to contract = "currents"')
+        if not self.datasets:
+            raise ValueError("datasets: there is none; name at least one")
+        return self
+
     @model_validator(mode="after")
     def _datasets(self) -> Settings:
         tables: dict[str, str] = {}
@@ -169,6 +168,16 @@ class Settings(Frozen):
             if place in tables:
                 raise ValueError(f"datasets.{name}.table: datasets.{tables[place]} reads this table already")
             tables[place] = name
+        if self.store.staging and not self.store.staging.startswith(_bucket_of(self.destination)):
+            raise ValueError("store.staging: must lie in the destination's own bucket or file system")
+        if (
+            self.access.staging is None
+            and self.contract == "currents"
+            and self.destination.startswith("gs://")
+        ):
+            raise ValueError(
+                "store.staging: is needed where the destination is a whole bucket, of which receivers read all"
+            )
         if misplaced := self.store.misplaced(self.destination.partition("://")[0]):
             raise ValueError(
                 f"store.{min(misplaced)}: has no effect on {self.destination.partition('://')[0]}://"
@@ -179,17 +188,9 @@ class Settings(Frozen):
         return self
 
 
-def _location(value: str) -> str:
-    """A Delta path (it holds a slash) or a name of one to three parts."""
-    if any(ord(char) < 32 for char in value):
-        raise ValueError("must not hold control characters")
-    if "/" in value:
-        if ".." in value.split("/") or not value.strip("/"):
-            raise ValueError("must name a directory and not hold '..'")
-        return value.rstrip("/")
-    if not _IDENTIFIER.fullmatch(value):
-        raise ValueError("takes a Delta path with a slash in it, or catalog.schema.table")
-    return value
+def _bucket_of(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://" if scheme == "file" else f"{scheme}://{rest.partition('/')[0]}/"
 
 
 def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:

@@ -17,11 +17,10 @@ from pyspark.accumulators import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.access import Access
-from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.encode.lines import Lines
-from rover_spark.encode.ndjson import NdjsonFile
 from rover_spark.errors import NotRepeatable
-from rover_spark.plan import BatchPlan
+from rover_spark.files import files_of
+from rover_spark.plan import Plan
 from rover_spark.progress import Progress
 from rover_spark.records.changes import BEFORE, OUTCOMES
 from rover_spark.store import StagedFile, Staging, Store, open_store
@@ -36,8 +35,12 @@ _SCHEMA = pa.schema(
         for name, kind in (column.split() for column in _MANIFEST.split(", "))
     ]
 )
-FLOOR, MENDED = "floor", "mended"
+# rows that are told of beside their outcome, where a contract marks them; of LATENESS the highest is told
+FLOOR, MENDED, LATE, ZONELESS = "floor", "mended", "late", "zoneless"
+MARKS = (FLOOR, MENDED, LATE, ZONELESS)
+LATENESS = "lateness"
 Notice = Callable[[int, int, int], None]
+Texts = dict[str, str] | None  # schemas by event type
 
 
 @dataclass(frozen=True)
@@ -45,25 +48,40 @@ class Manifest:
     """What staging a batch gave: its files in order of (chunk, part), and rows per outcome.
 
     ``floors`` counts rows that leave a floor, ``mended`` records in which U+FFFD replaced what is no character.
+    ``late`` counts events told more than an hour after their time, ``lateness`` is the longest in seconds, ``zoneless``
+    counts events whose time zone has no such name.
     """
 
     files: tuple[StagedFile, ...]
     rows: dict[str, int]
     floors: int = 0
     mended: int = 0
+    late: int = 0
+    lateness: int = 0
+    zoneless: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of the contract: read = delivered + the others (law 9); ``replaced`` of the delivered, if any."""
+        """The counts of the contract: read = delivered + the others (law 9); of the delivered what is told besides."""
         counts = {outcome: self.rows.get(outcome, 0) for outcome in OUTCOMES}
-        mended = {"replaced": self.mended} if self.mended else {}
-        return {"read": sum(counts.values()), **counts, **mended}
+        besides = {
+            "replaced": self.mended,
+            "late": self.late,
+            "max_lateness_s": self.lateness if self.late else 0,
+            "timezone_dropped": self.zoneless,
+        }
+        told = {name: count for name, count in besides.items() if count}
+        return {"read": sum(counts.values()), **counts, **told}
 
 
 def stage(
-    frame: DataFrame, plan: BatchPlan, notice: Notice | None = None, access: Access | None = None
+    frame: DataFrame,
+    plan: Plan,
+    notice: Notice | None = None,
+    access: Access | None = None,
+    texts: Texts = None,
 ) -> Manifest:
-    """Stages a batch: one Spark job, one manifest. ``frame`` is what ``records.arranged`` gives.
+    """Stages a batch: one Spark job, one manifest. ``frame`` is what ``records`` arranged; ``texts`` has the schemas of events.
 
     ``notice(files, records, bytes)`` is called on executors for each file, for progress only.
 
@@ -71,14 +89,16 @@ def stage(
         NotRepeatable: other rows arrived than were counted when the batch was planned.
     """
     # exactly one action: another one would stage everything again
-    rows = frame.mapInArrow(_task(plan, notice, access), _MANIFEST).collect()
-    files, tally = [], dict.fromkeys((*OUTCOMES, BEFORE, FLOOR, MENDED), 0)
+    rows = frame.mapInArrow(_task(plan, notice, access, texts), _MANIFEST).collect()
+    files, lateness, tally = [], 0, dict.fromkeys((*OUTCOMES, BEFORE, *MARKS), 0)
     for row in rows:
-        if row["key"] is None:
+        if row["outcome"] == LATENESS:
+            lateness = max(lateness, row["rows"])
+        elif row["key"] is None:
             tally[row["outcome"]] += row["rows"]
         else:
             files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
-    floors, mended = tally.pop(FLOOR), tally.pop(MENDED)
+    floors, mended, late, zoneless = (tally.pop(mark) for mark in MARKS)
     arrived = sum(tally.values())
     if arrived != plan.source_rows:
         raise NotRepeatable(
@@ -86,30 +106,37 @@ def stage(
             code="rows_differ",
             remedy="Nothing is visible. The source changed under a pinned version, or an expression is not steady.",
         )
-    return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), tally, floors, mended)
+    ordered = tuple(sorted(files, key=lambda file: (file.chunk, file.part)))
+    return Manifest(ordered, tally, floors, mended, late, lateness, zoneless)
 
 
 def _task(
-    plan: BatchPlan, notice: Notice | None, access: Access | None
+    plan: Plan, notice: Notice | None, access: Access | None, texts: Texts
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield stage_batches(batches, plan, open_store(plan.destination, plan.export, access), notice)
+        yield stage_batches(batches, plan, open_store(plan.destination, plan.export, access), notice, texts)
 
     return run
 
 
 def stage_batches(
-    batches: Iterable[pa.RecordBatch], plan: BatchPlan, store: Store, notice: Notice | None = None
+    batches: Iterable[pa.RecordBatch],
+    plan: Plan,
+    store: Store,
+    notice: Notice | None = None,
+    texts: Texts = None,
 ) -> pa.RecordBatch:
     """Stages the rows of one task, which come in file order, and returns its part of the manifest."""
-    writer, repeats = _Writer(plan, store, notice), _Repeats()
-    tally = dict.fromkeys((*OUTCOMES, BEFORE, FLOOR, MENDED), 0)
+    writer, repeats = _Writer(plan, store, notice, texts), _Repeats()
+    tally, lateness = dict.fromkeys((*OUTCOMES, BEFORE, *MARKS), 0), 0
     try:
         for batch in batches:
             for found in pc.value_counts(batch.column("outcome")).to_pylist():
                 tally[found["values"]] += found["counts"]
-            for mark in (FLOOR, MENDED):
+            for mark in set(MARKS) & set(batch.schema.names):
                 tally[mark] += pc.sum(batch.column(mark)).as_py() or 0
+            if LATENESS in batch.schema.names:
+                lateness = max(lateness, pc.max(batch.column(LATENESS)).as_py() or 0)
             again = repeats.among(batch)
             for outcome in again.values():
                 tally[outcome] += 1
@@ -125,7 +152,9 @@ def stage_batches(
     except BaseException:
         writer.abort()
         raise
-    counted = [{"outcome": outcome, "rows": rows} for outcome, rows in tally.items() if rows]
+    counted = [
+        {"outcome": name, "rows": rows} for name, rows in {**tally, LATENESS: lateness}.items() if rows
+    ]
     return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
 
 
@@ -157,23 +186,24 @@ class _Repeats:
 
 
 class _Writer:
-    """Cuts lines into files: a new one when the chunk changes, or before one would pass the limit."""
+    """Cuts records into files: a new one when the chunk changes, or where the plan ends one."""
 
-    def __init__(self, plan: BatchPlan, store: Store, notice: Notice | None) -> None:
-        self._plan, self._store, self._notice = plan, store, notice
+    def __init__(self, plan: Plan, store: Store, notice: Notice | None, texts: Texts) -> None:
+        self._batch, self._store, self._notice = plan.batch, store, notice
+        self._files = files_of(plan, store.prefix, texts)
         # a retried or speculative task may carry the same attempt number: only this tells its files apart
         self._attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only, never in a key
         self._done: list[StagedFile] = []
         self._staging: Staging | None = None
-        self._chunk, self._part = -1, 0
+        self._chunk, self._part, self._before = -1, 0, 0
 
     def write(self, chunk: int, lines: Lines, start: int, stop: int) -> None:
         if chunk != self._chunk:
             self._close()
-            self._chunk, self._part = chunk, 0
+            self._chunk, self._part, self._before = chunk, 0, 0
         while start < stop:
-            room = self._plan.files.max_bytes - (self._file.raw_bytes if self._staging else 0)
-            end = lines.fit(start, stop, room)
+            held = (self._records, self._file.raw_bytes) if self._staging else (0, 0)
+            end = self._files.end(chunk, lines, start, stop, *held)
             if end == start and self._staging is not None:
                 self._close()
                 continue
@@ -186,13 +216,11 @@ class _Writer:
         if not records:
             return
         if self._staging is None:
-            plan = self._plan
-            token = file_token(plan.export, plan.epoch, plan.dataset, plan.batch, self._chunk, self._part)
-            self._key = rover_key(self._store.prefix, plan.dataset, plan.emitted_at, token)
-            self._staging = self._store.stage(self._key, plan.batch, self._attempt)
-            self._file = NdjsonFile(self._staging.write, plan.files.compression_level)
+            self._key, opened = self._files.begin(self._chunk, self._part, self._before)
+            self._staging = self._store.stage(self._key, self._batch, self._attempt)
+            self._file = opened(self._staging.write)
             self._records = 0
-        self._file.write(lines.text(start, end))
+        self._file.write(lines, start, end)
         self._records += records
 
     def _close(self) -> None:
@@ -206,7 +234,7 @@ class _Writer:
         hashes = {"sha256": file.sha256, "raw_sha256": file.raw_sha256}
         place = {"chunk": self._chunk, "part": self._part, "staged": staged}
         self._done.append(StagedFile(key=self._key, records=self._records, **sizes, **hashes, **place))  # type: ignore[arg-type]
-        self._part += 1
+        self._part, self._before = self._part + 1, self._before + self._records
         if self._notice is not None:
             self._notice(1, self._records, file.raw_bytes)
 
@@ -221,7 +249,7 @@ class _Writer:
 
 
 @contextmanager
-def watched(spark: SparkSession, plan: BatchPlan, progress: Progress) -> Iterator[Notice]:
+def watched(spark: SparkSession, plan: Plan, progress: Progress) -> Iterator[Notice]:
     """Shows on the driver what tasks stage; gives the notice that ``stage`` takes."""
     counters: list[Accumulator[int]] = [spark.sparkContext.accumulator(0) for _ in range(3)]
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rover_spark.errors import Problem, RoverSparkError
+from rover_spark.eventplan import EVENTS, EventPlan, Slice
+from rover_spark.eventsteps import check_anchor as check_place
 from rover_spark.heads import Head
-from rover_spark.plan import TableState
+from rover_spark.plan import BatchPlan, TableState
 from rover_spark.prepare import Planner
+from rover_spark.prepare_events import EventPlanner
 from rover_spark.settings import Settings
 from rover_spark.steps import check_anchor
 
@@ -37,31 +41,64 @@ class DatasetStatus:
     problem: Problem | None = None
 
 
-def dataset_status(planner: Planner, settings: Settings, dataset: str, head: Head) -> DatasetStatus:
-    """The status of one dataset; what is wrong with its source stands in ``problem``, nothing is raised for it."""
-    last = head.last
+def statuses(
+    planner: Planner | EventPlanner, settings: Settings, heads: Mapping[str, Head]
+) -> list[DatasetStatus]:
+    """One a dataset, or one an event type; what is wrong with a source stands in ``problem``, nothing is raised for it."""
+    if isinstance(planner, Planner):
+        return [_dataset(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
+    head = heads.get(EVENTS, Head())
+    places = {each.event_type: each for each in head.last.slices} if isinstance(head.last, EventPlan) else {}
+    return [_event_type(planner, settings, name, head, places.get(name)) for name in settings.events]
+
+
+def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> DatasetStatus:
+    last = head.last if isinstance(head.last, BatchPlan) else None
     table = last.source.table if last else settings.datasets[dataset].table
-    state: TableState | None = None
-    problem: Problem | None = None
-    try:
+
+    def look() -> TableState:
         state = planner.state(dataset, table, last.to_version if last else None)
         if last is not None:
             check_anchor(last, state)
+        return state
+
+    return _standing(planner.now, dataset, head, last.to_version if last else None, look)
+
+
+def _event_type(
+    planner: EventPlanner, settings: Settings, event_type: str, head: Head, last: Slice | None
+) -> DatasetStatus:
+    table = last.source.table if last else settings.events[event_type].table
+
+    def look() -> TableState:
+        state = planner.state(event_type, table, last.to_version if last else None)
+        if last is not None:
+            check_place(event_type, last, state)
+        return state
+
+    return _standing(planner.now, event_type, head, last.to_version if last else None, look)
+
+
+def _standing(
+    now: int, name: str, head: Head, delivered: int | None, look: Callable[[], TableState]
+) -> DatasetStatus:
+    last = head.last
+    state: TableState | None = None
+    problem: Problem | None = None
+    try:
+        state = look()
     except RoverSparkError as error:
         problem = error.problem
     latest = state.latest.version if state else None
-    delivered = last.to_version if last else None
-    days = (
-        None if problem or state is None or delivered is None else _days_left(planner.now, delivered, state)
-    )
+    days = None if problem or state is None or delivered is None else _days_left(now, delivered, state)
     if days is not None and days < WARN_BELOW_DAYS:
         problem = Problem(
             "changes_expire",
-            f"{dataset}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
+            f"{name}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
             "Export now, or raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table.",
         )
     return DatasetStatus(
-        dataset=dataset,
+        dataset=name,
         phase=_phase(head),
         epoch=last.epoch if last else 0,
         delivered_version=delivered,

@@ -24,6 +24,12 @@ def source_of(settings: Settings, dataset: str) -> Source:
     )
 
 
+def last_of(head: Head) -> BatchPlan | None:
+    """The head's last plan, which is one of this contract."""
+    assert head.last is None or isinstance(head.last, BatchPlan)
+    return head.last
+
+
 def refuse_changed(dataset: str, source: Source, last: BatchPlan) -> None:
     """Raises ConfigError where the settings ask for other rows or ids than the last batch delivered."""
     changed = source.differences(last.source)
@@ -86,7 +92,7 @@ def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
     ``outstanding`` is the newest version of the table last delivered from, or None where its changes cannot be told
     any more; ``latest`` that of the table a snapshot would read (the same one, unless a rerun changes the table).
     """
-    last = head.last
+    last = last_of(head)
     if last is None:
         raise ValueError("a dataset is enabled by first_step")
     if head.rerun and not last.contract.snapshot:

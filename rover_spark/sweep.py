@@ -10,18 +10,20 @@ from datetime import datetime
 
 from pyspark.sql import functions as F
 
-from rover_spark.contract.keys import parse_rover_key
+from rover_spark.contract.keys import EXPORTS, parse_rover_key
 from rover_spark.ledger import Ledger
 from rover_spark.store import Store
 
 
-def sweep(store: Store, ledger: Ledger, older_than: datetime) -> list[str]:
-    """Names of what was removed."""
+def sweep(store: Store, ledger: Ledger, older_than: datetime, receives: str) -> list[str]:
+    """Names of what was removed. ``receives`` is the folder of this export's files below the prefix."""
     opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
     kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
     planned = _planned(ledger)
 
     def mine(key: str) -> bool:
+        if receives != EXPORTS:  # an integration's folder is its own
+            return key.startswith(f"{store.prefix}/{receives}/".lstrip("/"))
         known = parse_rover_key(key)
         return known is not None and (known.dataset, int(known.instant.timestamp())) in planned
 

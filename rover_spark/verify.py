@@ -7,11 +7,13 @@ that do not add up. An object is read in pieces and never further than the ledge
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from rover_spark.contract.currents import parse_currents_key
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import inflate
+from rover_spark.encode.read_avro import events_wrong
 from rover_spark.errors import Problem
 from rover_spark.heads import BatchRecord
 from rover_spark.records.changes import OUTCOMES
@@ -31,9 +33,16 @@ class Verified:
 
 
 def verify(
-    store: Store, batches: Iterable[BatchRecord], notice: Callable[[StagedFile], None] | None = None
+    store: Store,
+    batches: Iterable[BatchRecord],
+    schemas: Mapping[int, str] | None = None,
+    receives: str = EXPORTS,
+    notice: Callable[[StagedFile], None] | None = None,
 ) -> Verified:
-    """Holds every COMMITTED file against its object, and every object against the ledger."""
+    """Holds every COMMITTED file against its object, and every object that receivers read against the ledger.
+
+    ``schemas`` is the registry, by id; ``receives`` the folder below the prefix that receivers read.
+    """
     problems: list[Problem] = []
     known: set[str] = set()
     files = records = size = 0
@@ -43,12 +52,12 @@ def verify(
             continue
         problems += _counts(batch)
         for file in batch.files:
-            found = _file(store, file, batch.batch)
+            found = _file(store, file, batch.batch, schemas or {})
             problems += [found] if found else []
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
                 notice(file)
-    root = f"{store.prefix}/{EXPORTS}/" if store.prefix else f"{EXPORTS}/"
+    root = f"{store.prefix}/{receives}/" if store.prefix else f"{receives}/"
     for each in sorted(store.listing(root), key=lambda info: info.key):
         if each.key not in known:
             message = f"{each.key}: no batch of the ledger wrote this object ({each.bytes} bytes)"
@@ -70,7 +79,7 @@ def _counts(batch: BatchRecord) -> list[Problem]:
     ]
 
 
-def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
+def _file(store: Store, file: StagedFile, batch: str, schemas: Mapping[int, str]) -> Problem | None:
     def problem(code: str, what: str) -> Problem:
         return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch))
 
@@ -86,6 +95,10 @@ def _file(store: Store, file: StagedFile, batch: str) -> Problem | None:
             return problem("object_changed", f"has another size than the {file.bytes} bytes delivered")
         if packed.hexdigest() != file.sha256:
             return problem("object_changed", "its bytes are not those delivered")
+        if (key := parse_currents_key(store.prefix, file.key)) is not None:
+            with store.read(file.key) as stream:
+                wrong = events_wrong(stream, schemas.get(key.schema_id), file.records)
+            return problem("object_changed", wrong) if wrong else None
         with store.read(file.key) as stream:
             for piece in inflate(stream, file.raw_bytes):
                 text.update(piece)

@@ -18,10 +18,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from pyspark.sql import SparkSession
 
-from rover_spark.commands import Result
 from rover_spark.demo.story import tell
 from rover_spark.errors import ConfigError
 from rover_spark.progress import LoggedProgress
+from rover_spark.result import Result
 from tests import receiver
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_look_at_an_export.ipynb"

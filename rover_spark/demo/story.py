@@ -15,12 +15,12 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from rover_spark import commands
-from rover_spark.commands import Result
 from rover_spark.console import bucket_tree, plain
 from rover_spark.demo.company import Company, Lived
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.heads import BatchRecord
 from rover_spark.progress import Progress
+from rover_spark.result import Result
 from rover_spark.settings import load
 
 _RERUN = "fan_profiles"

@@ -1,4 +1,4 @@
-"""Arrow string columns as text: where every value ends in ``\\n``, the value buffer already is the file's bytes.
+"""Arrow string and binary columns as text: the value buffer already is the file's bytes, or its blocks'.
 
 Nothing is copied and no row is looped over: offsets say where records begin.
 """
@@ -14,7 +14,7 @@ class Lines:
     """A column of lines; null stands for a row that is not delivered and takes no bytes."""
 
     def __init__(self, column: pa.Array) -> None:
-        wide = pa.types.is_large_string(column.type)
+        wide = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
         _, offsets, values = column.buffers()
         width = 8 if wide else 4
         start = column.offset * width
@@ -30,6 +30,16 @@ class Lines:
     def records(self, start: int, stop: int) -> int:
         """How many of rows start..stop are not null."""
         return (stop - start) - int(self._column.slice(start, stop - start).null_count)
+
+    def take(self, start: int, stop: int, room: int) -> int:
+        """The greatest end ≤ stop such that rows start..end hold at most ``room`` values that are not null."""
+        if self.records(start, stop) <= room:
+            return stop
+        low, high = start, stop  # records(start, high) > room, always
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.records(start, middle) <= room else (low, middle)
+        return low
 
     def fit(self, start: int, stop: int, room: int) -> int:
         """The greatest end ≤ stop such that rows start..end take at most ``room`` bytes; ``start`` where none fits."""

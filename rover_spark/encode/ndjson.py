@@ -13,6 +13,8 @@ from typing import BinaryIO
 import isal
 from isal import isal_zlib
 
+from rover_spark.encode.lines import Lines
+
 ENCODER = f"isal {isal.__version__}"
 _BLOCK = 1 << 20
 _GZIP = 31  # window bits that ask zlib for a gzip member; its header carries no time and no name
@@ -29,7 +31,11 @@ class NdjsonFile:
         self.raw_bytes = 0
         self.bytes = 0
 
-    def write(self, text: bytes | memoryview) -> None:
+    def write(self, lines: Lines, start: int, stop: int) -> None:
+        """Appends rows start..stop, a line each."""
+        self.append(lines.text(start, stop))
+
+    def append(self, text: bytes | memoryview) -> None:
         """Appends whole lines."""
         self._raw.update(text)
         self.raw_bytes += len(text)

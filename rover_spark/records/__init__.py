@@ -22,7 +22,7 @@ def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
 
     ``rows`` is the source at the plan's version, or its change data feed. ``floors`` has (key, floor_us), or is None where there are none.
     """
-    projected = project(filtered(rows, plan.dataset, plan.source), plan)
+    projected = project(filtered(rows, f"datasets.{plan.dataset}", plan.source.where), plan)
     stand_alone = plan.phase == "snapshot" or (plan.inserts_only and plan.contract.append_only)
     return timed(all_created(projected) if stand_alone else net(projected, plan), plan, floors)
 

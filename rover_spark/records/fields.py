@@ -43,14 +43,14 @@ FEED = ("change", "commit", "commit_us")
 _DELTAS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
-def filtered(rows: DataFrame, dataset: str, source: Source) -> DataFrame:
-    """The rows that ``where`` keeps. Raises ConfigError where it cannot be evaluated."""
-    if source.where is None:
+def filtered(rows: DataFrame, setting: str, where: str | None) -> DataFrame:
+    """The rows that ``where`` keeps. Raises ConfigError, with the setting's name, where it cannot be evaluated."""
+    if where is None:
         return rows
     try:
-        return rows.where(F.expr(source.where))
+        return rows.where(F.expr(where))
     except (AnalysisException, ParseException) as error:
-        raise _unresolved(f"datasets.{dataset}.where", source.where, rows, error) from None
+        raise unresolved(f"{setting}.where", where, rows, error) from None
 
 
 def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
@@ -75,8 +75,8 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
             try:
                 rows.select(F.expr(text))
             except (AnalysisException, ParseException) as error:
-                raise _unresolved(f"datasets.{dataset.name}.{setting}", text, rows, error) from None
-        raise _unresolved(f"datasets.{dataset.name}.columns", "the selection", rows, whole) from None
+                raise unresolved(f"datasets.{dataset.name}.{setting}", text, rows, error) from None
+        raise unresolved(f"datasets.{dataset.name}.columns", "the selection", rows, whole) from None
     _check_types(frame, dataset, source)
     return frame
 
@@ -250,7 +250,8 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
             )
 
 
-def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
+def unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
+    """An expression that Spark cannot evaluate on these rows."""
     columns = ", ".join(name for name in rows.columns if name not in _DELTAS)
     reason = str(error).splitlines()[0][:300]
     return ConfigError(

@@ -21,7 +21,7 @@ def open_store(destination: str, export: str, access: Access | None = None) -> S
     """
     scheme, _, rest = destination.partition("://")
     if scheme == "file":
-        return LocalStore(rest, export)
+        return LocalStore(rest, export, (access.staging or "").removeprefix("file://") if access else "")
     if scheme == "memory":
         return MemoryStore(rest)
     try:

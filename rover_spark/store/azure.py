@@ -22,13 +22,12 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, Ex
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError, RunError, StoreError
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
 
 PART_BYTES = 8 << 20  # of 50,000 blocks at the most: files up to 390 GB
 _SHA = "rover_sha256"
 _GONE = {"InvalidBlockList"}
 _TAKEN = {"BlobAlreadyExists", "ConditionNotMet"}
-_TYPE = ContentSettings(content_type="application/gzip")
 _ENVIRON = os.environ  # noqa: TID251 - Azure's SDK leaves its variables, secrets among them, to the caller
 REMEDIES = {
     "AuthorizationFailure": "Grant create and write on the container, or a SAS with c and w.",
@@ -136,7 +135,7 @@ class AzureStore:
             self.blob(file.key).commit_block_list(
                 blocks,
                 metadata={_SHA: file.sha256},
-                content_settings=_TYPE,
+                content_settings=ContentSettings(content_type=content_type(file.key)),
                 tags=self._access.tags or None,
                 **condition,
             )

@@ -13,6 +13,7 @@ behaviour suite holds all of them to it:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -117,6 +118,17 @@ class Store(Protocol):
         ``mine`` tells the keys that this export may have staged, where nothing else does.
         """
         ...
+
+
+def staged_name(key: str, attempt: str) -> str:
+    """A name of its own for one try at a key, of which the last part alone may be that of several keys."""
+    folder, _, name = key.rpartition("/")
+    return f"{hashlib.sha256(folder.encode()).hexdigest()[:12]}-{name}.{attempt}"
+
+
+def content_type(key: str) -> str:
+    """What an object says that it is."""
+    return "application/avro" if ".avro" in key.rpartition("/")[2] else "application/gzip"
 
 
 def key_taken(file: StagedFile) -> KeyTaken:

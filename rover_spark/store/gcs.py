@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import google.auth
@@ -32,7 +31,16 @@ from requests.exceptions import RequestException
 
 from rover_spark.access import Access
 from rover_spark.errors import RunError, StoreError
-from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+from rover_spark.store.base import (
+    STAGING,
+    Mine,
+    ObjectInfo,
+    StagedFile,
+    content_type,
+    key_taken,
+    staged_lost,
+    staged_name,
+)
 
 PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
 _SHA = "rover-sha256"
@@ -60,7 +68,7 @@ class GcsStaging:
 
     def __init__(self, store: GcsStore, name: str) -> None:
         self._store, self._name = store, name
-        self._writer = store.blob(name).open("wb", chunk_size=PART_BYTES, content_type="application/gzip")
+        self._writer = store.blob(name).open("wb", chunk_size=PART_BYTES, content_type=content_type(name))
 
     def write(self, data: bytes) -> None:
         """Sends whole parts, keeps the rest."""
@@ -92,7 +100,9 @@ class GcsStore:
     def __init__(self, location: str, export: str, access: Access) -> None:
         self._name, _, prefix = location.partition("/")
         self._prefix = prefix.strip("/")
-        self._staging = "/".join(filter(None, (self._prefix, STAGING, export))) + "/"
+        beside = access.staging.partition(f"gs://{self._name}/")[2] if access.staging else self._prefix
+        self._staged = "/".join(filter(None, (beside, STAGING))) + "/"
+        self._staging = f"{self._staged}{export}/"
         self._access = access
 
     @property
@@ -112,7 +122,7 @@ class GcsStore:
     def stage(self, key: str, batch: str, attempt: str) -> GcsStaging:
         """Begins a temporary object of this try's own."""
         with self.told("stage", key):
-            return GcsStaging(self, f"{self._staging}{batch}/{PurePosixPath(key).name}.{attempt}")
+            return GcsStaging(self, f"{self._staging}{batch}/{staged_name(key, attempt)}")
 
     def publish(self, file: StagedFile) -> None:
         """Rewrites the temporary object to its key; under ``can_read`` only where the key is free."""
@@ -138,7 +148,7 @@ class GcsStore:
 
     def _rewrite(self, file: StagedFile, condition: dict[str, int]) -> Exception | None:
         target = self.blob(file.key)
-        target.metadata, target.content_type = {_SHA: file.sha256}, "application/gzip"
+        target.metadata, target.content_type = {_SHA: file.sha256}, content_type(file.key)
         token = None
         try:
             while True:
@@ -177,10 +187,9 @@ class GcsStore:
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects by key prefix, without what is staged."""
-        staging = "/".join(filter(None, (self._prefix, STAGING))) + "/"
         with self.told("list", prefix):
             for each in self._bucket.list_blobs(prefix=prefix):
-                if not each.name.startswith(staging):
+                if not each.name.startswith(self._staged):
                     yield ObjectInfo(each.name, each.size)
 
     @contextmanager

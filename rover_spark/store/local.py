@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from rover_spark.errors import StoreError
-from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_taken, staged_lost, staged_name
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -66,13 +66,14 @@ class LocalStaging:
 
 
 class LocalStore:
-    """Objects as files below ``root``."""
+    """Objects as files below ``root``; what is staged lies there too, or below another directory beside it."""
 
     can_read = True
     unswept = ""
 
-    def __init__(self, root: str, export: str) -> None:
+    def __init__(self, root: str, export: str, staging: str = "") -> None:
         self._root = Path(root)
+        self._beside = Path(staging or root)
         self._staging = f"{STAGING}/{export}"
 
     @property
@@ -82,15 +83,14 @@ class LocalStore:
 
     def stage(self, key: str, batch: str, attempt: str) -> LocalStaging:
         """Begins a temporary file of this try's own."""
-        name = PurePosixPath(key).name
         try:
-            return LocalStaging(self._root, f"{self._staging}/{batch}/{name}.{attempt}")
+            return LocalStaging(self._beside, f"{self._staging}/{batch}/{staged_name(key, attempt)}")
         except OSError as error:
             raise _refused("stage", key, error) from error
 
     def publish(self, file: StagedFile) -> None:
         """Links the staged file to its key; a key that holds the same bytes is success."""
-        source, target = self._inside(file.staged), self._inside(file.key)
+        source, target = self._inside(file.staged, self._beside), self._inside(file.key, self._root)
         try:
             self._make_directory(target.parent)
             _link(source, target)
@@ -109,7 +109,7 @@ class LocalStore:
 
     def replace(self, file: StagedFile) -> None:
         """Renames the staged file over its key."""
-        source, target = self._inside(file.staged), self._inside(file.key)
+        source, target = self._inside(file.staged, self._beside), self._inside(file.key, self._root)
         try:
             self._make_directory(target.parent)
             source.replace(target)
@@ -125,7 +125,7 @@ class LocalStore:
         left = []
         for reference in staged:
             try:
-                _forget(self._inside(reference))
+                _forget(self._inside(reference, self._beside))
             except OSError:
                 left.append(reference)
         return left
@@ -143,26 +143,26 @@ class LocalStore:
 
     def read(self, key: str) -> BinaryIO:
         """Opens the object."""
-        if not (path := self._inside(key)).is_file():
+        if not (path := self._inside(key, self._root)).is_file():
             raise FileNotFoundError(key)
         return path.open("rb")
 
     def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
         """Unlinks staged files by their modification time."""
         removed = []
-        base = self._root / self._staging
+        base = self._beside / self._staging
         for path in sorted(base.rglob("*")):
-            reference = path.relative_to(self._root).as_posix()
+            reference = path.relative_to(self._beside).as_posix()
             with suppress(FileNotFoundError):
                 if reference not in keep and path.is_file() and path.stat().st_mtime < older_than.timestamp():
                     _forget(path)
                     removed.append(reference)
         return removed
 
-    def _inside(self, key: str) -> Path:
+    def _inside(self, key: str, root: Path) -> Path:
         if ".." in PurePosixPath(key).parts or key.startswith("/"):
             raise StoreError(f"{key!r} is not a key below the destination", code="key_invalid")
-        return self._root / key
+        return root / key
 
     def _make_directory(self, directory: Path) -> None:
         missing = []

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rover_spark.access import Access
 from rover_spark.errors import RunError, StoreError
 from rover_spark.store.aws import REMEDIES, client, error_code, other_region
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
 
 PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
 _BLOCK = 1 << 20
@@ -106,7 +106,7 @@ class S3Store:
         metadata = {_TRY: attempt}
         with self._told("stage", key):
             return self._call(
-                "create_multipart_upload", key, Metadata=metadata, ContentType="application/gzip", **more
+                "create_multipart_upload", key, Metadata=metadata, ContentType=content_type(key), **more
             )
 
     def send(self, key: str, upload: str, number: int, data: bytes) -> dict[str, str]:

@@ -78,7 +78,7 @@ def large(url: str, access: str, megabytes: int) -> None:
     staging = store.stage("acme/exports/large.ndjson.gz", "fan_profiles.1.1", "large")
     file = NdjsonFile(staging.write, 1)
     for _ in range(megabytes):
-        file.write(memoryview(os.urandom(500_000).hex().encode()))
+        file.append(memoryview(os.urandom(500_000).hex().encode()))
     file.close()
     reference = staging.finish()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000

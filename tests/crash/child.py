@@ -37,29 +37,26 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
 
 def settings_of(root: Path) -> Any:
-    """The export that child and test agree on; ``root/destination.json`` may name another destination than a directory."""
-    elsewhere = root / "destination.json"
-    destination = json.loads(elsewhere.read_text()) if elsewhere.exists() else {}
-    return parse(
-        {
-            "name": "acme",
-            "destination": f"file://{root}/bucket",
-            **destination,
-            "ledger": f"{root}/control/acme",
-            "files": {"target_records": 60},
-            "datasets": {
-                "fan_identity_graph": {
-                    "table": f"{root}/tables/ids",
-                    "columns": {
-                        "roverID": "rover_id",
-                        "identifierType": "kind",
-                        "identifier": "value",
-                        "updatedAt": "at",
-                    },
-                }
-            },
-        }
-    )
+    """The export that child and test agree on; ``root/agreed.json`` may name the other contract, or a bucket."""
+    file = root / "agreed.json"
+    agreed = json.loads(file.read_text()) if file.exists() else {}
+    table = f"{root}/tables/ids"
+    contract = _events(table) if agreed.get("contract") == "currents" else {"datasets": _datasets(table)}
+    base = {"name": "acme", "destination": f"file://{root}/bucket", "ledger": f"{root}/control/acme"}
+    return parse({**base, "files": {"target_records": 60}, **contract, **agreed})
+
+
+def _datasets(table: str) -> dict[str, Any]:
+    columns = {"roverID": "rover_id", "identifierType": "kind", "identifier": "value", "updatedAt": "at"}
+    return {"fan_identity_graph": {"table": table, "columns": columns}}
+
+
+def _events(table: str) -> dict[str, Any]:
+    """As many files: a shard each."""
+    place = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
+    columns = {"id": "rover_id", "time": "at", "kind": "kind", "value": "value"}
+    custom = {"table": table, "columns": columns, "start": "earliest"}
+    return {"currents": {**place, "partitions": FILES}, "events": {"users.behaviors.CustomEvent": custom}}
 
 
 def _die(*_: object) -> None:
@@ -68,10 +65,15 @@ def _die(*_: object) -> None:
 
 def _die_when_half_is_staged(root: Path) -> None:
     """Looks into the staging area until half of the files lie there."""
-    settings, staging = settings_of(root), root / "bucket" / "_rover_staging"
+    settings = settings_of(root)
     local = settings.destination.startswith("file:")
+    staging = Path(
+        (settings.access.staging or settings.destination).removeprefix("file://"), "_rover_staging"
+    )
     while (
-        sum(1 for path in staging.rglob("*.gz.*")) if local else staged(settings.destination, settings.store)
+        sum(1 for path in staging.rglob("*.*") if path.is_file())
+        if local
+        else staged(settings.destination, settings.store)
     ) < FILES // 2:
         pass
     _die()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,9 +15,16 @@ from tests.e2e.world import FEED, uuid
 
 
 @pytest.fixture(scope="module")
-def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 300 rows, and what one undisturbed run makes of it: five files, one a task."""
+def contract(request: pytest.FixtureRequest) -> str:
+    """The contract that a test delivers under: rover, unless it names another."""
+    return str(getattr(request, "param", "rover"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, contract: str) -> Path:
+    """A table of 300 rows, and what one undisturbed run makes of it: five files, under rover one a task."""
     root = tmp_path_factory.mktemp("undisturbed")
+    (root / "agreed.json").write_text(json.dumps({"contract": contract}))
     table = f"delta.`{root}/tables/ids`"
     spark.sql(
         f"CREATE TABLE {table} (rover_id STRING, kind STRING, value STRING, at TIMESTAMP) USING delta {FEED}"

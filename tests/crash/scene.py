@@ -14,8 +14,9 @@ from tests.store.buckets import Bucket
 
 
 def copy_tables(undisturbed: Path, root: Path) -> None:
-    """The same commits with the same timestamps: a plan pins them."""
+    """The same commits with the same timestamps: a plan pins them. And what is agreed about the export."""
     shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
+    shutil.copy2(undisturbed / "agreed.json", root)
 
 
 def run_child(root: Path, point: str, conf: dict[str, str]) -> int:
@@ -45,5 +46,6 @@ def parted(bucket: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 def destined(bucket: Bucket, root: Path, **access: Any) -> None:
     """The export of this root delivers there from now on."""
+    agreed = json.loads((root / "agreed.json").read_text())
     store = {**bucket.access.model_dump(exclude_defaults=True), **access}
-    (root / "destination.json").write_text(json.dumps({"destination": bucket.url, "store": store}))
+    (root / "agreed.json").write_text(json.dumps({**agreed, "destination": bucket.url, "store": store}))

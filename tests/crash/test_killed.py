@@ -26,13 +26,24 @@ VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
+IN_CI = {  # the rest is run with all of them: pytest --full
+    "rover": POINTS,
+    "currents": ("half staged", "half published"),
+}
+EACH = [
+    pytest.param(contract, point, marks=() if point in IN_CI[contract] else pytest.mark.full)
+    for contract in IN_CI
+    for point in POINTS
+]
+
+
+@pytest.mark.parametrize(("contract", "point"), EACH, indirect=["contract"])
 def test_a_killed_run_is_finished_by_the_next_one(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str
 ) -> None:
     copy_tables(undisturbed, tmp_path)
     assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
-    seen = [key for key in fingerprint(tmp_path / "bucket") if key.startswith("exports/")]
+    seen = [key for key in fingerprint(tmp_path / "bucket") if not key.startswith("_rover_staging/")]
     visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
     assert len(seen) >= visible, "what was published stays"
     assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
@@ -60,6 +71,7 @@ def _ledger(spark: SparkSession, root: Path) -> list[object]:
     ]
 
 
+@pytest.mark.parametrize("contract", list(IN_CI), indirect=True)
 def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches(
     spark: SparkSession, undisturbed: Path, tmp_path: Path
 ) -> None:

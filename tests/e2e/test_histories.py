@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rover_spark import commands
-from rover_spark.commands import Result
+from rover_spark.result import Result
 from tests import receiver
 from tests.e2e.world import FEED, World, row, uuid
 

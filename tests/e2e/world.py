@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from rover_spark import commands
-from rover_spark.commands import Result
+from rover_spark.result import Result
 from rover_spark.settings import Settings, parse
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)

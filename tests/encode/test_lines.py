@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rover_spark.encode.lines import Lines
 
-TYPES = [pa.string(), pa.large_string()]
+TYPES = [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()]
 VALUES = ["a\n", None, "größe\n", None, "😀\n", "b\n"]
 
 

@@ -28,7 +28,7 @@ def packed(*pieces: bytes | memoryview, level: int = 1) -> tuple[bytes, NdjsonFi
     sink = io.BytesIO()
     file = NdjsonFile(sink.write, level)
     for piece in pieces:
-        file.write(piece)
+        file.append(piece)
     file.close()
     return sink.getvalue(), file
 
@@ -105,7 +105,7 @@ def test_the_bytes_leave_while_the_text_comes_in() -> None:
     sink = io.BytesIO()
     file = NdjsonFile(sink.write, 1)
     for start in range(0, len(NOISE), 4096):
-        file.write(NOISE[start : start + 4096])
+        file.append(NOISE[start : start + 4096])
     assert sink.tell() > MIB // 2, "a whole file would be held in memory"
 
 

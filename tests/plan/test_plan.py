@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.eventplan import plan_from_json
 from rover_spark.heads import ABANDONED_AFTER, RERUN, BatchRecord, Head, State, Transition, fold
 from rover_spark.plan import BatchPlan, Files, HistoryRow, Phase, Source, Step, TableState
 from rover_spark.settings import Settings, parse
@@ -115,15 +116,15 @@ plans = st.builds(
 @given(plans)
 def test_a_plan_survives_the_ledger(plan: BatchPlan) -> None:
     text = plan.to_json()
-    assert BatchPlan.from_json(text) == plan
+    assert plan_from_json(text) == plan
     assert "\n" not in text
-    assert BatchPlan.from_json(text).to_json() == text
+    assert plan_from_json(text).to_json() == text
 
 
 def test_additional_fields_keep_their_order_in_the_ledger() -> None:
     # records emit them in this order: a redelivery from the ledger's plan must give the same bytes
     source = replace(SOURCE, extra={"zeta": "z", "alpha": "a", "mid": "m"})
-    assert list(BatchPlan.from_json(a_plan(source=source).to_json()).source.extra) == ["zeta", "alpha", "mid"]
+    assert list(plan_from_json(a_plan(source=source).to_json()).source.extra) == ["zeta", "alpha", "mid"]
 
 
 def test_a_plan_is_plain_json_with_every_field_in_it() -> None:

@@ -32,7 +32,7 @@ def _mapped(spark: SparkSession, dataset: str, chosen: Source) -> DataFrame:
     rows = table(spark, dataset, []).select(
         "*", *(F.expr(sql).alias(name) for name, sql in EVERYTHING.items())
     )
-    return mapped(filtered(rows, dataset, chosen), DATASETS[dataset], chosen)
+    return mapped(filtered(rows, f"datasets.{dataset}", chosen.where), DATASETS[dataset], chosen)
 
 
 # dataset, what replaces the defaults → code, setting, what the message and the remedy say

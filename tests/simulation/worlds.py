@@ -20,9 +20,9 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from rover_spark import commands, deliver
-from rover_spark.commands import Result
 from rover_spark.errors import ConfigError
 from rover_spark.ledger import Ledger
+from rover_spark.result import Result
 from rover_spark.settings import Settings, parse
 from rover_spark.store.local import LocalStore
 from tests.e2e.world import FEED, uuid

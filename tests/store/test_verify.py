@@ -24,7 +24,7 @@ MIB = 1 << 20
 def packed(text: bytes) -> tuple[bytes, NdjsonFile]:
     sink = io.BytesIO()
     file = NdjsonFile(sink.write, 1)
-    file.write(text)
+    file.append(text)
     file.close()
     return sink.getvalue(), file
 

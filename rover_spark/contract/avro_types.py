@@ -1,0 +1,268 @@
+"""Avro types as values: the one text of each, and what changed between two.
+
+Promises that schemas with one text are one to every reader, and that where two texts differ the differences have names.
+Refuses nothing: what can be no schema was refused by ``contract.avro``, the only way in.
+
+Paths: ``user.city`` in a record, ``tags[]`` the items of an array, ``props{}`` the values of a map, ``value(a.Click)`` one
+of several branches of a union; a union of null and one type adds nothing.
+Source: Apache Avro 1.12, "Schema Resolution" and "Parsing Canonical Form"; Currents, "Avro schema changes".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+ChangeKind = Literal[
+    "added optional",
+    "added required",
+    "removed",
+    "renamed",
+    "retyped",
+    "promoted",
+    "made optional",
+    "reordered",
+    "default changed",
+    "enum symbols",
+]
+
+_SENTENCES: dict[ChangeKind, str] = {
+    "added optional": "{0} was added as {2}, null by default",
+    "added required": "{0} was added as {2}: it must be a union with null and have the default null",
+    "removed": "{0} was removed; it was {1}",
+    "renamed": "{0}: {1} is now named {2}",
+    "retyped": "{0} was changed from {1} to {2}",
+    "promoted": "{0} was promoted from {1} to {2}",
+    "made optional": "{0} was {1} and may now be null",
+    "reordered": "the order in {0} changed from {1} to {2}",
+    "default changed": "the default of {0} changed from {1} to {2}",
+    "enum symbols": "the symbols of {0} changed from {1} to {2}",
+}
+_PROMOTIONS = {
+    "int": ("long", "float", "double"),
+    "long": ("float", "double"),
+    "float": ("double",),
+    "string": ("bytes",),
+    "bytes": ("string",),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a record. ``default`` is JSON text, None where there is no default."""
+
+    name: str
+    type: Schema
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One type. ``kind`` is Avro's word for it, or "union"; ``name`` the full name of a record, an enum or a fixed.
+
+    ``parts`` are an array's items, a map's values, a union's branches. A reference stands as the type that it names.
+    ``logical`` is empty without a logical type, ``precision`` and ``scale`` are a decimal's, ``default`` is an enum's.
+    """
+
+    kind: str
+    name: str = ""
+    fields: tuple[Field, ...] = ()
+    parts: tuple[Schema, ...] = ()
+    symbols: tuple[str, ...] = ()
+    default: str | None = None
+    size: int = 0
+    logical: str = ""
+    precision: int = 0
+    scale: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells the branches of a union apart."""
+        return self.name or self.kind
+
+    @property
+    def words(self) -> str:
+        """The type for people: ``[null, array of long (timestamp-micros)]``."""
+        if self.kind == "union":
+            return f"[{', '.join(part.words for part in self.parts)}]"
+        text = f"{self.kind} {self.name}" if self.name else self.kind
+        if self.parts:
+            text = f"{text} of {self.parts[0].words}"
+        if self.kind == "fixed":
+            text = f"{text} of {self.size} octets"
+        digits = f" {self.precision}, {self.scale}" if self.logical == "decimal" else ""
+        return f"{text} ({self.logical}{digits})" if self.logical else text
+
+    @cached_property
+    def extent(self) -> tuple[int, int]:
+        """How deep it nests (a union is no level) and of how many types it is made, references written out."""
+        inside = [part.extent for part in (*(field.type for field in self.fields), *self.parts)]
+        deepest = max((levels for levels, _ in inside), default=0)
+        return deepest + (self.kind != "union"), 1 + sum(types for _, types in inside)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference. ``breaking``: a reader with the old schema fails on new files, or the contract calls it so.
+
+    ``path`` is the field's, a renamed one's before that, and empty for the event; ``before`` and ``after`` are words.
+    """
+
+    kind: ChangeKind
+    path: str
+    before: str | None
+    after: str | None
+    breaking: bool
+
+    @property
+    def text(self) -> str:
+        """The change as one sentence."""
+        where = f"field {self.path}" if self.path else "the event"
+        return _SENTENCES[self.kind].format(where, self.before or "none", self.after or "none")
+
+
+# -- texts ---------------------------------------------------------------------------------------------------
+
+
+def canonical(schema: Schema) -> str:
+    """The one text of a schema: compact JSON in ASCII, itself a schema.
+
+    Full names, types, orders, defaults, logical types and symbols; no documentation, aliases, sort orders or else.
+    """
+    return json.dumps(_tree(schema, "", set()), separators=(",", ":"))
+
+
+def fingerprint(canonical_text: str) -> str:
+    """SHA-256 of a canonical text, in hex."""
+    return hashlib.sha256(canonical_text.encode()).hexdigest()
+
+
+def _tree(schema: Schema, space: str, known: set[str]) -> Any:
+    """The schema as JSON has it. ``space`` is the namespace around it, ``known`` the names defined before it."""
+    if schema.kind == "union":
+        return [_tree(part, space, known) for part in schema.parts]
+    if schema.name in known:
+        return schema.name
+    tree: dict[str, Any] = {"type": schema.kind}
+    if schema.name:
+        known.add(schema.name)
+        tree = {"name": schema.name, **tree}
+        if space and "." not in schema.name:
+            tree["namespace"] = ""  # else it would take the one around it
+        space = schema.name.rpartition(".")[0]
+    match schema.kind:
+        case "record":
+            tree["fields"] = [_field(field, space, known) for field in schema.fields]
+        case "enum":
+            tree |= {"symbols": schema.symbols} | ({"default": schema.default} if schema.default else {})
+        case "array":
+            tree["items"] = _tree(schema.parts[0], space, known)
+        case "map":
+            tree["values"] = _tree(schema.parts[0], space, known)
+        case "fixed":
+            tree["size"] = schema.size
+    if schema.logical:
+        tree["logicalType"] = schema.logical
+    if schema.logical == "decimal":
+        tree |= {"precision": schema.precision, "scale": schema.scale}
+    return tree if len(tree) > 1 else schema.kind
+
+
+def _field(field: Field, space: str, known: set[str]) -> dict[str, Any]:
+    tree = {"name": field.name, "type": _tree(field.type, space, known)}
+    return tree if field.default is None else {**tree, "default": json.loads(field.default)}
+
+
+# -- changes -------------------------------------------------------------------------------------------------
+
+
+def changes(old: Schema, new: Schema) -> tuple[Change, ...]:
+    """What differs, in the order of the old fields: nothing where the canonical texts are equal, and only there."""
+    return tuple(_between(old, new, ""))
+
+
+def _between(old: Schema, new: Schema, path: str) -> Iterator[Change]:
+    if old.kind != new.kind:
+        yield from _retyped(old, new, path)
+        return
+    if old.kind == "union":
+        yield from _branches(old, new, path)
+        return
+    if old.name != new.name:
+        yield Change("renamed", path, f"{old.kind} {old.name}", f"{new.kind} {new.name}", True)
+    if (old.size, old.logical, old.precision, old.scale) != (new.size, new.logical, new.precision, new.scale):
+        yield Change("retyped", path, old.words, new.words, True)
+    if old.symbols != new.symbols:
+        unknown = not set(new.symbols) <= set(old.symbols)  # a reader knows symbols by name, not by number
+        yield Change("enum symbols", path, ", ".join(old.symbols), ", ".join(new.symbols), unknown)
+    if old.default != new.default:
+        yield Change("default changed", path, old.default, new.default, False)
+    if old.parts:
+        yield from _between(old.parts[0], new.parts[0], path + ("[]" if old.kind == "array" else "{}"))
+    yield from _fields(old, new, f"{path}." if path else "")
+
+
+def _retyped(old: Schema, new: Schema, path: str) -> Iterator[Change]:
+    """Two kinds of type at one place."""
+    rest = [part for part in new.parts if part.kind != "null"]
+    if new.kind == "union" and len(rest) == 1 < len(new.parts) and old.kind != "null":
+        yield Change("made optional", path, old.words, new.words, True)
+        yield from _between(old, rest[0], path)
+    elif new.kind in _PROMOTIONS.get(old.kind, ()) and not old.logical and not new.logical:
+        yield Change("promoted", path, old.words, new.words, True)
+    else:
+        yield Change("retyped", path, old.words, new.words, True)
+
+
+def _branches(old: Schema, new: Schema, path: str) -> Iterator[Change]:
+    """Two unions: branches of one name are compared, and the only one that went with the only one that came."""
+    before, after = {part.key: part for part in old.parts}, {part.key: part for part in new.parts}
+    gone, come = before.keys() - after.keys(), after.keys() - before.keys()
+    if len(gone) != len(come) or len(gone) > 1 or "null" in gone | come:
+        yield Change("retyped", path, old.words, new.words, True)
+        return
+    pairs = {key: key for key in before if key in after} | dict(zip(gone, come, strict=True))
+    for key, part in before.items():
+        named = path if len(before.keys() - {"null"}) < 2 else f"{path}({key})"
+        yield from _between(part, after[pairs[key]], named)
+    yield from _order([pairs[key] for key in before], list(after), path)
+
+
+def _fields(old: Schema, new: Schema, path: str) -> Iterator[Change]:
+    """Two records, or two types without fields. ``path`` ends where a field's name begins."""
+    before, after = {field.name: field for field in old.fields}, {field.name: field for field in new.fields}
+    gone = [name for name in before if name not in after]
+    come = [name for name in after if name not in before]
+    renamed = {}
+    if len(gone) == len(come) == 1:
+        one, another = before[gone[0]], after[come[0]]
+        if one.type == another.type and old.fields.index(one) == new.fields.index(another):
+            renamed = {one.name: another.name}
+    for name, field in before.items():
+        other = after.get(renamed.get(name, name))
+        if other is None:
+            yield Change("removed", path + name, field.type.words, None, True)
+            continue
+        if name in renamed:
+            yield Change("renamed", path + name, name, other.name, True)
+        yield from _between(field.type, other.type, path + name)
+        if field.default != other.default:
+            yield Change("default changed", path + name, field.default, other.default, False)
+    for name in come:
+        if name not in renamed.values():
+            words = after[name].type.words
+            if after[name].type.kind == "union" and after[name].default == "null":
+                yield Change("added optional", path + name, None, words, False)
+            else:
+                yield Change("added required", path + name, None, words, True)
+    stayed = [name for name in before if name in after]
+    yield from _order(stayed, [name for name in after if name in before], path.rstrip("."))
+
+
+def _order(before: list[str], after: list[str], path: str) -> Iterator[Change]:
+    if before != after:
+        yield Change("reordered", path, ", ".join(before), ", ".join(after), False)

@@ -1,0 +1,162 @@
+"""What of an integration's event types is due, under which schema, and where its files begin. Pure.
+
+An event type begins after the version at which it is enabled, and goes on after the one last delivered. Offsets are
+reserved from the rows counted, so they rise strictly and never overlap; what is not delivered leaves gaps.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rover_spark.contract.avro import canonical, changes, fingerprint, parse
+from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
+from rover_spark.errors import ConfigError, RunError, SourceGap
+from rover_spark.eventplan import EventPlan, EventSource, Group, RegisteredSchema, Slice
+from rover_spark.plan import TableState
+
+Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
+REMEDY = "rover-spark rerun -c FILE --dataset events --accept-gap gives up what cannot be read, then export."
+
+
+def place(
+    event_type: str, wanted: EventSource, start: str | int, last: Slice | None, state: TableState
+) -> Slice:
+    """The event type's part of the next batch, under the schema id 0.
+
+    Raises:
+        ConfigError: ``start`` names a version that is not there yet; another table or filter than before.
+        SourceGap: the last delivered commit is no longer in the table's history.
+    """
+    latest = state.latest.version
+    if last is None:
+        first = _first(event_type, start, state)
+        offsets: tuple[int, ...] = ()
+    else:
+        _refuse_changed(event_type, wanted, last)
+        check_anchor(event_type, last, state)
+        first = last.to_version + 1 if latest > last.to_version else None
+        offsets = last.offsets
+    begin = latest if first is None else first
+    commits = tuple(row for row in state.rows if begin <= row.version <= latest)
+    if len(commits) != latest - begin + 1:
+        raise SourceGap(
+            f'events."{event_type}": the history of {wanted.table} does not reach back to version {begin}',
+            code="source_gap",
+            remedy=REMEDY,
+        )
+    return Slice(event_type, wanted, first, latest, state.table_id, commits, 0, EVENTS_PER_FILE, offsets)
+
+
+def _first(event_type: str, start: str | int, state: TableState) -> int | None:
+    latest = state.latest.version
+    if start in {"enable", latest}:
+        return None
+    first = state.rows[0].version if start == "earliest" else int(start) + 1
+    if first > latest:
+        raise ConfigError(
+            f'events."{event_type}".start: version {start} is not there yet, the newest is {latest}',
+            code="config_invalid",
+            remedy="Name a version that exists, or leave start out.",
+        )
+    return first
+
+
+def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
+    changed = [
+        name
+        for name in ("table", "where", "natural_key")
+        if getattr(wanted, name) != getattr(last.source, name)
+    ]
+    if changed:
+        names = ", ".join(f'events."{event_type}".{name}' for name in changed)
+        raise ConfigError(
+            f"{names}: differs from what was delivered before; nothing was delivered",
+            code="source_changed",
+            remedy="Put it back, or confirm it: rover-spark rerun -c FILE --dataset events --accept-gap",
+        )
+
+
+def check_anchor(event_type: str, last: Slice, state: TableState) -> None:
+    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5)."""
+    if state.row(last.to_version) == last.anchor:
+        return
+    raise SourceGap(
+        f'events."{event_type}": what follows version {last.to_version} of {last.source.table} cannot be told: that commit '
+        "is not in its history any more. The ledger stays at that version",
+        code="source_gap",
+        remedy=REMEDY,
+    )
+
+
+def registered(
+    texts: Mapping[str, str], known: Iterable[RegisteredSchema], batch: str, *, allow_breaking: bool
+) -> tuple[dict[str, int], tuple[RegisteredSchema, ...]]:
+    """The schema id of each event type, and the schemas that are new: ids in byte order of the event types.
+
+    Raises:
+        RunError: a breaking change that nobody allowed; nothing is staged then.
+    """
+    latest = {each.event_type: each for each in known}  # in order of the ids: the last one counts
+    taken = max((each.id for each in latest.values()), default=0)
+    ids: dict[str, int] = {}
+    new: list[RegisteredSchema] = []
+    for event_type in sorted(texts, key=str.encode):
+        text = canonical(parse(texts[event_type]))
+        before = latest.get(event_type)
+        if before is not None and before.fingerprint == fingerprint(text):
+            ids[event_type] = before.id
+            continue
+        found = changes(parse(before.text), parse(text)) if before else ()
+        if any(each.breaking for each in found) and not allow_breaking:
+            told = "; ".join(each.text for each in found if each.breaking)
+            raise RunError(
+                f'events."{event_type}": its schema changed in a way that breaks readers: {told}. Nothing was staged',
+                code="schema_breaking",
+                remedy="Put the columns back, or tell the receivers and set currents.allow_breaking = true for one run.",
+            )
+        ids[event_type] = taken + len(new) + 1
+        told_of = tuple(each.text for each in found)
+        new.append(RegisteredSchema(ids[event_type], event_type, text, fingerprint(text), told_of, batch))
+    return ids, tuple(new)
+
+
+def laid_out(
+    slices: tuple[Slice, ...], counted: Iterable[Counted], partitions: int, backlog_events: int
+) -> tuple[tuple[Slice, ...], tuple[Group, ...]]:
+    """The groups of the counted rows, in order of slice, hour and partition; the slices with their next offsets.
+
+    Raises:
+        RunError: rows that were updated or deleted where that is not ignored.
+    """
+    rows: dict[int, dict[tuple[int, int], int]] = defaultdict(lambda: defaultdict(int))
+    for number, change, hour, partition, count in counted:
+        if change == "insert":
+            rows[number][hour, partition] += count
+        elif not slices[number].source.ignores_changes:
+            one = slices[number]
+            raise RunError(
+                f'events."{one.event_type}": {one.source.table} has rows that were changed or removed ({change}) in '
+                f"versions {one.from_version} to {one.to_version}; events are only ever added. Nothing was staged",
+                code="event_changed",
+                remedy=f'Set events."{one.event_type}".changes = "ignore" to count them and go on.',
+            )
+    found: list[Group] = []
+    moved = []
+    for number, one in enumerate(slices):
+        offsets = list(one.offsets) + [0] * (partitions - len(one.offsets))
+        for (hour, partition), count in sorted(rows[number].items()):
+            found.append(Group(number, hour, partition, count, offsets[partition]))
+            offsets[partition] += count
+        backlog = sum(rows[number].values()) > backlog_events
+        per_file = EVENTS_PER_FILE_BACKLOG if backlog else EVENTS_PER_FILE
+        moved.append(replace(one, offsets=tuple(offsets), per_file=per_file))
+    return tuple(moved), tuple(found)
+
+
+def kept(last: EventPlan | None, wanted: Iterable[str]) -> tuple[Slice, ...]:
+    """Places of event types that the settings do not name any more: they are kept for the day that they come back."""
+    names = set(wanted)
+    gone = (each for each in (last.slices if last else ()) if each.event_type not in names)
+    return tuple(replace(each, from_version=None, commits=(each.anchor,)) for each in gone)

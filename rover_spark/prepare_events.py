@@ -1,0 +1,244 @@
+"""From the ledger's head and the event tables as they stand to the next batch of an integration. Counts, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import IntegerType, StringType
+
+from rover_spark import source
+from rover_spark.contract.avro import canonical, parse
+from rover_spark.encode.avro import ENCODER
+from rover_spark.errors import ConfigError, RunError, SourceGap
+from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice
+from rover_spark.eventsteps import Counted, check_anchor, kept, laid_out, place, registered
+from rover_spark.heads import Head
+from rover_spark.ledger import Ledger
+from rover_spark.plan import Phase, Plan, TableState
+from rover_spark.prepare import Planner, versions
+from rover_spark.records.avro import Misfit, derived
+from rover_spark.records.currents import columns_of, counted, fitting
+from rover_spark.settings import Settings
+from rover_spark.tables import Tables
+
+_AT_ONCE = 25  # event types counted by one job
+_REQUIRED = {"id": "string", "time": "int"}
+
+
+class EventPlanner:
+    """Plans one run of an integration at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
+
+    def __init__(
+        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+    ) -> None:
+        self._spark, self._settings, self._ledger = spark, settings, ledger
+        self.now = now
+        self._asked = asked
+        self._tables = Tables(spark)
+        self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
+        self._texts = cache(self._valid)
+
+    def state(self, event_type: str, table: str, since: int | None) -> TableState:
+        """The table of an event type as this run first saw it."""
+        return self._tables.state(f'events."{event_type}".table', table, since)
+
+    def confirm(self, plan: Plan) -> None:
+        """Raises SourceGap unless every table still holds the commits that the plan pinned."""
+        assert isinstance(plan, EventPlan)
+        for number in plan.delivering:
+            one = plan.slices[number]
+            state = self.state(one.event_type, one.source.table, one.commits[0].version)
+            if any(state.row(commit.version) != commit for commit in one.commits):
+                raise SourceGap(
+                    f"{plan.batch}: the commits of {one.source.table} that it was planned from are no longer there",
+                    code="source_gap",
+                    remedy="Run export again: what can be read is planned anew.",
+                )
+
+    def check(self, dataset: str, head: Head) -> None:
+        """Raises ConfigError for what must be mended before any row is read: tables, feeds, columns, schemas."""
+        if self._asked and self.now < head.instant:
+            raise ConfigError(
+                "the instant of this run lies before that of the last batch",
+                code="now_too_early",
+                remedy="Leave --now out, or name a later one.",
+            )
+        for event_type in self._settings.events:
+            wanted = self._wanted(event_type)
+            state = self.state(event_type, wanted.table, None)
+            source.require_feed(f'events."{event_type}".table', wanted.table, state)
+            fitting(self._rows(event_type), event_type, wanted, self._texts(event_type))
+
+    def ahead(self, dataset: str, head: Head) -> list[EventPlan]:
+        """The batches that are due, the open one first."""
+        self.check(dataset, head)
+        plans = []
+        if isinstance(head.open, EventPlan) and not head.is_abandoned(self.now):
+            plans.append(head.open)
+            head = head.after(head.open)
+        while plan := self.next_plan(dataset, head):
+            plans.append(plan)
+            head = head.after(plan)
+        return plans
+
+    def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
+        """The next batch, or None where no table has a new version.
+
+        Raises:
+            SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
+        """
+        last = head.last if isinstance(head.last, EventPlan) else None
+        if head.rerun:
+            return self._giving_up(head, last)
+        before = {each.event_type: each for each in last.slices} if last else {}
+        slices = [self._place(event_type, before.get(event_type)) for event_type in self._settings.events]
+        if last and all(one.from_version is None and one.event_type in before for one in slices):
+            return None
+        slices += kept(last, self._settings.events)
+        phase: Phase = "changes" if any(one.from_version is not None for one in slices) else "enable"
+        return self._pinned(head, phase, tuple(slices))
+
+    def _place(self, event_type: str, last: Slice | None) -> Slice:
+        chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
+        since = (
+            {"enable": None, "earliest": 0}.get(chosen.start)
+            if isinstance(chosen.start, str)
+            else chosen.start
+        )
+        state = self.state(event_type, wanted.table, last.to_version if last else since)
+        return place(event_type, wanted, chosen.start, last, state)
+
+    def _giving_up(self, head: Head, last: EventPlan | None) -> EventPlan:
+        """What can still be read keeps its place; the rest goes on after the newest version."""
+        assert last is not None
+        slices, lost = [], []
+        for event_type in self._settings.events:
+            wanted, one = (
+                self._wanted(event_type),
+                next((s for s in last.slices if s.event_type == event_type), None),
+            )
+            state = self.state(event_type, wanted.table, one.to_version if one else None)
+            try:
+                if one is None:
+                    raise LookupError
+                check_anchor(event_type, one, state)
+                place(event_type, wanted, "enable", one, state)
+                with source.reading(EVENTS, wanted.table, one.to_version + 1, state.latest.version):
+                    if state.latest.version > one.to_version:
+                        source.changes(
+                            self._spark, wanted.table, one.to_version + 1, state.latest.version
+                        ).count()
+                slices.append(replace(one, from_version=None, commits=(one.anchor,)))
+            except (SourceGap, ConfigError, RunError, LookupError):
+                offsets = one.offsets if one else ()
+                slices.append(replace(place(event_type, wanted, "enable", None, state), offsets=offsets))
+                lost += [f"{event_type} after version {one.to_version}"] if one else []
+        note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
+        return replace(self._pinned(head, "lost", (*slices, *kept(last, self._settings.events))), note=note)
+
+    def _pinned(self, head: Head, phase: Phase, slices: tuple[Slice, ...]) -> EventPlan:
+        currents = self._settings.currents
+        assert currents is not None
+        seq = head.seq + 1
+        known = self._ledger.schemas()
+        texts = {event_type: self._texts(event_type) for event_type in self._settings.events}
+        old = {each.event_type: each.schema_id for each in slices}
+        ids, new = registered(texts, known, f"{EVENTS}.1.{seq}", allow_breaking=currents.allow_breaking)
+        slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
+        rows = self._count(slices, currents.integration_id, currents.partitions)
+        moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
+        files = self._settings.files
+        return EventPlan(
+            export=self._settings.name,
+            dataset=EVENTS,
+            epoch=1,
+            seq=seq,
+            phase=phase,
+            instant=max(self.now, head.instant + 1),
+            destination=self._settings.destination,
+            source_rows=sum(count for *_, count in rows),
+            versions=self._versions(),
+            integration=currents.integration,
+            partitions=currents.partitions,
+            codec=currents.codec,
+            compression_level=files.compression_level,
+            max_event_bytes=min(files.max_record_bytes, currents.max_event_bytes),
+            slices=moved,
+            groups=groups,
+            schemas=new,
+        )
+
+    def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
+        reading = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
+        found: list[Counted] = []
+        for start in range(0, len(reading), _AT_ONCE):
+            some = reading[start : start + _AT_ONCE]
+            tables = ", ".join(sorted({one.source.table for _, one in some}))
+            with source.reading(EVENTS, tables, None, max(one.to_version for _, one in some)):
+                rows = counted(self._spark, some, integration, partitions).collect()
+            found += [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
+        return found
+
+    def _rows(self, event_type: str) -> DataFrame:
+        wanted = self._wanted(event_type)
+        state = self.state(event_type, wanted.table, None)
+        return source.snapshot(self._spark, wanted.table, state.latest.version)
+
+    def _wanted(self, event_type: str) -> EventSource:
+        chosen = self._settings.events[event_type]
+        columns = dict(chosen.columns)
+        if not columns:
+            state = self.state(event_type, chosen.table, None)
+            names = source.snapshot(self._spark, chosen.table, state.latest.version).columns
+            columns = {name: f"`{name}`" for name in names}
+        return EventSource(
+            chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
+        )
+
+    def _valid(self, event_type: str) -> str:
+        try:
+            return canonical(parse(self._schema(event_type)))
+        except ValueError as error:
+            raise ConfigError(
+                f'events."{event_type}".schema: {error}',
+                code="schema_invalid",
+                remedy="Mend the .avsc file, or name the columns so that Avro takes them: columns = { … }.",
+            ) from None
+
+    def _schema(self, event_type: str) -> str:
+        """The schema that today's settings ask for: that of the file, else one made of the columns."""
+        chosen = self._settings.events[event_type]
+        if chosen.schema_file is not None:
+            try:
+                return Path(chosen.schema_file).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                raise ConfigError(
+                    f'events."{event_type}".schema: {chosen.schema_file} cannot be read',
+                    code="config_invalid",
+                    remedy="Name an .avsc file; a relative path begins at the configuration file.",
+                ) from None
+        frame = columns_of(self._rows(event_type), event_type, self._wanted(event_type))
+        types = {
+            field.name[2:]: field.dataType for field in frame.schema.fields if field.name.startswith("f_")
+        }
+        fields = {"id": StringType(), "time": IntegerType(), **types}
+        name = event_type.rpartition(".")[2]
+        try:
+            return derived(name, chosen.namespace, fields, _REQUIRED)
+        except Misfit as error:
+            raise ConfigError(
+                f'events."{event_type}".columns: {error}',
+                code="column_type",
+                remedy="Convert the column, or leave it out.",
+            ) from None
+
+
+def planner_of(
+    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+) -> Planner | EventPlanner:
+    """The planner of the settings' contract."""
+    kind = EventPlanner if settings.contract == "currents" else Planner
+    return kind(spark, settings, ledger, now, asked=asked)

@@ -1,0 +1,63 @@
+"""What a command did, as a value: what a person is shown, and what ``--json`` prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from rover_spark.errors import Problem
+from rover_spark.heads import BatchRecord
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did. ``ok`` is False where it must exit 1; ``more`` holds what only this command has."""
+
+    command: str
+    result: str
+    ok: bool = True
+    batches: tuple[BatchRecord, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of ``--json``."""
+        return {
+            "command": self.command,
+            "result": self.result,
+            "batches": [batch_document(batch) for batch in self.batches],
+            "problems": [asdict(problem) for problem in self.problems],
+            **self.more,
+        }
+
+
+def batch_document(record: BatchRecord) -> dict[str, Any]:
+    """A batch as ``--json`` prints it."""
+    plan = record.plan
+    files = [
+        {
+            name: getattr(file, name)
+            for name in ("key", "records", "bytes", "sha256", "raw_bytes", "raw_sha256")
+        }
+        for file in record.files
+    ]
+    return {
+        "id": record.batch,
+        "dataset": record.dataset,
+        "epoch": record.epoch,
+        "phase": record.phase,
+        "state": record.state,
+        "from_version": getattr(plan, "from_version", None),
+        "to_version": getattr(plan, "to_version", None),
+        "emitted_at": iso(record.instant),
+        "counts": record.counts,
+        "files": files,
+        "note": record.note,
+    }
+
+
+def iso(instant: int) -> str:
+    """Milliseconds since 1970 as ISO 8601, UTC."""
+    moment = datetime.fromtimestamp(instant // 1000, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"

@@ -1,0 +1,35 @@
+"""Source tables as one run sees them: each is looked at once, so a run ends even where a source never stops changing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+
+from rover_spark import source
+from rover_spark.plan import TableState
+
+
+class Tables:
+    """The states of the tables of one run, each as it was when the run first asked for it."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+        self._states: dict[str, TableState] = {}
+        self._reach: dict[str, int] = {}
+
+    def state(self, setting: str, table: str, since: int | None) -> TableState:
+        """The table's state, its history back to version ``since`` as far as it reaches (None: the latest).
+
+        Raises:
+            ConfigError: no Delta table there; the message names the setting.
+        """
+        known = self._states.get(table)
+        if known is None or (since is not None and since < self._reach[table]):
+            found = source.table_state(self._spark, setting, table, since)
+            if known is not None:
+                rows = tuple(row for row in found.rows if row.version <= known.latest.version)
+                found = replace(known, rows=rows)
+            self._states[table] = found
+            self._reach[table] = min(found.rows[0].version, found.latest.version if since is None else since)
+        return self._states[table]
