@@ -10,7 +10,6 @@ from pydantic import Field, field_validator, model_validator
 from rover_spark.access import Frozen
 from rover_spark.contract.currents import (
     BACKLOG_EVENTS,
-    MAX_EVENT_BYTES,
     Integration,
     check_clash,
     check_event_type,
@@ -27,7 +26,6 @@ class CurrentsSettings(Frozen):
     zone: str
     partitions: Number = Field(1, ge=1, le=64)
     backlog_events: Number = Field(BACKLOG_EVENTS, ge=1)
-    max_event_bytes: Number = Field(MAX_EVENT_BYTES, ge=1, le=MAX_EVENT_BYTES)
     allow_breaking: bool = False
     codec: Literal["null", "deflate", "snappy", "zstandard"] = "deflate"
 

@@ -11,6 +11,7 @@ from pyspark.sql.types import IntegerType, StringType
 
 from rover_spark import source
 from rover_spark.contract.avro import canonical, parse
+from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap
 from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice
@@ -165,7 +166,7 @@ class EventPlanner:
             partitions=currents.partitions,
             codec=currents.codec,
             compression_level=files.compression_level,
-            max_event_bytes=min(files.max_record_bytes, currents.max_event_bytes),
+            max_event_bytes=min(files.max_record_bytes, MAX_EVENT_BYTES),
             slices=moved,
             groups=groups,
             schemas=new,

@@ -144,7 +144,7 @@ class Settings(Frozen):
     def _contract(self) -> Settings:
         if self.contract == "currents":
             if self.datasets:
-                raise ValueError('datasets: belong to contract = "rover"; Currents delivers events')
+                raise ValueError("contract: datasets belong to rover; currents delivers events")
             check_integration(self.currents, self.events)
             return self
         if self.currents is not None or self.events:

@@ -133,6 +133,7 @@ def settings_of(model: type[BaseModel], where: str = "") -> dict[str, str]:
     """Every setting of a model and the models inside it: dotted path → last name."""
     found = {}
     for name, field in model.model_fields.items():
+        name = field.alias or name
         found[f"{where}{name}"] = name
         for inner in models_in(field.annotation):
             found |= settings_of(inner, f"{where}{name}.")
@@ -163,7 +164,7 @@ def test_every_setting_stands_in_the_reference(setting: str) -> None:
     assert re.search(f"{as_key}|{as_table}", text, re.MULTILINE), f"{setting} is missing"
 
 
-@pytest.mark.parametrize("file", ["reference.toml", "minimal.toml"])
+@pytest.mark.parametrize("file", ["reference.toml", "minimal.toml", "currents.toml"])
 def test_the_configurations_we_ship_load(file: str) -> None:
     assert isinstance(load(ROOT / "conf" / file, {}), Settings)
 
@@ -174,7 +175,7 @@ def test_the_reference_shows_the_defaults() -> None:
     assert settings.contract == "rover"
 
 
-COMMANDS = ["check", "demo", "export", "plan", "redeliver", "rerun", "status", "sweep", "verify"]
+COMMANDS = ["check", "demo", "export", "plan", "redeliver", "rerun", "schemas", "status", "sweep", "verify"]
 
 
 def test_the_commands_are_pinned() -> None:

@@ -281,6 +281,7 @@ def test_an_executor_that_is_killed_while_it_stages_changes_nothing_in_the_bucke
     _assert_same_after_sweep(spark, undisturbed, tmp_path)
 
 
+@pytest.mark.full
 def test_the_second_copy_of_a_slow_task_delivers_and_the_slow_one_changes_nothing(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, run: Begin
 ) -> None:

@@ -20,15 +20,15 @@ from tests.crash.scene import copy_tables, destined
 from tests.e2e.world import fingerprint
 from tests.store.buckets import SERVERS, Bucket
 
-WORLDS = 10
 ROUNDS = 1000
 PROCESSES = 4
 
 
-def test_two_drivers_started_together_give_one_result_ten_times(
-    spark: SparkSession, undisturbed: Path, tmp_path: Path, s3: str
+@pytest.mark.parametrize("rounds", [4, pytest.param(10, marks=pytest.mark.full)])
+def test_two_drivers_started_together_give_one_result_each_time(
+    spark: SparkSession, undisturbed: Path, tmp_path: Path, s3: str, rounds: int
 ) -> None:
-    worlds = [tmp_path / str(n) for n in range(WORLDS)]
+    worlds = [tmp_path / str(n) for n in range(rounds)]
     buckets: dict[int, Bucket] = {}
     for number, root in enumerate(worlds):
         copy_tables(undisturbed, root)

@@ -112,6 +112,7 @@ def test_a_renamed_column_is_an_incompatible_schema(world: World) -> None:
     }
 
 
+@pytest.mark.full  # in CI one batch is, in test_delivery
 def test_every_batch_can_be_delivered_again_until_its_versions_are_vacuumed(world: World) -> None:
     world.identities(f"{row(1, 'email', 'a', AT)}, {row(2, 'email', 'b', AT)}")
     batches = [world.delivered().batches[0].batch]

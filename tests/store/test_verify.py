@@ -82,7 +82,7 @@ TEXTS = (b'{"a":1}\n{"a":2}\n', b'{"b":"%s"}\n' % (b"x" * 5000))
 def test_a_whole_bucket_is_clean_and_is_told_in_numbers(bucket: Bucket) -> None:
     files = bucket.deliver(1, *TEXTS) + bucket.deliver(2, TEXTS[1])
     told: list[StagedFile] = []
-    found = verify(bucket.store, bucket.batches, told.append)
+    found = verify(bucket.store, bucket.batches, notice=told.append)
     assert found == Verified(3, 4, sum(file.bytes for file in files), ())
     assert told == files
 
