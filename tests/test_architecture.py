@@ -133,10 +133,10 @@ def settings_of(model: type[BaseModel], where: str = "") -> dict[str, str]:
     """Every setting of a model and the models inside it: dotted path → last name."""
     found = {}
     for name, field in model.model_fields.items():
-        name = field.alias or name
-        found[f"{where}{name}"] = name
+        key = field.alias or name
+        found[f"{where}{key}"] = key
         for inner in models_in(field.annotation):
-            found |= settings_of(inner, f"{where}{name}.")
+            found |= settings_of(inner, f"{where}{key}.")
     return found
 
 

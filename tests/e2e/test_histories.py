@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rover_spark import commands
 from rover_spark.result import Result
 from tests import receiver
