@@ -62,7 +62,13 @@ demo: setup
 
 # small Spark jobs keep one core busy: two sessions side by side take half the time
 # servers that stores are tested with; where a tool is missing its store is not tested, and says so
-servers: $(SERVERS)/.ready
+servers: $(SERVERS)/.ready $(SERVERS)/avro-tools.jar
+
+# Apache's own reader of Avro files
+$(SERVERS)/avro-tools.jar: $(VENV)/.ready
+	@mkdir -p $(SERVERS)
+	@test -s $@ || { echo "servers: Apache's Avro tools" && $(VENV)/bin/python conf/spark_home.py org.apache.avro:avro-tools:1.12.1 $@; }
+	@touch $@
 
 $(SERVERS)/.ready: Makefile
 	@mkdir -p $(SERVERS)/bin

@@ -1,6 +1,7 @@
 """Makes the environment's pip-installed pyspark a whole Spark home: settings, Java, the Delta and Avro jars.
 
 Run by `make setup` with the environment's interpreter, after the package is installed; a second run changes nothing.
+With a coordinate and a file name it brings that one jar instead.
 Afterwards `.venv/bin/spark-submit`, `.venv/bin/rover-spark` and pytest start offline and without a word from Spark.
 Exit 1, with one message, where the jars cannot be fetched.
 """
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rover_spark.session import EXCLUDES, jars_for
@@ -54,6 +56,12 @@ done
 exec "{java}" "$@"
 """
 
+# only this way does Spark leave out what a jar depends on
+ADD_JAR = """\
+from pyspark.sql import SparkSession
+SparkSession.builder.getOrCreate().sql("ADD JAR ivy://{coordinate}?transitive=false")
+"""
+
 # Spark's own asks the first python3 on PATH where pyspark is, and that need not be this environment's.
 FIND_SPARK_HOME = """\
 #!/usr/bin/env bash
@@ -69,6 +77,13 @@ def main() -> int:
     if found is None or found.origin is None:
         return fail("pyspark is not installed in this environment.", "Run `make setup`.")
     spark_home = Path(found.origin).parent
+    if len(sys.argv) == 3:  # a jar for the tests, which Spark does not need
+        problem = fetch_tool(spark_home, sys.argv[1], Path(sys.argv[2]))
+        return (
+            fail(f"{sys.argv[1]} could not be fetched: {problem}", "Run `make servers` again.")
+            if problem
+            else 0
+        )
     write_settings(spark_home)
     java = find_java(spark_home)
     if java is None:
@@ -149,13 +164,33 @@ def jars_stand(spark_home: Path, coordinates: tuple[str, ...]) -> bool:
 
 def fetch_jars(spark_home: Path, coordinates: tuple[str, ...]) -> str | None:
     """Let Spark's own Ivy resolve the jars and copy them into Spark's jars; the problem, if there is one."""
+    wanted = {jar_name(coordinate) for coordinate in coordinates}
+    asked = {"spark.jars.packages": ",".join(coordinates), "spark.jars.excludes": EXCLUDES}
+    return fetch(spark_home, asked, wanted, lambda fetched: install_jars(spark_home / "jars", fetched))
+
+
+def fetch_tool(spark_home: Path, coordinate: str, target: Path) -> str | None:
+    """Bring one jar without what it depends on, under a name of our own; the problem, if there is one."""
+    script = ADD_JAR.format(coordinate=coordinate)
+    return fetch(
+        spark_home, {}, {jar_name(coordinate)}, lambda fetched: shutil.copyfile(fetched[0], target), script
+    )
+
+
+def fetch(
+    spark_home: Path,
+    asked: dict[str, str],
+    wanted: set[str],
+    take: Callable[[list[Path]], object],
+    script: str = "",
+) -> str | None:
+    """Start Spark with these settings and a script, and take what its Ivy brought; the problem, if there is one."""
     ivy = ENVIRONMENT / "ivy"
     shutil.rmtree(ivy, ignore_errors=True)  # a half-written cache would fail for ever
     ivy.mkdir()
-    nothing = ivy / "nothing.py"
-    nothing.write_text("")
+    file = ivy / "script.py"
+    file.write_text(script)
     trusted = trust_store(ivy / "trusted.jks")
-    wanted = {jar_name(coordinate) for coordinate in coordinates}
     problem: str | None = None
     # first with the certificates that this machine trusts (a company's proxy), then with Java's own list
     for attempt, trust in enumerate((trusted, [], trusted)):
@@ -163,15 +198,14 @@ def fetch_jars(spark_home: Path, coordinates: tuple[str, ...]) -> str | None:
         command = [
             str(spark_home / "bin" / "spark-submit"), "--master", "local[1]", *trust,
             "--conf", f"spark.jars.ivy={ivy}",
-            "--conf", f"spark.jars.packages={','.join(coordinates)}",
-            "--conf", f"spark.jars.excludes={EXCLUDES}",
-            str(nothing),
+            *(part for name, value in asked.items() for part in ("--conf", f"{name}={value}")),
+            str(file),
         ]  # fmt: skip
         environment = {**os.environ, "SPARK_HOME": str(spark_home)}
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         fetched = sorted((ivy / "jars").glob("*.jar"))
         if run.returncode == 0 and wanted <= {jar.name for jar in fetched}:
-            install_jars(spark_home / "jars", fetched)
+            take(fetched)
             shutil.rmtree(ivy)
             return None
         problem = reason(run.stderr + run.stdout)

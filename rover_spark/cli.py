@@ -9,18 +9,19 @@ from __future__ import annotations
 import io
 import json
 import logging
-import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from rover_spark.errors import ConfigError, RoverSparkError
+from rover_spark.arguments import age, instant
+from rover_spark.errors import RoverSparkError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -100,12 +101,30 @@ def export(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 where rows went to the quarantine.")
     ] = False,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="AGE", help="Stay up; deliver when so old or enough. As 5m."),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Deliver what is due."""
-    options = {"datasets": dataset or (), "now": now, "strict": strict}
-    _configured("export", config, as_json, verbose, options, tells=True)
+    options: dict[str, Any]
+    if every is None:
+        options = {"datasets": dataset or (), "now": now, "strict": strict}
+        _configured("export", config, as_json, verbose, options, tells=True)
+    elif dataset or now:
+        raise typer.BadParameter("goes with neither --dataset nor --now", param_hint="--every")
+    else:
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        options = {
+            "every": every,
+            "strict": strict,
+            "stop": stop,
+            "told": lambda result: _tell(result, as_json),
+        }
+        _configured("export_every", config, as_json, verbose, options, tells=True)
 
 
 @app.command()
@@ -184,9 +203,9 @@ def _configured(
 
         settings = load(config)
         if options.get("now") is not None:
-            options["now"] = _instant(options["now"])
-        if "older_than" in options:
-            options["older_than"] = _age(options["older_than"])
+            options["now"] = instant(options["now"])
+        for option in {"older_than", "every"} & set(options):
+            options[option] = age(f"--{option.replace('_', '-')}", options[option])
 
         def command(spark: SparkSession, progress: Progress) -> Result:
             from rover_spark import commands
@@ -228,13 +247,24 @@ def _run(
 
         problems(Console(stderr=True), [error.problem])
     if as_json:
-        narrow = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
-        sys.stdout.write(json.dumps(document, ensure_ascii=narrow) + "\n")
+        _print(document)
     elif result is not None:
-        from rover_spark.console import show
-
-        show(_console(), result)
+        _tell(result, as_json)
     raise typer.Exit(code)
+
+
+def _tell(result: Result, as_json: bool) -> None:
+    if as_json:
+        return _print(result.document())
+    from rover_spark.console import show
+
+    show(_console(), result)
+
+
+def _print(document: dict[str, Any]) -> None:
+    narrow = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
+    sys.stdout.write(json.dumps(document, ensure_ascii=narrow) + "\n")
+    sys.stdout.flush()
 
 
 def _console() -> Console:
@@ -248,26 +278,3 @@ def _progress(verbose: bool) -> Progress:
 
     logging.getLogger("rover_spark").setLevel(logging.INFO)
     return TerminalProgress(Console(stderr=True)) if sys.stderr.isatty() and not verbose else LoggedProgress()
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        what = "is not an instant" if found is None else "has no time zone"
-        raise ConfigError(
-            f"--now {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z."
-        )
-    return found
-
-
-def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,5})([dhms])", text)
-    if found is None:
-        raise ConfigError(
-            f"--older-than {text}: not an age", code="age_invalid", remedy="Write it as 7d, 12h or 30m."
-        )
-    unit = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}[found[2]]
-    return timedelta(**{unit: int(found[1])})

@@ -6,16 +6,18 @@ with a session and settings:  result = export(spark, settings);  result.document
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from threading import Event
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from rover_spark.cadence import enough, stay, waiting
 from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver import Delivery
-from rover_spark.errors import ConfigError, Problem
+from rover_spark.errors import ConfigError, Problem, RunError
 from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
@@ -65,6 +67,34 @@ def export(
     failed = bool(outcome.problems) or (strict and broken > 0)
     word = "failed" if failed else "done" if outcome.batches else "nothing to do"
     return Result("export", word, not failed, tuple(outcome.batches), tuple(problems))
+
+
+def export_every(
+    spark: SparkSession,
+    settings: Settings,
+    every: timedelta,
+    *,
+    told: Callable[[Result], None],
+    stop: Event,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Stays up and delivers until ``stop`` is set: when enough waits, or the oldest of it for ``every``.
+
+    ``told`` gets the result of each delivery. Raises ConfigError for what only the operator can mend.
+    """
+
+    def look() -> bool:
+        return waiting(spark, settings).is_due(_instant(None), every, enough(settings))
+
+    def deliver() -> Result:
+        try:
+            return export(spark, settings, strict=strict, progress=progress)
+        except RunError as error:
+            return Result("export", "failed", ok=False, problems=(error.problem,))
+
+    well = stay(look, deliver, told, stop)
+    return Result("export", "done" if well else "failed", well)
 
 
 def plan(

@@ -244,6 +244,9 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings
             remedy="Mend the line that the message names.",
         ) from None
     overlay(tree, os.environ if environ is None else environ)  # noqa: TID251 - read here and nowhere else
+    for event in tree.get("events", {}).values() if isinstance(tree.get("events"), dict) else ():
+        if isinstance(event, dict) and isinstance(event.get("schema"), str):
+            event["schema"] = str(Path(path).parent / event["schema"])
     return parse(tree)
 
 

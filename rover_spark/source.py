@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
@@ -82,6 +83,27 @@ def _history(spark: SparkSession, name: str, limit: int) -> list[HistoryRow]:
     rows = frame.select("version", F.unix_millis("timestamp").alias("at"), "operation").collect()
     return sorted(
         (HistoryRow(r["version"], r["at"], r["operation"]) for r in rows), key=lambda row: row.version
+    )
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as the history tells of it: ms since 1970, rows written (0 where it does not say)."""
+
+    version: int
+    timestamp: int
+    rows: int
+
+
+def commits_after(spark: SparkSession, table: str, version: int) -> list[Commit]:
+    """The newest commits after a version, the oldest first: metadata only, at most 64 of them."""
+    rows = F.coalesce(F.col("operationMetrics")["numOutputRows"].cast("bigint"), F.lit(0))
+    frame = spark.sql(f"DESCRIBE HISTORY {quoted(table)} LIMIT {_HISTORY_FIRST:d}").where(
+        F.col("version") > version
+    )
+    told = frame.select("version", F.unix_millis("timestamp").alias("at"), rows.alias("rows")).collect()
+    return sorted(
+        (Commit(row["version"], row["at"], row["rows"]) for row in told), key=lambda each: each.version
     )
 
 

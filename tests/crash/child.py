@@ -14,7 +14,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from rover_spark import commands, deliver
+from rover_spark import commands
+from rover_spark import staged as room
 from rover_spark.ledger import Ledger
 from rover_spark.session import build_session
 from rover_spark.settings import parse
@@ -82,7 +83,7 @@ def _die_when_half_is_staged(root: Path) -> None:
 def main(root: Path, point: str, conf: dict[str, str]) -> int:
     """Runs one export; dies at the point."""
     store = type(open_store(settings_of(root).destination, "acme"))
-    record, publish, stage = Ledger.record, store.publish, deliver.stage
+    record, publish, stage = Ledger.record, store.publish, room.stage
     published = 0
 
     def recording(self: Ledger, head: Any, plan: Any, state: Any, **facts: Any) -> Any:
@@ -105,7 +106,7 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
             Thread(target=_die_when_half_is_staged, args=(root,), daemon=True).start()
         return stage(*args)
 
-    Ledger.record, store.publish, deliver.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
+    Ledger.record, store.publish, room.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
     result = commands.export(build_session("child", conf=conf), settings_of(root), now=NOW)
     return 0 if result.ok else 1
 

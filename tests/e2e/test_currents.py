@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +21,7 @@ from rover_spark.eventplan import HOUR_MS
 from rover_spark.result import Result
 from rover_spark.settings import Settings, parse
 from tests.e2e.world import FEED, fingerprint
+from tests.servers import program
 
 CUSTOM, PURCHASE = "users.behaviors.CustomEvent", "users.behaviors.Purchase"
 PLACE = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
@@ -258,3 +260,29 @@ def test_a_batch_is_delivered_again_byte_for_byte(stream: Stream) -> None:
     assert not commands.verify(stream.spark, stream.settings).ok
     assert commands.redeliver(stream.spark, stream.settings, batch.batch).ok
     assert fingerprint(stream.bucket) == before
+
+
+def test_apaches_own_tools_read_what_is_delivered(stream: Stream) -> None:
+    tools = program("avro-tools.jar")
+    stream.events[CUSTOM] |= {"start": "earliest"}
+    stream.events[CUSTOM]["columns"] |= {
+        "n": "n",
+        "tags": "array(fan, null)",
+        "amount": "cast(n AS decimal(12, 2))",
+    }
+    stream.add(values(0, 20))
+    stream.delivered()
+    (path,) = stream.bucket.rglob("*.avro")
+    java = stream.spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.home')").collect()[0][0]
+
+    def ask(tool: str) -> str:
+        command = [f"{java}/bin/java", "-jar", str(tools), tool, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    with path.open("rb") as opened:
+        reader = fastavro.reader(opened)
+        mine = {event["id"]: event for event in reader}
+        assert json.loads(ask("getschema"))["fields"] == json.loads(reader.metadata["avro.schema"])["fields"]
+    assert ask("count").strip() == "20"
+    told = [json.loads(line) for line in ask("tojson").splitlines()]
+    assert {each["id"]: each["time"] for each in told} == {key: event["time"] for key, event in mine.items()}

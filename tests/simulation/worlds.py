@@ -19,7 +19,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from rover_spark import commands, deliver
+from rover_spark import commands, staged
 from rover_spark.errors import ConfigError
 from rover_spark.ledger import Ledger
 from rover_spark.result import Result
@@ -264,7 +264,7 @@ def _killed(at: int) -> Iterator[None]:
     with (
         mock.patch.object(Ledger, "record", deadly(Ledger.record)),
         mock.patch.object(LocalStore, "publish", deadly(LocalStore.publish)),
-        mock.patch.object(deliver, "stage", deadly(deliver.stage)),
-        mock.patch.object(deliver, "write_once", deadly(deliver.write_once)),
+        mock.patch.object(staged, "stage", deadly(staged.stage)),
+        mock.patch.object(staged, "write_once", deadly(staged.write_once)),
     ):
         yield

@@ -1,0 +1,33 @@
+"""Instants and ages as they are written on a command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from rover_spark.errors import ConfigError
+
+
+def instant(text: str) -> datetime:
+    """An instant with a time zone. Raises ConfigError for anything else."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        what = "is not an instant" if found is None else "has no time zone"
+        raise ConfigError(
+            f"--now {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z."
+        )
+    return found
+
+
+def age(option: str, text: str) -> timedelta:
+    """An age as ``7d``, ``12h``, ``30m`` or ``90s``. Raises ConfigError that names the option."""
+    found = re.fullmatch(r"(\d{1,5})([dhms])", text)
+    if found is None:
+        raise ConfigError(
+            f"{option} {text}: not an age", code="age_invalid", remedy="Write it as 7d, 12h or 30m."
+        )
+    unit = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}[found[2]]
+    return timedelta(**{unit: int(found[1])})

@@ -1,0 +1,107 @@
+"""Staying up: deliver when enough is waiting, or when the oldest of it has waited long enough. Reads metadata only.
+
+Between deliveries nothing but the sources' histories is looked at. A delivery that failed is tried again, with growing
+pauses, before anything later: what is not delivered waits in Delta.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
+
+from pyspark.sql import SparkSession
+
+from rover_spark import source
+from rover_spark.contract.currents import EVENTS_PER_FILE
+from rover_spark.eventplan import EVENTS, EventPlan
+from rover_spark.heads import Head
+from rover_spark.ledger import Ledger
+from rover_spark.plan import BatchPlan
+from rover_spark.result import Result
+from rover_spark.settings import Settings
+
+REST = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=5)
+_LOG = logging.getLogger("rover_spark")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the sources hold that was not delivered. ``rows`` of the table with most, before any filter; ``oldest`` in ms.
+
+    ``at_once`` is true where something is due whatever its number and age: an open batch, a rerun, a first delivery.
+    """
+
+    rows: int = 0
+    oldest: int | None = None
+    at_once: bool = False
+
+    def is_due(self, now: int, every: timedelta, enough: int) -> bool:
+        """True where a delivery should begin at ``now`` (ms since 1970)."""
+        waited = now - self.oldest if self.oldest is not None else 0
+        old = self.oldest is not None and waited >= every / timedelta(milliseconds=1)
+        return self.at_once or old or self.rows >= enough
+
+
+def waiting(spark: SparkSession, settings: Settings) -> Waiting:
+    """What waits now, from the ledger's heads and the tables' histories."""
+    ledger = Ledger(spark, settings.ledger, settings.name)
+    ledger.open(create=False)
+    heads = ledger.heads()
+    places: dict[str, int] = {}
+    for name in settings.delivers:
+        head = heads.get(name, Head())
+        if head.open is not None or head.rerun or head.last is None:
+            return Waiting(at_once=True)
+        for table, version in _places(head):
+            places[table] = min(version, places.get(table, version))
+    if settings.contract == "currents":
+        known = heads[EVENTS].last
+        enabled = {each.event_type for each in known.slices} if isinstance(known, EventPlan) else set()
+        if set(settings.events) - enabled:
+            return Waiting(at_once=True)
+    commits = [source.commits_after(spark, table, version) for table, version in places.items()]
+    told = [each for each in commits if each]
+    return Waiting(
+        rows=max((sum(commit.rows for commit in each) for each in told), default=0),
+        oldest=min((each[0].timestamp for each in told), default=None),
+    )
+
+
+def _places(head: Head) -> Iterable[tuple[str, int]]:
+    if isinstance(head.last, EventPlan):
+        return [(each.source.table, each.to_version) for each in head.last.slices]
+    assert isinstance(head.last, BatchPlan)
+    return [(head.last.source.table, head.last.to_version)]
+
+
+def enough(settings: Settings) -> int:
+    """How many waiting rows make a file of the size that is aimed at."""
+    return EVENTS_PER_FILE if settings.contract == "currents" else settings.files.target_records
+
+
+def stay(
+    look: Callable[[], bool], deliver: Callable[[], Result], told: Callable[[Result], None], stop: Event
+) -> bool:
+    """Delivers whenever ``look`` says so, until ``stop`` is set; the batch under way is finished first.
+
+    ``told`` gets each result that did something. True where the last delivery went well.
+    """
+    well, pause = True, REST
+    while not stop.is_set():
+        if not well or look():
+            result = deliver()
+            well = result.ok
+            if result.batches or not well:
+                told(result)
+            if not well:
+                _LOG.warning("trying again in %.0f s", pause.total_seconds())
+                stop.wait(pause.total_seconds())
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = REST
+        stop.wait(REST.total_seconds())
+    return well

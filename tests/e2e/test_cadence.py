@@ -1,0 +1,139 @@
+"""`export --every`: when it delivers, what it does after a failure, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark import cadence
+from rover_spark.cadence import Waiting, enough, stay, waiting
+from rover_spark.errors import Problem
+from rover_spark.result import Result
+from tests.e2e.test_currents import CUSTOM, Stream, values
+
+MINUTES = timedelta(minutes=5)
+DONE = Result("export", "done")
+FAILED = Result("export", "failed", ok=False, problems=(Problem("store_refused", "away"),))
+
+
+@pytest.mark.parametrize(
+    ("held", "due"),
+    [
+        (Waiting(), False),
+        (Waiting(at_once=True), True),
+        (Waiting(14_999, oldest=1_001), False),
+        (Waiting(15_000, oldest=1_000), True),
+        (Waiting(1, oldest=301_000 - 300_001), True),
+        (Waiting(1, oldest=301_000 - 299_999), False),
+    ],
+)
+def test_enough_events_or_an_old_one_are_due(held: Waiting, due: bool) -> None:
+    assert held.is_due(301_000, MINUTES, 15_000) is due
+
+
+class Resting(Event):
+    """Notes how long it was asked to wait instead of waiting; set after so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times, self.waits = times, list[float]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        if len(self.waits) == self.times:
+            self.set()
+        return self.is_set()
+
+
+def staying(
+    outcomes: list[Result], due: Callable[[], bool], times: int
+) -> tuple[bool, list[float], list[Result]]:
+    stop, told = Resting(times), list[Result]()
+    well = stay(due, lambda: outcomes.pop(0), told.append, stop)
+    return well, stop.waits, told
+
+
+def test_a_failed_delivery_is_tried_again_with_growing_pauses_before_anything_else() -> None:
+    looks: Iterator[bool] = iter([True, False])
+    well, waits, told = staying([FAILED, FAILED, FAILED, DONE], lambda: next(looks), 5)
+    rest = cadence.REST.total_seconds()
+    assert waits == [rest, 2 * rest, 4 * rest, rest, rest]
+    assert told == [FAILED] * 3 and well, "a delivery that did nothing is not told"
+
+
+def test_pauses_end_growing_and_the_last_failure_is_what_it_ends_with() -> None:
+    well, waits, _ = staying([FAILED] * 12, lambda: True, 12)
+    assert not well and waits[-1] == 300 and max(waits) == 300
+
+
+def test_what_waits_is_told_by_the_histories_alone(spark: SparkSession, tmp_path: Path) -> None:
+    stream = Stream(spark, tmp_path)
+    assert waiting(spark, stream.settings) == Waiting(at_once=True), "nothing was ever delivered"
+    stream.delivered()
+    assert waiting(spark, stream.settings) == Waiting()
+    stream.add(values(0, 7))
+    stream.add(values(7, 9))
+    held = waiting(spark, stream.settings)
+    assert held.rows == 9 and held.oldest is not None and not held.at_once
+    assert held.is_due(held.oldest + 300_000, MINUTES, enough(stream.settings))
+    stream.events["another"] = stream.events[CUSTOM]
+    assert waiting(spark, stream.settings).at_once, "a new event type is enabled at once"
+
+
+@pytest.mark.full
+def test_it_stays_up_delivers_what_comes_and_ends_after_a_sigterm(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    stream = Stream(spark, tmp_path)
+    stream.events[CUSTOM]["start"] = "earliest"
+    stream.add(values(0, 3))
+    settings = stream.settings
+    config = tmp_path / "acme.toml"
+    place = "\n".join(f'{name} = "{value}"' for name, value in stream.currents.items())
+    columns = ", ".join(f'{name} = "{value}"' for name, value in stream.events[CUSTOM]["columns"].items())
+    config.write_text(
+        f'name = "acme"\ncontract = "currents"\ndestination = "{settings.destination}"\nledger = "{settings.ledger}"\n'
+        f'[currents]\n{place}\n[events."{CUSTOM}"]\ntable = "{stream.table}"\nstart = "earliest"\n'
+        f"columns = {{ {columns} }}\nwhere = \"kind = 'custom'\"\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "rover_spark.cli",
+        "export",
+        "-c",
+        str(config),
+        "--every",
+        "1s",
+        "--json",
+    ]
+    with (tmp_path / "out").open("w") as out:
+        staying = subprocess.Popen(command, stdout=out, cwd=Path(__file__).parents[2])
+    try:
+        _until(lambda: len(list(stream.bucket.rglob("*.avro"))) == 1)
+        stream.add(values(3, 5))
+        _until(lambda: len(list(stream.bucket.rglob("*.avro"))) == 2)
+        _until(lambda: (tmp_path / "out").read_text().count("\n") == 2)
+        staying.send_signal(signal.SIGTERM)
+        assert staying.wait(120) == 0
+    finally:
+        staying.kill()
+    told = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert [sum(batch["counts"]["delivered"] for batch in each["batches"]) for each in told] == [3, 2, 0]
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 240
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.5)
