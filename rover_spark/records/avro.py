@@ -92,6 +92,32 @@ def _derived(dtype: DataType, path: tuple[str, ...]) -> Any:
     raise Misfit(f"a column of type {dtype.simpleString()} has no Avro type")
 
 
+def spelled_out(tree: Any, space: str = "", known: dict[str, Any] | None = None) -> Any:
+    """The schema with every reference to a named type replaced by that type: what a column is held against."""
+    known = {} if known is None else known
+    if isinstance(tree, str):
+        return known.get(tree if "." in tree or not space else f"{space}.{tree}", known.get(tree, tree))
+    if isinstance(tree, list):
+        return [spelled_out(each, space, known) for each in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "name" in tree and tree.get("type") in {"record", "enum", "fixed"}:
+        inside = tree.get("namespace", tree["name"].rpartition(".")[0] or space)
+        full = tree["name"] if "." in tree["name"] or not inside else f"{inside}.{tree['name']}"
+        whole = {**tree, "name": full}
+        if tree["type"] == "record":
+            space = full.rpartition(".")[0]
+            whole["fields"] = [
+                {**each, "type": spelled_out(each["type"], space, known)} for each in tree["fields"]
+            ]
+        known[full] = whole
+        return whole
+    return {
+        **tree,
+        **{part: spelled_out(tree[part], space, known) for part in ("items", "values") if part in tree},
+    }
+
+
 def shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Column, Column]:
     """The column as the Avro type asks for it, and why a row's value cannot be that (null where it can).
 

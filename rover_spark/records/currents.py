@@ -21,7 +21,7 @@ from rover_spark.contract.currents import natural_prefix
 from rover_spark.contract.zones import ZONES
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import HOUR_MS, EventPlan, EventSource, Slice
-from rover_spark.records.avro import Misfit, shaped
+from rover_spark.records.avro import Misfit, shaped, spelled_out
 from rover_spark.records.changes import BEFORE
 from rover_spark.records.chunks import element, salts
 from rover_spark.records.fields import filtered, unresolved
@@ -212,7 +212,7 @@ def _fields(
         F.when(F.col("id").isNull(), F.lit("id: null")),
         F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
     ]
-    for field in schema["fields"]:
+    for field in spelled_out(schema)["fields"]:
         name = field["name"]
         if name == "id":
             values.append(F.col("id"))

@@ -1,0 +1,148 @@
+"""Columns in the shape that an Avro schema asks for: what fits is read back as it was, what does not says why."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+import fastavro
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import to_avro
+from pyspark.sql.types import StructType
+
+from rover_spark.records.avro import Misfit, derived, shaped, spelled_out
+
+POINT = {
+    "type": "record",
+    "name": "Point",
+    "fields": [{"name": "x", "type": "int"}, {"name": "y", "type": ["null", "long"]}],
+}
+CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read back
+    ("true", "boolean", True),
+    ("7", "int", 7),
+    ("7", ["null", "long"], 7),
+    ("cast(null AS int)", ["null", "long"], None),
+    ("cast(7 AS bigint)", "int", 7),
+    ("cast(1.5 AS double)", "double", 1.5),
+    ("3", "double", 3.0),
+    ("'text'", "string", "text"),
+    ("7", "string", "7"),
+    ("map('b', 1, 'a', 2)", "string", '{"a":2,"b":1}'),
+    ("named_struct('a', 1)", "string", '{"a":1}'),
+    ("cast('raw' AS binary)", "bytes", b"raw"),
+    ("cast('four' AS binary)", {"type": "fixed", "name": "F", "size": 4}, b"four"),
+    ("'red'", {"type": "enum", "name": "E", "symbols": ["red", "green"]}, "red"),
+    ("1.25", {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 3}, Decimal("1.250")),
+    ("date '2026-11-21'", {"type": "int", "logicalType": "date"}, date(2026, 11, 21)),
+    (
+        "timestamp '2026-11-21 10:00:00.123456'",
+        {"type": "long", "logicalType": "timestamp-micros"},
+        datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=timezone.utc),
+    ),
+    ("timestamp '2026-11-21 10:00:00.9'", "long", 1795255200),
+    ("array(1, null)", {"type": "array", "items": ["null", "int"]}, [1, None]),
+    ("map('k', array(1))", {"type": "map", "values": {"type": "array", "items": "int"}}, {"k": [1]}),
+    ("named_struct('x', 1, 'y', 2)", POINT, {"x": 1, "y": 2}),
+    ("named_struct('x', 1)", POINT, {"x": 1, "y": None}),
+]
+WRONG: list[tuple[str, Any, str]] = [  # expression, Avro type, why it is kept out
+    ("cast(null AS string)", "string", "v: null"),
+    ("cast(3000000000 AS bigint)", "int", "v: does not fit int"),
+    ("'blue'", {"type": "enum", "name": "E", "symbols": ["red"]}, "v: no such symbol"),
+    ("cast('five!' AS binary)", {"type": "fixed", "name": "F", "size": 4}, "v: does not fit fixed"),
+    (
+        "1.2345",
+        {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 3},
+        "v: does not fit bytes",
+    ),
+    (
+        "12345.1",
+        {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 1},
+        "v: does not fit bytes",
+    ),
+    ("timestamp '2200-01-01 00:00:00'", "int", "v: does not fit int"),
+    ("array(1, null)", {"type": "array", "items": "int"}, "v: null"),
+    ("map('k', cast(null AS int))", {"type": "map", "values": "int"}, "v: null"),
+    ("named_struct('x', cast(null AS int))", POINT, "v.x: null"),
+]
+
+
+def encoded(
+    spark: SparkSession, cases: list[tuple[str, Any, Any]]
+) -> list[tuple[bytes | None, str | None, str]]:
+    """Datum, reason and schema of each case: one row, one query."""
+    frame = spark.sql(f"SELECT {', '.join(f'{text} AS c{n}' for n, (text, *_) in enumerate(cases))}")
+    columns, schemas = [], []
+    for n, (_, avro, _) in enumerate(cases):
+        schema = {"type": "record", "name": "Event", "fields": [{"name": "v", "type": avro}]}
+        given, wrong = shaped(F.col(f"c{n}"), frame.schema[n].dataType, spelled_out(avro), "v")
+        datum = F.when(wrong.isNull(), to_avro(F.struct(given.alias("v")), json.dumps(schema)))
+        columns += [datum.alias(f"d{n}"), wrong.alias(f"w{n}")]
+        schemas.append(json.dumps(schema))
+    row = frame.select(*columns).collect()[0]
+    return [(row[f"d{n}"], row[f"w{n}"], schemas[n]) for n in range(len(cases))]
+
+
+def test_what_fits_is_read_back_as_it_was(spark: SparkSession) -> None:
+    for (text, _, value), (datum, wrong, schema) in zip(CASES, encoded(spark, CASES), strict=True):
+        assert wrong is None, (text, wrong)
+        read = fastavro.schemaless_reader(
+            io.BytesIO(bytes(datum or b"")), fastavro.parse_schema(json.loads(schema)), None
+        )
+        assert read == {"v": value}, text
+
+
+def test_what_does_not_fit_says_why(spark: SparkSession) -> None:
+    for (text, _, reason), (datum, wrong, _) in zip(WRONG, encoded(spark, WRONG), strict=True):
+        assert (datum, wrong) == (None, reason), text
+
+
+@pytest.mark.parametrize(
+    ("text", "avro"),
+    [
+        ("'x'", "int"), ("1.5", "int"), ("now()", "string"), ("'x'", ["null", "int", "string"]), ("1", POINT),
+        ("named_struct('y', 1)", POINT), ("map(1, 2)", {"type": "map", "values": "int"}), ("'x'", "bytes"),
+    ],
+)  # fmt: skip
+def test_a_column_of_another_kind_is_refused_by_its_name(spark: SparkSession, text: str, avro: Any) -> None:
+    frame = spark.sql(f"SELECT {text} AS v")
+    with pytest.raises(Misfit):
+        shaped(F.col("v"), frame.schema[0].dataType, spelled_out(avro), "v")
+
+
+def test_a_schema_of_columns_lets_everything_but_the_required_be_null(spark: SparkSession) -> None:
+    frame = spark.sql(
+        "SELECT 'a' AS id, 1 AS time, cast(1 AS decimal(9, 2)) AS price, array(1L) AS tags, map('k', 1.5f) AS more, "
+        "named_struct('city', named_struct('zip', 'x')) AS home, now() AS at, current_date() AS day, true AS yes"
+    )
+    fields = {field.name: field.dataType for field in frame.schema.fields}
+    text = derived("Event", "com.acme", fields, {"id": "string", "time": "int"})
+    tree = json.loads(text)
+    fastavro.parse_schema(tree)
+    types = {each["name"]: each["type"] for each in tree["fields"]}
+    assert (tree["namespace"], types["id"], types["time"], types["tags"][1]["items"]) == (
+        "com.acme", "string", "int", ["null", "long"],
+    )  # fmt: skip
+    assert (
+        types["home"][1]["name"] == "Event_home"
+        and types["home"][1]["fields"][0]["type"][1]["name"] == "Event_home_city"
+    )
+    assert types["at"] == ["null", {"type": "long", "logicalType": "timestamp-micros"}]
+    with pytest.raises(Misfit):
+        derived("Event", "", {"v": StructType.fromDDL("a MAP<INT, INT>")["a"].dataType}, {})
+
+
+def test_a_type_that_is_named_again_is_spelled_out() -> None:
+    again = {
+        "type": "record",
+        "name": "Pair",
+        "namespace": "a",
+        "fields": [{"name": "one", "type": POINT}, {"name": "two", "type": ["null", "Point"]}],
+    }
+    one, two = (each["type"] for each in spelled_out(again)["fields"])
+    assert two == ["null", one] and one["name"] == "a.Point"
