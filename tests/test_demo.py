@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from pyspark.sql import SparkSession
 
+from rover_spark.contract.currents import parse_currents_key
 from rover_spark.demo.story import tell
 from rover_spark.errors import ConfigError
 from rover_spark.progress import LoggedProgress
@@ -106,6 +108,14 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     lived = spark.read.format("delta").load(str(tables / "events")).count()
     before = spark.read.format("delta").option("versionAsOf", 2).load(str(tables / "events")).count()
     assert len(events) == len(ids) == lived - before > 0, "each event after enabling, once"
+    # the other contract: every event of both days, of each type a file a day, the second under another schema id
+    streamed = [
+        (parse_currents_key("", path.relative_to(bucket / "currents" / "acme").as_posix()), path)
+        for path in (bucket / "currents").rglob("*.avro")
+    ]
+    assert sorted(key.schema_id for key, _ in streamed if key) == list(range(1, 17))
+    told_of = {event["id"] for _, path in streamed for event in fastavro.reader(path.open("rb"))}
+    assert told_of == {row["id"] for row in source("messages")}
     with pytest.raises(ConfigError, match="holds something already"):
         tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
 

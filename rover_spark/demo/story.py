@@ -1,6 +1,8 @@
 """The demo: a sample company is founded, delivered, lives a day, is delivered again, rerun, verified and shown.
 
-Writes below one directory only: ``tables/``, ``control/`` (the ledger), ``bucket/`` and ``acme.toml``, so that every
+Its events are delivered under the other contract, Currents, too.
+
+Writes below one directory only: ``tables/``, ``control/`` (the ledger), ``bucket/`` and the two configurations, so that every
 command can be tried on it afterwards; and into a bucket where one is named. Refuses a directory that holds something already.
 """
 
@@ -17,11 +19,12 @@ from rich.console import Console
 from rover_spark import commands
 from rover_spark.console import bucket_tree, plain
 from rover_spark.demo.company import Company, Lived
+from rover_spark.demo.messages import STREAM, Messages
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.heads import BatchRecord
 from rover_spark.progress import Progress
 from rover_spark.result import Result
-from rover_spark.settings import load
+from rover_spark.settings import Settings, load
 
 _RERUN = "fan_profiles"
 
@@ -62,35 +65,50 @@ def tell(
     delivered: list[BatchRecord] = []
     problems: list[Problem] = []
 
-    def deliver(*datasets: str) -> None:
-        result = commands.export(spark, settings, datasets=datasets, progress=progress)
+    def deliver(*datasets: str, under: Settings = settings) -> None:
+        result = commands.export(spark, under, datasets=datasets, progress=progress)
         delivered.extend(result.batches)
         problems.extend(result.problems)
 
-    say(f"1/6 a company with {fans:,} fans and three days behind it: Delta tables in {directory / 'tables'}")
+    say(f"1/8 a company with {fans:,} fans and three days behind it: Delta tables in {directory / 'tables'}")
     say("    " + _lived(company.found()))
-    say("2/6 the first delivery: snapshots; events count from now on")
+    say("2/8 the first delivery: snapshots; events count from now on")
     deliver()
-    say("3/6 the company lives a day")
+    say("3/8 the company lives a day")
     say("    " + _lived(company.live_a_day()))
-    say("4/6 the second delivery: the changes of that day")
+    say("4/8 the second delivery: the changes of that day")
     deliver()
-    say(f"5/6 the receiver asks for a snapshot rerun of {_RERUN}")
+    say(f"5/8 the receiver asks for a snapshot rerun of {_RERUN}")
     commands.rerun(spark, settings, _RERUN)
     deliver(_RERUN)
-    say("6/6 the bucket is read back and held against the ledger")
-    checked = commands.verify(spark, settings)
+    stream = Messages(spark, root / "tables", fans=fans, seed=seed)
+    away = f"{destination or f'file://{root}/bucket'}/currents/acme"
+    (root / "acme_events.toml").write_text(stream.configuration(root, away), encoding="utf-8")
+    events = load(root / "acme_events.toml", None if destination else {})
+    say(f"6/8 the other contract: {stream.found():,} events of {len(STREAM)} types, in Avro by type and hour")
+    deliver(under=events)
+    stream.gain_a_field()
+    say(f"7/8 another day: {stream.live_a_day():,} events that have one field more, under new schema ids")
+    deliver(under=events)
+    say("8/8 the bucket is read back and held against the ledgers")
+    checked, besides = commands.verify(spark, settings), commands.verify(spark, events)
     if console is not None:
-        console.print(bucket_tree(f"{destination or directory / 'bucket'}/", delivered, console.width))
-        _try_next(console, config, delivered, destination is None)
+        told = [batch for batch in delivered if batch.dataset in settings.datasets]
+        console.print(bucket_tree(f"{destination or directory / 'bucket'}/", told, console.width))
+        _try_next(console, config, told, destination is None)
     return replace(
         checked,
         command="demo",
         batches=tuple(delivered),
-        problems=(*checked.problems, *problems),
-        ok=checked.ok and not problems,
-        result="failed" if problems else checked.result,
-        more={**checked.more, "directory": str(directory), "config": str(config)},
+        problems=(*checked.problems, *besides.problems, *problems),
+        ok=checked.ok and besides.ok and not problems,
+        result="failed" if problems or not besides.ok else checked.result,
+        more={
+            **checked.more,
+            "currents": besides.more["verified"],
+            "directory": str(directory),
+            "config": str(config),
+        },
     )
 
 
@@ -108,6 +126,7 @@ def _try_next(console: Console, config: Path, delivered: list[BatchRecord], loca
     for command in (
         f"rover-spark status -c {shown}",
         f"rover-spark verify -c {shown}",
+        f"rover-spark schemas -c {shown.with_name('acme_events.toml')}",
         f"rover-spark redeliver -c {shown} --batch {changes.batch}",
         f"gzip -dc {bucket}/{changes.files[0].key} | head -3" if changes.files and local else "",
     ):

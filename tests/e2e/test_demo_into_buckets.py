@@ -44,5 +44,8 @@ def test_the_demo_delivers_into_a_bucket_and_verifies_it(
     told = json.loads(done.stdout)
     assert told["problems"] == [] and told["verified"]["files"] > 5
     keys = [file["key"] for batch in told["batches"] for file in batch["files"]]
-    assert len(keys) == told["verified"]["files"] and all(key.startswith("acme/exports/") for key in keys)
+    rover = [key for key in keys if key.startswith("acme/exports/")]
+    assert len(rover) == told["verified"]["files"]
+    assert all(key.startswith("acme/currents/acme/dataexport.") for key in set(keys) - set(rover))
+    assert len(keys) - len(rover) == told["currents"]["files"] == 16
     assert not (tmp_path / "rover_demo" / "bucket").exists()
