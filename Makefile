@@ -18,7 +18,7 @@ FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor servers demo test test-full test-floor bench bench-stores check clean
+.PHONY: help setup floor servers demo test test-full test-floor bench bench-events bench-stores check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
@@ -30,6 +30,7 @@ help:
 	@echo "make servers         servers of S3, GCS and Azure for the tests, where Go and npm are installed"
 	@echo "make check           ruff, mypy, import-linter"
 	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
+	@echo "make bench-events    2,000,000 events beside Spark's own Avro writer, and a day of 200 event types"
 	@echo "make bench-stores    10,000 small files and one large one into each kind of bucket"
 	@echo "make clean           remove both environments, caches and the demo's output"
 
@@ -93,6 +94,9 @@ test-floor: floor
 
 bench: setup
 	@$(VENV)/bin/python -m tests.bench $(ARGS)
+
+bench-events: setup
+	@$(VENV)/bin/python -m tests.bench.events $(ARGS)
 
 bench-stores: setup servers
 	@$(VENV)/bin/python -m tests.bench.stores $(ARGS)
