@@ -14,16 +14,8 @@ from tests.crash.child import NOW, settings_of
 from tests.e2e.world import FEED, uuid
 
 
-@pytest.fixture(scope="module")
-def contract(request: pytest.FixtureRequest) -> str:
-    """The contract that a test delivers under: rover, unless it names another."""
-    return str(getattr(request, "param", "rover"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, contract: str) -> Path:
+def _delivered(spark: SparkSession, root: Path, contract: str) -> Path:
     """A table of 300 rows, and what one undisturbed run makes of it: five files, under rover one a task."""
-    root = tmp_path_factory.mktemp("undisturbed")
     (root / "agreed.json").write_text(json.dumps({"contract": contract}))
     table = f"delta.`{root}/tables/ids`"
     spark.sql(
@@ -36,3 +28,22 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, c
     shutil.copytree(root / "tables", root / "pristine")
     assert commands.export(spark, settings_of(root), now=NOW).ok
     return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Under the contract rover."""
+    return _delivered(spark, tmp_path_factory.mktemp("undisturbed"), "rover")
+
+
+@pytest.fixture(scope="module")
+def streamed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Under the contract currents."""
+    return _delivered(spark, tmp_path_factory.mktemp("streamed"), "currents")
+
+
+@pytest.fixture
+def whole(contract: str, request: pytest.FixtureRequest) -> Path:
+    """The undisturbed run of the contract that a test is about."""
+    found: Path = request.getfixturevalue({"rover": "undisturbed", "currents": "streamed"}[contract])
+    return found

@@ -37,11 +37,11 @@ EACH = [
 ]
 
 
-@pytest.mark.parametrize(("contract", "point"), EACH, indirect=["contract"])
+@pytest.mark.parametrize(("contract", "point"), EACH)
 def test_a_killed_run_is_finished_by_the_next_one(
-    spark: SparkSession, undisturbed: Path, tmp_path: Path, point: str
+    spark: SparkSession, whole: Path, tmp_path: Path, contract: str, point: str
 ) -> None:
-    copy_tables(undisturbed, tmp_path)
+    copy_tables(whole, tmp_path)
     assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
     seen = [key for key in fingerprint(tmp_path / "bucket") if not key.startswith("_rover_staging/")]
     visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
@@ -55,8 +55,8 @@ def test_a_killed_run_is_finished_by_the_next_one(
         "removed"
     ]
     assert bool(swept) == (point in {"half staged", "before STAGED"})
-    assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
-    assert _ledger(spark, tmp_path) == _ledger(spark, undisturbed)
+    assert fingerprint(tmp_path / "bucket") == fingerprint(whole / "bucket")
+    assert _ledger(spark, tmp_path) == _ledger(spark, whole)
     assert commands.verify(spark, settings).ok
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"
 
@@ -71,16 +71,16 @@ def _ledger(spark: SparkSession, root: Path) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("contract", list(IN_CI), indirect=True)
+@pytest.mark.parametrize("contract", list(IN_CI))
 def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches(
-    spark: SparkSession, undisturbed: Path, tmp_path: Path
+    spark: SparkSession, whole: Path, tmp_path: Path, contract: str
 ) -> None:
-    copy_tables(undisturbed, tmp_path)
+    copy_tables(whole, tmp_path)
     assert run_child(tmp_path, "never", VARIED) == 0
-    assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
+    assert fingerprint(tmp_path / "bucket") == fingerprint(whole / "bucket")
     for n, (aqe, shuffles, arrow) in enumerate([("true", "3", "50000"), ("false", "37", "777")]):
         root = tmp_path / str(n)
-        copy_tables(undisturbed, root)
+        copy_tables(whole, root)
         changed = {
             "spark.sql.adaptive.enabled": aqe,
             "spark.sql.shuffle.partitions": shuffles,
@@ -94,4 +94,4 @@ def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batche
         finally:
             for name, value in before.items():
                 spark.conf.set(name, value or "")
-        assert fingerprint(root / "bucket") == fingerprint(undisturbed / "bucket")
+        assert fingerprint(root / "bucket") == fingerprint(whole / "bucket")
