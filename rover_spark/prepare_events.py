@@ -41,6 +41,7 @@ class EventPlanner:
         self._tables = Tables(spark)
         self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
         self._texts = cache(self._valid)
+        self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
 
     def state(self, event_type: str, table: str, since: int | None) -> TableState:
         """The table of an event type as this run first saw it."""
@@ -186,14 +187,14 @@ class EventPlanner:
     def _rows(self, event_type: str) -> DataFrame:
         wanted = self._wanted(event_type)
         state = self.state(event_type, wanted.table, None)
-        return source.snapshot(self._spark, wanted.table, state.latest.version)
+        return self._snapshot(wanted.table, state.latest.version)
 
     def _wanted(self, event_type: str) -> EventSource:
         chosen = self._settings.events[event_type]
         columns = dict(chosen.columns)
         if not columns:
             state = self.state(event_type, chosen.table, None)
-            names = source.snapshot(self._spark, chosen.table, state.latest.version).columns
+            names = self._snapshot(chosen.table, state.latest.version).columns
             columns = {name: f"`{name}`" for name in names}
         return EventSource(
             chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"

@@ -14,7 +14,8 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, Plan
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
-from rover_spark.records.currents import arranged_events, event_rows, quarantined_events
+from rover_spark.records.currents import event_rows
+from rover_spark.records.grouped import arranged_events, quarantined_events
 from rover_spark.stage import Manifest, Notice, stage
 
 

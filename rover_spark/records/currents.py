@@ -23,7 +23,6 @@ from rover_spark.errors import ConfigError
 from rover_spark.eventplan import HOUR_MS, EventPlan, EventSource, Slice
 from rover_spark.records.avro import Misfit, shaped, spelled_out
 from rover_spark.records.changes import BEFORE
-from rover_spark.records.chunks import element, salts
 from rover_spark.records.fields import filtered, unresolved
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
 from rover_spark.records.values import JSON_OPTIONS
@@ -92,8 +91,9 @@ def _types(frame: DataFrame) -> dict[str, DataType]:
 
 def event_rows(spark: SparkSession, plan: EventPlan, texts: dict[str, str]) -> DataFrame:
     """All source rows of a plan: (chunk, id, commit, outcome, datum, late, lateness, zoneless, problem, row_json, event)."""
+    feeds = _Changes(spark)
     parts = [
-        _slice_rows(spark, plan, number, json.loads(texts[plan.slices[number].event_type]))
+        _slice_rows(feeds, plan, number, json.loads(texts[plan.slices[number].event_type]))
         for number in plan.delivering
     ]
     return reduce(DataFrame.unionAll, parts)
@@ -103,9 +103,9 @@ def counted(
     spark: SparkSession, slices: list[tuple[int, Slice]], integration: str, partitions: int
 ) -> DataFrame:
     """(slice, change, hour, partition, rows): what the plan's groups are made of."""
-    parts = []
+    parts, feeds = [], _Changes(spark)
     for number, one in slices:
-        frame = columns_of(_read(spark, one), one.event_type, one.source)
+        frame = feeds.of(one)
         identity = _identity(frame, one, integration) if partitions > 1 else F.lit("")
         parts.append(
             frame.select(
@@ -119,14 +119,25 @@ def counted(
     return found.groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
 
 
-def _read(spark: SparkSession, one: Slice) -> DataFrame:
-    assert one.from_version is not None
-    return source.changes(spark, one.source.table, one.from_version, one.to_version)
+class _Changes:
+    """The change feeds of slices: event types that share a table share its frame, which is dear to make."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+        self._frames: dict[tuple[str, int, int], DataFrame] = {}
+
+    def of(self, one: Slice) -> DataFrame:
+        """The slice's fields, of all its rows."""
+        assert one.from_version is not None
+        place = (one.source.table, one.from_version, one.to_version)
+        if place not in self._frames:
+            self._frames[place] = source.changes(self._spark, *place)
+        return columns_of(self._frames[place], one.event_type, one.source)
 
 
-def _slice_rows(spark: SparkSession, plan: EventPlan, number: int, schema: dict[str, Any]) -> DataFrame:
+def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str, Any]) -> DataFrame:
     one = plan.slices[number]
-    frame = columns_of(_read(spark, one), one.event_type, one.source)
+    frame = feeds.of(one)
     types = _types(frame)
     frame = (
         frame.withColumn("id", _identity(frame, one, plan.integration.integration_id))
@@ -265,27 +276,3 @@ def _chunk(plan: EventPlan, number: int, hour: Column, partition: Column) -> Col
     for n, group in mine[1:]:
         found = F.when((hour == group.hour) & (partition == group.partition), F.lit(n)).otherwise(found)
     return found.cast("int")
-
-
-def arranged_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
-    """(chunk, outcome, late, lateness, zoneless, id, line) in file order: by id, the first one queued before its repeats."""
-    bins = plan.bins or (0,)
-    salt = salts(max(bins) + 1)
-    return (
-        rows.withColumn("salt", element(tuple(salt[each] for each in bins), F.col("chunk")))
-        .repartition(len(salt), "salt")
-        .sortWithinPartitions("salt", "chunk", "id", "commit", "datum")
-        .select("chunk", "outcome", "late", "lateness", "zoneless", "id", F.col("datum").alias("line"))
-    )
-
-
-def quarantined_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
-    """(export, dataset, batch, source_version, reason, row) of what could not be delivered; dataset is the event type."""
-    return rows.where(F.col("outcome") == "quarantined").select(
-        F.lit(plan.export).alias("export"),
-        F.col("event").alias("dataset"),
-        F.lit(plan.batch).alias("batch"),
-        F.col("commit").alias("source_version"),
-        F.col("problem").alias("reason"),
-        F.col("row_json").alias("row"),
-    )

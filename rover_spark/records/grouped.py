@@ -1,0 +1,33 @@
+"""Events in file order, and what of them is set aside: the last step before bytes."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from rover_spark.eventplan import EventPlan
+from rover_spark.records.chunks import element, salts
+
+
+def arranged_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
+    """(chunk, outcome, late, lateness, zoneless, id, line) in file order: by id, the first one queued before its repeats."""
+    bins = plan.bins or (0,)
+    salt = salts(max(bins) + 1)
+    return (
+        rows.withColumn("salt", element(tuple(salt[each] for each in bins), F.col("chunk")))
+        .repartition(len(salt), "salt")
+        .sortWithinPartitions("salt", "chunk", "id", "commit", "datum")
+        .select("chunk", "outcome", "late", "lateness", "zoneless", "id", F.col("datum").alias("line"))
+    )
+
+
+def quarantined_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
+    """(export, dataset, batch, source_version, reason, row) of what could not be delivered; dataset is the event type."""
+    return rows.where(F.col("outcome") == "quarantined").select(
+        F.lit(plan.export).alias("export"),
+        F.col("event").alias("dataset"),
+        F.lit(plan.batch).alias("batch"),
+        F.col("commit").alias("source_version"),
+        F.col("problem").alias("reason"),
+        F.col("row_json").alias("row"),
+    )
