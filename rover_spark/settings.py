@@ -173,7 +173,7 @@ class Settings(Frozen):
         if (
             self.access.staging is None
             and self.contract == "currents"
-            and self.destination.startswith("gs://")
+            and self.destination.startswith(("gs://", "file://"))
         ):
             raise ValueError(
                 "store.staging: is needed where the destination is a whole bucket, of which receivers read all"

@@ -148,13 +148,19 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
     if kind == "array" and isinstance(dtype, ArrayType):
         return _each(value, dtype.elementType, avro["items"], where)
     if kind == "map" and isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType):
+        keys = F.map_keys(value)
         values, wrong = _each(F.map_values(value), dtype.valueType, avro["values"], where)
-        return F.when(value.isNotNull(), F.map_from_arrays(F.map_keys(value), values)), wrong
+        broken = F.when(
+            F.exists(keys, lambda key: key != characters(key)), F.lit(f"{where}: a key is no text")
+        )
+        return F.when(value.isNotNull(), F.map_from_arrays(keys, values)), F.coalesce(broken, wrong)
     if kind == "record" and isinstance(dtype, StructType):
         return _record(value, dtype, avro, where)
     if kind == "string" and (isinstance(dtype, MapType | StructType | ArrayType) or is_variant(dtype)):
         return json_text(value, dtype), fine
-    if kind == "string" and isinstance(dtype, StringType | NumericType | BooleanType | DateType):
+    if kind == "string" and isinstance(dtype, StringType):
+        return characters(value), fine
+    if kind == "string" and isinstance(dtype, NumericType | BooleanType | DateType):
         return value.cast("string"), fine
     if kind == "enum" and isinstance(dtype, StringType):
         return value, F.when(
@@ -223,6 +229,13 @@ def _nothing(avro: Any) -> str:
     if kind in {"array", "map", "record", "fixed", "enum"}:
         raise Misfit(f"a missing {kind} cannot be made up: give it a column")
     return {"long": "bigint", "bytes": "binary"}.get(str(kind), str(kind))
+
+
+def characters(text: Column) -> Column:
+    """Text with U+FFFD in place of octets that are no UTF-8: a reader would stop at them."""
+    if hasattr(F, "make_valid_utf8"):
+        return F.make_valid_utf8(text)
+    return F.regexp_replace(text, "^", "")  # Spark 3.5: through Java's strings and back
 
 
 def _try_cast(value: Column, dtype: DataType, wanted: str) -> Column:

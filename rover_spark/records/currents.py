@@ -21,7 +21,7 @@ from rover_spark.contract.currents import natural_prefix
 from rover_spark.contract.zones import ZONES
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import HOUR_MS, EventPlan, EventSource, Slice
-from rover_spark.records.avro import Misfit, shaped, spelled_out
+from rover_spark.records.avro import Misfit, characters, shaped, spelled_out
 from rover_spark.records.changes import BEFORE
 from rover_spark.records.fields import filtered, unresolved
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
@@ -188,7 +188,7 @@ def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str,
 def _identity(frame: DataFrame, one: Slice, integration: str) -> Column:
     """The event's id: the source's own, or the digest of its natural key in the form of a UUID; null where it has none."""
     if not one.source.natural_key:
-        return F.when(F.col("f_id") != "", F.col("f_id"))
+        return F.when(F.col("f_id") != "", characters(F.col("f_id")))
     types = {field.name: field.dataType for field in frame.schema.fields}
     names = [f"k_{n}" for n in range(len(one.source.natural_key))]
     parts = [encoded(id_text(F.col(name), types[name])) for name in names]

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.types import StructType
 
+from rover_spark.prepare import pinned
 from rover_spark.records.avro import Misfit, derived, shaped, spelled_out
 
 POINT = {
@@ -32,6 +33,13 @@ CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read bac
     ("3", "double", 3.0),
     ("'text'", "string", "text"),
     ("7", "string", "7"),
+    ("cast(X'61FF62' AS string)", "string", "a\ufffdb"),
+    (
+        "timestamp '1800-01-01 00:00:00'",
+        {"type": "long", "logicalType": "timestamp-micros"},
+        datetime(1800, 1, 1, tzinfo=timezone.utc),
+    ),
+    ("date '0001-01-01'", {"type": "int", "logicalType": "date"}, date(1, 1, 1)),
     ("map('b', 1, 'a', 2)", "string", '{"a":2,"b":1}'),
     ("named_struct('a', 1)", "string", '{"a":1}'),
     ("cast('raw' AS binary)", "bytes", b"raw"),
@@ -69,6 +77,7 @@ WRONG: list[tuple[str, Any, str]] = [  # expression, Avro type, why it is kept o
     ("array(1, null)", {"type": "array", "items": "int"}, "v: null"),
     ("map('k', cast(null AS int))", {"type": "map", "values": "int"}, "v: null"),
     ("named_struct('x', cast(null AS int))", POINT, "v.x: null"),
+    ("map(cast(X'FF' AS string), 1)", {"type": "map", "values": "int"}, "v: a key is no text"),
 ]
 
 
@@ -84,7 +93,8 @@ def encoded(
         datum = F.when(wrong.isNull(), to_avro(F.struct(given.alias("v")), json.dumps(schema)))
         columns += [datum.alias(f"d{n}"), wrong.alias(f"w{n}")]
         schemas.append(json.dumps(schema))
-    row = frame.select(*columns).collect()[0]
+    with pinned(spark):
+        row = frame.select(*columns).collect()[0]
     return [(row[f"d{n}"], row[f"w{n}"], schemas[n]) for n in range(len(cases))]
 
 
