@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
-from pyspark.sql.types import StructType
+from pyspark.sql.types import IntegerType, MapType
 
 from rover_spark.prepare import pinned
 from rover_spark.records.avro import Misfit, derived, shaped, spelled_out
@@ -144,7 +144,7 @@ def test_a_schema_of_columns_lets_everything_but_the_required_be_null(spark: Spa
     )
     assert types["at"] == ["null", {"type": "long", "logicalType": "timestamp-micros"}]
     with pytest.raises(Misfit):
-        derived("Event", "", {"v": StructType.fromDDL("a MAP<INT, INT>")["a"].dataType}, {})
+        derived("Event", "", {"v": MapType(IntegerType(), IntegerType())}, {})
 
 
 def test_a_type_that_is_named_again_is_spelled_out() -> None:
