@@ -29,9 +29,13 @@ TRAITS: dict[str, tuple[str, str]] = {
     ("kind", "table"),
     [
         ("map", f"PARTITIONED BY (day) {FEED}"),
-        ("struct", "TBLPROPERTIES (delta.enableChangeDataFeed = true, delta.enableDeletionVectors = true)"),
+        pytest.param(
+            "struct",
+            "TBLPROPERTIES (delta.enableChangeDataFeed = true, delta.enableDeletionVectors = true)",
+            marks=pytest.mark.full,
+        ),
         ("text", "TBLPROPERTIES (delta.enableChangeDataFeed = true, 'delta.columnMapping.mode' = 'name')"),
-        ("variant", FEED),
+        pytest.param("variant", FEED, marks=pytest.mark.full),
     ],
 )
 def test_traits_of_every_kind_and_tables_of_every_kind_give_the_same_profiles(

@@ -17,7 +17,7 @@ from tests import receiver
 from tests.simulation.worlds import FAMILIES, RandomWorld
 
 HISTORIES = 300
-ALWAYS = 4  # a dataset each
+ALWAYS = 2
 EXPORTS = 4
 
 
