@@ -15,6 +15,7 @@ from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKL
 from rover_spark.errors import ConfigError, RunError, SourceGap
 from rover_spark.eventplan import EventPlan, EventSource, Group, RegisteredSchema, Slice
 from rover_spark.plan import TableState
+from rover_spark.steps import first_version
 
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
 REMEDY = "rover-spark rerun -c FILE --dataset events --accept-gap gives up what cannot be read, then export."
@@ -31,7 +32,7 @@ def place(
     """
     latest = state.latest.version
     if last is None:
-        first = _first(event_type, start, state)
+        first = first_version(f'events."{event_type}".start', start, state)
         offsets: tuple[int, ...] = ()
     else:
         _refuse_changed(event_type, wanted, last)
@@ -47,20 +48,6 @@ def place(
             remedy=REMEDY,
         )
     return Slice(event_type, wanted, first, latest, state.table_id, commits, 0, EVENTS_PER_FILE, offsets)
-
-
-def _first(event_type: str, start: str | int, state: TableState) -> int | None:
-    latest = state.latest.version
-    if start in {"enable", latest}:
-        return None
-    first = state.rows[0].version if start == "earliest" else int(start) + 1
-    if first > latest:
-        raise ConfigError(
-            f'events."{event_type}".start: version {start} is not there yet, the newest is {latest}',
-            code="config_invalid",
-            remedy="Name a version that exists, or leave start out.",
-        )
-    return first
 
 
 def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:

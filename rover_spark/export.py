@@ -14,7 +14,7 @@ from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
 from rover_spark.prepare import Planner
-from rover_spark.prepare_events import EventPlanner
+from rover_spark.prepare_events import EventPlanner, ahead
 from rover_spark.progress import Progress
 
 _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
@@ -36,7 +36,7 @@ class Exporter:
     def plan(self, datasets: Iterable[str]) -> list[Plan]:
         """The batches that ``run`` would deliver, in order; changes nothing."""
         heads = self._heads(datasets)
-        return [plan for dataset, head in heads.items() for plan in self._planner.ahead(dataset, head)]
+        return [plan for dataset, head in heads.items() for plan in ahead(self._planner, dataset, head)]
 
     def run(self, datasets: Iterable[str]) -> Outcome:
         """Delivers what is due. A dataset that fails does not hold back the others."""

@@ -46,11 +46,7 @@ def _no_flag(value: object) -> object:
     return value
 
 
-Expression = Annotated[str, AfterValidator(_steady)]
-Number = Annotated[int, BeforeValidator(_no_flag)]
-
-
-def location(value: str) -> str:
+def _location(value: str) -> str:
     """A Delta path (it holds a slash) or a name of one to three parts."""
     if any(ord(char) < 32 for char in value):
         raise ValueError("must not hold control characters")
@@ -61,3 +57,8 @@ def location(value: str) -> str:
     if not _IDENTIFIER.fullmatch(value):
         raise ValueError("takes a Delta path with a slash in it, or catalog.schema.table")
     return value
+
+
+Table = Annotated[str, AfterValidator(_location)]
+Expression = Annotated[str, AfterValidator(_steady)]
+Number = Annotated[int, BeforeValidator(_no_flag)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Protocol
 
 from rover_spark.contract.currents import currents_key, sync_marker
 from rover_spark.contract.keys import file_token, rover_key
@@ -15,32 +14,7 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.plan import BatchPlan, Plan
 
 Sink = Callable[[bytes], object]
-Begun = tuple[str, Callable[[Sink], "File"]]  # the key of a file, and how to open it
-
-
-class File(Protocol):
-    """A file on its way to its sink: sizes and hashes, ``raw`` before compression."""
-
-    bytes: int
-    raw_bytes: int
-
-    @property
-    def sha256(self) -> str:
-        """Of the bytes so far."""
-        ...
-
-    @property
-    def raw_sha256(self) -> str:
-        """Of the records so far."""
-        ...
-
-    def write(self, lines: Lines, start: int, stop: int) -> None:
-        """Appends rows start..stop."""
-        ...
-
-    def close(self) -> None:
-        """Ends the file."""
-        ...
+Begun = tuple[str, Callable[[Sink], NdjsonFile | AvroFile]]  # the key of a file, and how to open it
 
 
 class RoverFiles:

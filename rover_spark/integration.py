@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from rover_spark.access import Frozen
 from rover_spark.contract.currents import (
@@ -14,7 +14,7 @@ from rover_spark.contract.currents import (
     check_clash,
     check_event_type,
 )
-from rover_spark.expressions import Expression, Number, location
+from rover_spark.expressions import Expression, Number, Table
 
 
 class CurrentsSettings(Frozen):
@@ -43,7 +43,7 @@ class CurrentsSettings(Frozen):
 class EventSettings(Frozen):
     """Where the events of a type come from; without ``columns`` every column of the table is a field."""
 
-    table: str
+    table: Table
     columns: dict[str, Expression] = Field({})
     where: Expression | None = None
     natural_key: tuple[Expression, ...] = ()
@@ -51,11 +51,6 @@ class EventSettings(Frozen):
     namespace: str = Field("", pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$")
     changes: Literal["refuse", "ignore"] = "refuse"
     start: Literal["enable", "earliest"] | Annotated[Number, Field(ge=0)] = "enable"
-
-    @field_validator("table")
-    @classmethod
-    def _table(cls, value: str) -> str:
-        return location(value)
 
 
 def check_integration(currents: CurrentsSettings | None, events: Mapping[str, EventSettings]) -> None:

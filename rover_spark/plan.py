@@ -42,6 +42,10 @@ class TableState:
         """The commit of that version, or None where the history does not reach it."""
         return next((row for row in self.rows if row.version == version), None)
 
+    def holds(self, commits: tuple[HistoryRow, ...]) -> bool:
+        """Whether each of these commits is still in the history."""
+        return all(self.row(commit.version) == commit for commit in commits)
+
 
 @dataclass(frozen=True)
 class Source:

@@ -30,6 +30,7 @@ from rover_spark.steps import (
     last_of,
     next_step,
     plan_batch,
+    reach,
     refuse_changed,
     source_of,
 )
@@ -124,18 +125,6 @@ class Planner:
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
             mapped(filtered(rows, f"datasets.{dataset}", wanted.where), DATASETS[dataset], wanted)
 
-    def ahead(self, dataset: str, head: Head) -> list[BatchPlan]:
-        """Every batch from here until nothing is due, the open one first."""
-        self.check(dataset, head)
-        plans: list[BatchPlan] = []
-        if isinstance(head.open, BatchPlan) and not head.is_abandoned(self.now):
-            plans.append(head.open)
-            head = head.after(head.open)
-        while plan := self.next_plan(dataset, head):
-            plans.append(plan)
-            head = head.after(plan)
-        return plans
-
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
         """The next batch that is due, or None.
 
@@ -169,7 +158,7 @@ class Planner:
         start = self._settings.datasets[dataset].start
         if (last := last_of(head)) is not None:
             return last.to_version
-        return {"enable": None, "earliest": 0}.get(start) if isinstance(start, str) else start
+        return reach(start)
 
     def _outstanding(self, dataset: str, head: Head) -> TableState:
         last = last_of(head)

@@ -21,8 +21,9 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import Phase, Plan, TableState
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
-from rover_spark.records.currents import columns_of, counted, fitting
+from rover_spark.records.currents import columns_of, counted, fitting, types_of
 from rover_spark.settings import Settings
+from rover_spark.steps import reach
 from rover_spark.tables import Tables
 
 _AT_ONCE = 25  # event types counted by one job
@@ -53,7 +54,7 @@ class EventPlanner:
         for number in plan.delivering:
             one = plan.slices[number]
             state = self.state(one.event_type, one.source.table, one.commits[0].version)
-            if any(state.row(commit.version) != commit for commit in one.commits):
+            if not state.holds(one.commits):
                 raise SourceGap(
                     f"{plan.batch}: the commits of {one.source.table} that it was planned from are no longer there",
                     code="source_gap",
@@ -74,18 +75,6 @@ class EventPlanner:
             source.require_feed(f'events."{event_type}".table', wanted.table, state)
             fitting(self._rows(event_type), event_type, wanted, self._texts(event_type))
 
-    def ahead(self, dataset: str, head: Head) -> list[EventPlan]:
-        """The batches that are due, the open one first."""
-        self.check(dataset, head)
-        plans = []
-        if isinstance(head.open, EventPlan) and not head.is_abandoned(self.now):
-            plans.append(head.open)
-            head = head.after(head.open)
-        while plan := self.next_plan(dataset, head):
-            plans.append(plan)
-            head = head.after(plan)
-        return plans
-
     def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
 
@@ -105,12 +94,7 @@ class EventPlanner:
 
     def _place(self, event_type: str, last: Slice | None) -> Slice:
         chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
-        since = (
-            {"enable": None, "earliest": 0}.get(chosen.start)
-            if isinstance(chosen.start, str)
-            else chosen.start
-        )
-        state = self.state(event_type, wanted.table, last.to_version if last else since)
+        state = self.state(event_type, wanted.table, last.to_version if last else reach(chosen.start))
         return place(event_type, wanted, chosen.start, last, state)
 
     def _giving_up(self, head: Head, last: EventPlan | None) -> EventPlan:
@@ -223,10 +207,7 @@ class EventPlanner:
                     remedy="Name an .avsc file; a relative path begins at the configuration file.",
                 ) from None
         frame = columns_of(self._rows(event_type), event_type, self._wanted(event_type))
-        types = {
-            field.name[2:]: field.dataType for field in frame.schema.fields if field.name.startswith("f_")
-        }
-        fields = {"id": StringType(), "time": IntegerType(), **types}
+        fields = {"id": StringType(), "time": IntegerType(), **types_of(frame)}
         name = event_type.rpartition(".")[2]
         try:
             return derived(name, chosen.namespace, fields, _REQUIRED)
@@ -244,3 +225,16 @@ def planner_of(
     """The planner of the settings' contract."""
     kind = EventPlanner if settings.contract == "currents" else Planner
     return kind(spark, settings, ledger, now, asked=asked)
+
+
+def ahead(planner: Planner | EventPlanner, dataset: str, head: Head) -> list[Plan]:
+    """Every batch from here until nothing is due, the open one first. Raises what ``check`` and ``next_plan`` raise."""
+    planner.check(dataset, head)
+    plans: list[Plan] = []
+    if head.open is not None and not head.is_abandoned(planner.now):
+        plans.append(head.open)
+        head = head.after(head.open)
+    while plan := planner.next_plan(dataset, head):
+        plans.append(plan)
+        head = head.after(plan)
+    return plans

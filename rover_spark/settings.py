@@ -29,7 +29,7 @@ from rover_spark.access import Access, Frozen
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.contract.rover import DATASETS, RESERVED, Dataset
 from rover_spark.errors import ConfigError
-from rover_spark.expressions import Expression, Number, location
+from rover_spark.expressions import Expression, Number, Table
 from rover_spark.integration import CurrentsSettings, EventSettings, check_integration
 
 if sys.version_info >= (3, 11):
@@ -58,18 +58,13 @@ class FilesSettings(Frozen):
 class DatasetSettings(Frozen):
     """Where a dataset's rows come from and how they map to the contract's fields (contract field = SQL expression)."""
 
-    table: str
+    table: Table
     columns: dict[str, Expression] = Field({})
     natural_key: tuple[str, ...] | None = Field(None, min_length=1)
     where: Expression | None = None
     extra: dict[str, Expression] = Field({})
     deletes: Literal["suppress", "tombstone"] = "suppress"
     start: Literal["enable", "earliest"] | Annotated[Number, Field(ge=0)] = "enable"
-
-    @field_validator("table")
-    @classmethod
-    def _table(cls, value: str) -> str:
-        return location(value)
 
 
 class Settings(Frozen):
@@ -78,7 +73,7 @@ class Settings(Frozen):
     name: str
     contract: Literal["rover", "currents"] = "rover"
     destination: str
-    ledger: str
+    ledger: Table
     files: FilesSettings = FilesSettings()
     store: Access = Access()
     datasets: dict[str, DatasetSettings] = Field({})
@@ -91,11 +86,6 @@ class Settings(Frozen):
         if not _NAME.fullmatch(value):
             raise ValueError("takes 1 to 64 letters, digits, '-' and '_', beginning with a letter or digit")
         return value
-
-    @field_validator("ledger")
-    @classmethod
-    def _ledger(cls, value: str) -> str:
-        return location(value)
 
     @field_validator("destination")
     @classmethod

@@ -151,7 +151,7 @@ def read(spark: SparkSession, plan: BatchPlan) -> DataFrame:
 
 def confirm(plan: BatchPlan, state: TableState) -> None:
     """Raises SourceGap unless the table still holds the commits that the plan pinned."""
-    if any(state.row(commit.version) != commit for commit in plan.commits):
+    if not state.holds(plan.commits):
         raise SourceGap(
             f"{plan.batch}: the commits of {plan.source.table} that it was planned from are no longer there",
             code="source_gap",

@@ -15,7 +15,7 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, Plan
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
 from rover_spark.records.currents import event_rows
-from rover_spark.records.grouped import arranged_events, quarantined_events
+from rover_spark.records.grouped import arranged_events
 from rover_spark.stage import Manifest, Notice, stage
 
 
@@ -52,5 +52,5 @@ def _events(
         rows = event_rows(spark, plan, texts)
         manifest = stage(arranged_events(rows, plan), plan, notice, access, texts)
         if manifest.counts["quarantined"]:
-            write_once(ledger, QUARANTINE, plan, quarantined_events(rows, plan))
+            write_once(ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
     return manifest

@@ -74,16 +74,28 @@ def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
     latest = state.latest.version
     if dataset.snapshot:
         return Step("snapshot", 1, None, latest)
+    first = first_version(f"datasets.{dataset.name}.start", start, state)
+    return Step("enable" if first is None else "changes", 1, first, latest)
+
+
+def first_version(setting: str, start: str | int, state: TableState) -> int | None:
+    """The first version whose changes count, or None where only later ones do. Raises ConfigError where it is not there."""
+    latest = state.latest.version
     if start in {"enable", latest}:
-        return Step("enable", 1, None, latest)
+        return None
     first = state.rows[0].version if start == "earliest" else int(start) + 1
     if first > latest:
         raise ConfigError(
-            f"datasets.{dataset.name}.start: version {start} is not there yet, the newest is {latest}",
+            f"{setting}: version {start} is not there yet, the newest is {latest}",
             code="config_invalid",
             remedy="Name a version that exists, or leave start out.",
         )
-    return Step("changes", 1, first, latest)
+    return first
+
+
+def reach(start: str | int) -> int | None:
+    """How far back a history must be known for ``start``; None: the newest version is enough."""
+    return {"enable": None, "earliest": 0}.get(start) if isinstance(start, str) else start
 
 
 def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:

@@ -6,7 +6,6 @@ looked at: it is the caller who promises that each was written with the schema t
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ import isal
 import pyarrow as pa
 from isal import isal_zlib
 
+from rover_spark.encode.counted import CountedFile
 from rover_spark.encode.lines import Lines
 
 ENCODER = f"isal {isal.__version__}, pyarrow {pa.__version__}"
@@ -24,7 +24,7 @@ _RAW_DEFLATE = -15  # window bits that ask zlib for deflate without header and c
 _SYNC_BYTES = 16
 
 
-class AvroFile:
+class AvroFile(CountedFile):
     """One file on its way to ``sink``: counts, hashes, packs and compresses whole datums.
 
     A block takes records as long as they fit into ``BLOCK_BYTES``, so where it ends depends on their lengths alone.
@@ -40,14 +40,12 @@ class AvroFile:
     ) -> None:
         if len(sync) != _SYNC_BYTES:
             raise ValueError(f"a sync marker has {_SYNC_BYTES} bytes, not {len(sync)}")
-        self._sink, self._sync = sink, sync
+        super().__init__(sink)
+        self._sync = sync
         self._compress = _compressor(codec, level)
         self._head = _header(schema, codec, sync)
-        self._waiting, self._count = bytearray(), 0  # the open block: its datums, how many
-        self._raw, self._packed = hashlib.sha256(), hashlib.sha256()
+        self._count = 0  # of the open block, whose datums wait
         self.records = 0
-        self.raw_bytes = 0
-        self.bytes = 0
 
     def write(self, datums: Lines, start: int, stop: int) -> None:
         """Appends rows start..stop, one record each; null rows are no records."""
@@ -73,10 +71,8 @@ class AvroFile:
             self._flush()
 
     def _append(self, data: memoryview, records: int) -> None:
-        self._raw.update(data)
-        self.raw_bytes += len(data)
+        self._take(data)
         self.records += records
-        self._waiting += data
         self._count += records
 
     def _flush(self) -> None:
@@ -85,21 +81,6 @@ class AvroFile:
         self._head = b""
         self._waiting.clear()
         self._count = 0
-
-    def _emit(self, data: bytes) -> None:
-        self._packed.update(data)
-        self.bytes += len(data)
-        self._sink(data)
-
-    @property
-    def sha256(self) -> str:
-        """Hex SHA-256 of the file's bytes so far."""
-        return self._packed.hexdigest()
-
-    @property
-    def raw_sha256(self) -> str:
-        """Hex SHA-256 of the datums so far, one after the other."""
-        return self._raw.hexdigest()
 
 
 def _header(schema: str, codec: str, sync: bytes) -> bytes:

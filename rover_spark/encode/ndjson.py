@@ -5,7 +5,6 @@ Source: Rover, "File format" (UTF-8, a single concatenated gzip stream per file,
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from typing import BinaryIO
 import isal
 from isal import isal_zlib
 
+from rover_spark.encode.counted import CountedFile
 from rover_spark.encode.lines import Lines
 
 ENCODER = f"isal {isal.__version__}"
@@ -20,16 +20,12 @@ _BLOCK = 1 << 20
 _GZIP = 31  # window bits that ask zlib for a gzip member; its header carries no time and no name
 
 
-class NdjsonFile:
+class NdjsonFile(CountedFile):
     """One file on its way to ``sink``: counts, hashes and compresses whole lines."""
 
     def __init__(self, sink: Callable[[bytes], object], level: int) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP)
-        self._waiting = bytearray()
-        self._raw, self._packed = hashlib.sha256(), hashlib.sha256()
-        self.raw_bytes = 0
-        self.bytes = 0
 
     def write(self, lines: Lines, start: int, stop: int) -> None:
         """Appends rows start..stop, a line each."""
@@ -37,9 +33,7 @@ class NdjsonFile:
 
     def append(self, text: bytes | memoryview) -> None:
         """Appends whole lines."""
-        self._raw.update(text)
-        self.raw_bytes += len(text)
-        self._waiting += text
+        self._take(text)
         # igzip's output depends on how its input is cut, so it always gets blocks of one size
         whole = len(self._waiting) - len(self._waiting) % _BLOCK
         for start in range(0, whole, _BLOCK):
@@ -51,22 +45,6 @@ class NdjsonFile:
         self._emit(self._compressor.compress(bytes(self._waiting)))
         self._emit(self._compressor.flush())
         self._waiting.clear()
-
-    def _emit(self, data: bytes) -> None:
-        if data:
-            self._packed.update(data)
-            self.bytes += len(data)
-            self._sink(data)
-
-    @property
-    def sha256(self) -> str:
-        """Hex SHA-256 of the compressed bytes so far."""
-        return self._packed.hexdigest()
-
-    @property
-    def raw_sha256(self) -> str:
-        """Hex SHA-256 of the text so far."""
-        return self._raw.hexdigest()
 
 
 def inflate(stream: BinaryIO, limit: int) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from rover_spark.eventplan import EventPlan
 from rover_spark.plan import BatchPlan
 from rover_spark.records.changes import all_created, net, timed
 from rover_spark.records.chunks import arranged
@@ -27,12 +28,15 @@ def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     return timed(all_created(projected) if stand_alone else net(projected, plan), plan, floors)
 
 
-def quarantine_rows(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """(export, dataset, batch, source_version, reason, row) of what could not be delivered."""
-    version = F.col("commit") if "commit" in rows.columns else F.lit(plan.to_version).cast("bigint")
+def quarantine_rows(rows: DataFrame, plan: BatchPlan | EventPlan) -> DataFrame:
+    """(export, dataset, batch, source_version, reason, row) of what could not be delivered; of events their type."""
+    version = F.col("commit")
+    if isinstance(plan, BatchPlan) and "commit" not in rows.columns:
+        version = F.lit(plan.to_version).cast("bigint")
+    dataset = F.col("event") if isinstance(plan, EventPlan) else F.lit(plan.dataset)
     return rows.where(F.col("outcome") == "quarantined").select(
         F.lit(plan.export).alias("export"),
-        F.lit(plan.dataset).alias("dataset"),
+        dataset.alias("dataset"),
         F.lit(plan.batch).alias("batch"),
         version.alias("source_version"),
         F.col("problem").alias("reason"),

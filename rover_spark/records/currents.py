@@ -10,7 +10,6 @@ import json
 from functools import reduce
 from typing import Any
 
-from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
@@ -23,7 +22,7 @@ from rover_spark.errors import ConfigError
 from rover_spark.eventplan import HOUR_MS, EventPlan, EventSource, Slice
 from rover_spark.records.avro import Misfit, characters, shaped, spelled_out
 from rover_spark.records.changes import BEFORE
-from rover_spark.records.fields import filtered, unresolved
+from rover_spark.records.fields import filtered, selected
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
 from rover_spark.records.values import JSON_OPTIONS
 
@@ -44,15 +43,7 @@ def columns_of(rows: DataFrame, event_type: str, wanted: EventSource) -> DataFra
     chosen = [(f"f_{name}", f"columns.{name}", text) for name, text in wanted.columns.items()]
     chosen += [(f"k_{n}", "natural_key", text) for n, text in enumerate(wanted.natural_key)]
     fed = [F.col(name) for name in _FEED if name in rows.columns]
-    try:
-        frame = rows.select(*fed, *(F.expr(text).alias(alias) for alias, _, text in chosen))
-    except (AnalysisException, ParseException) as whole:
-        for _, name, text in chosen:
-            try:
-                rows.select(F.expr(text))
-            except (AnalysisException, ParseException) as error:
-                raise unresolved(f"{setting}.{name}", text, rows, error) from None
-        raise unresolved(f"{setting}.columns", "the selection", rows, whole) from None
+    frame = selected(rows, setting, fed, chosen)
     _check(frame, setting, wanted)
     return frame
 
@@ -82,10 +73,11 @@ def _check(frame: DataFrame, setting: str, wanted: EventSource) -> None:
 def fitting(rows: DataFrame, event_type: str, wanted: EventSource, text: str) -> None:
     """Raises ConfigError unless the table's columns can become what the schema asks for."""
     frame = columns_of(rows, event_type, wanted)
-    _fields(json.loads(text), _types(frame), f'events."{event_type}"')
+    _fields(json.loads(text), types_of(frame), f'events."{event_type}"')
 
 
-def _types(frame: DataFrame) -> dict[str, DataType]:
+def types_of(frame: DataFrame) -> dict[str, DataType]:
+    """The types of the fields that ``columns_of`` gave."""
     return {field.name[2:]: field.dataType for field in frame.schema.fields if field.name.startswith("f_")}
 
 
@@ -138,7 +130,7 @@ class _Changes:
 def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str, Any]) -> DataFrame:
     one = plan.slices[number]
     frame = feeds.of(one)
-    types = _types(frame)
+    types = types_of(frame)
     frame = (
         frame.withColumn("id", _identity(frame, one, plan.integration.integration_id))
         .withColumn("seconds", _seconds(types["time"]))

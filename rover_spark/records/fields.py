@@ -50,7 +50,22 @@ def filtered(rows: DataFrame, setting: str, where: str | None) -> DataFrame:
     try:
         return rows.where(F.expr(where))
     except (AnalysisException, ParseException) as error:
-        raise unresolved(f"{setting}.where", where, rows, error) from None
+        raise _unresolved(f"{setting}.where", where, rows, error) from None
+
+
+def selected(
+    rows: DataFrame, setting: str, kept: Sequence[Column], wanted: Sequence[tuple[str, str, str]]
+) -> DataFrame:
+    """``kept`` as they are, and of each (alias, key, expression) its value. Raises ConfigError that names the key."""
+    try:
+        return rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, text in wanted))
+    except (AnalysisException, ParseException) as whole:
+        for _, key, text in wanted:
+            try:
+                rows.select(F.expr(text))
+            except (AnalysisException, ParseException) as error:
+                raise _unresolved(f"{setting}.{key}", text, rows, error) from None
+        raise _unresolved(f"{setting}.columns", "the selection", rows, whole) from None
 
 
 def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
@@ -68,15 +83,8 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     if _DELTAS[0] in rows.columns:  # Delta reserves these names in every table that keeps a feed
         kept = [F.col(_DELTAS[0]).alias("change"), F.col(_DELTAS[1]).alias("commit")]
         kept.append(F.unix_micros(_DELTAS[2]).alias("commit_us"))
-    try:
-        frame = rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, _, text in wanted))
-    except (AnalysisException, ParseException) as whole:
-        for _, setting, _, text in wanted:
-            try:
-                rows.select(F.expr(text))
-            except (AnalysisException, ParseException) as error:
-                raise unresolved(f"datasets.{dataset.name}.{setting}", text, rows, error) from None
-        raise unresolved(f"datasets.{dataset.name}.columns", "the selection", rows, whole) from None
+    chosen = [(alias, setting, text) for alias, setting, _, text in wanted]
+    frame = selected(rows, f"datasets.{dataset.name}", kept, chosen)
     _check_types(frame, dataset, source)
     return frame
 
@@ -250,7 +258,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
             )
 
 
-def unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
+def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
     """An expression that Spark cannot evaluate on these rows."""
     columns = ", ".join(name for name in rows.columns if name not in _DELTAS)
     reason = str(error).splitlines()[0][:300]

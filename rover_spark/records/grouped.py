@@ -1,4 +1,4 @@
-"""Events in file order, and what of them is set aside: the last step before bytes."""
+"""Events in file order: the last step before bytes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,4 @@ def arranged_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
         .repartition(len(salt), "salt")
         .sortWithinPartitions("salt", "chunk", "id", "commit", "datum")
         .select("chunk", "outcome", "late", "lateness", "zoneless", "id", F.col("datum").alias("line"))
-    )
-
-
-def quarantined_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
-    """(export, dataset, batch, source_version, reason, row) of what could not be delivered; dataset is the event type."""
-    return rows.where(F.col("outcome") == "quarantined").select(
-        F.lit(plan.export).alias("export"),
-        F.col("event").alias("dataset"),
-        F.lit(plan.batch).alias("batch"),
-        F.col("commit").alias("source_version"),
-        F.col("problem").alias("reason"),
-        F.col("row_json").alias("row"),
     )

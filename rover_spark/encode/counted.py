@@ -1,0 +1,41 @@
+"""What every file of a batch tells of itself: sizes and hashes, before and after compression."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+
+class CountedFile:
+    """A file on its way to ``sink``; an encoder takes records in through ``_take`` and gives bytes out through ``_emit``.
+
+    ``raw_bytes`` and ``raw_sha256`` are of the records, ``bytes`` and ``sha256`` of the file.
+    """
+
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink = sink
+        self._raw, self._packed = hashlib.sha256(), hashlib.sha256()
+        self._waiting = bytearray()
+        self.raw_bytes = 0
+        self.bytes = 0
+
+    def _take(self, data: bytes | memoryview) -> None:
+        self._raw.update(data)
+        self.raw_bytes += len(data)
+        self._waiting += data
+
+    def _emit(self, data: bytes) -> None:
+        if data:
+            self._packed.update(data)
+            self.bytes += len(data)
+            self._sink(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the file's bytes so far."""
+        return self._packed.hexdigest()
+
+    @property
+    def raw_sha256(self) -> str:
+        """Hex SHA-256 of the records so far, before compression."""
+        return self._raw.hexdigest()
