@@ -173,9 +173,16 @@ def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> N
 
 
 @app.command()
-def schemas(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
+def schemas(
+    config: Config,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Also put them beside the files: .avsc and a changelog.")
+    ] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
     """The history of an integration's schemas (Currents)."""
-    _configured("schemas", config, as_json, verbose, {})
+    _configured("schemas", config, as_json, verbose, {"publish": publish})
 
 
 @app.command()

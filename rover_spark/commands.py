@@ -5,7 +5,6 @@ with a session and settings:  result = export(spark, settings);  result.document
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
@@ -14,6 +13,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from rover_spark import registry
 from rover_spark.cadence import enough, stay, waiting
 from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver import Delivery
@@ -171,23 +171,16 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     )
 
 
-def schemas(spark: SparkSession, settings: Settings) -> Result:
-    """The history of an integration's schemas, in order of their ids."""
+def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -> Result:
+    """The history of an integration's schemas; with ``publish`` also put beside its files, for receivers."""
     if settings.contract != "currents":
         message = "a Rover export has no schemas"
         raise ConfigError(message, code="schemas_refused", remedy='They belong to contract = "currents".')
-    told = [
-        {
-            "id": each.id,
-            "event_type": each.event_type,
-            "fingerprint": each.fingerprint,
-            "first_batch": each.batch,
-            "changes": list(each.changes),
-            "schema": json.loads(each.text),
-        }
-        for each in _ledger(spark, settings).schemas()
-    ]
-    return Result("schemas", "done" if told else "nothing to do", more={"schemas": told})
+    found = _ledger(spark, settings).schemas()
+    more: dict[str, Any] = {"schemas": registry.documents(found)}
+    if publish and found:
+        more["published"] = registry.put_beside(_store(settings), settings.receives, found)
+    return Result("schemas", "done" if found else "nothing to do", more=more)
 
 
 def verify(spark: SparkSession, settings: Settings) -> Result:

@@ -127,6 +127,8 @@ def show(console: Console, result: Result) -> None:
         )
     elif result.command == "schemas":
         console.print(_schemas(result.more["schemas"]))
+        for key in result.more.get("published", ()):
+            console.print(Text.assemble("put ", plain(key)))
         return
     elif result.command == "check":
         console.print(_checks(result.more["checks"]))

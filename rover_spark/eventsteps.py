@@ -47,7 +47,8 @@ def place(
             code="source_gap",
             remedy=REMEDY,
         )
-    return Slice(event_type, wanted, first, latest, state.table_id, commits, 0, EVENTS_PER_FILE, offsets)
+    numbers = (0, EVENTS_PER_FILE, offsets)
+    return Slice(event_type, wanted, first, latest, state.table_id, commits, *numbers, state.keeps_feed)
 
 
 def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:

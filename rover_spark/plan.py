@@ -42,6 +42,11 @@ class TableState:
         """The commit of that version, or None where the history does not reach it."""
         return next((row for row in self.rows if row.version == version), None)
 
+    @property
+    def keeps_feed(self) -> bool:
+        """Whether the table keeps a change data feed."""
+        return self.properties.get("delta.enableChangeDataFeed", "").lower() == "true"
+
     def holds(self, commits: tuple[HistoryRow, ...]) -> bool:
         """Whether each of these commits is still in the history."""
         return all(self.row(commit.version) == commit for commit in commits)
@@ -195,5 +200,5 @@ class BatchPlan(Plan):
 
 def rerun_remedy(dataset: str) -> str:
     """What an operator does about a gap."""
-    flag = "" if DATASETS[dataset].snapshot else " --accept-gap"
+    flag = "" if dataset in DATASETS and DATASETS[dataset].snapshot else " --accept-gap"
     return f"rover-spark rerun -c FILE --dataset {dataset}{flag}, then export: receivers get a note of what was lost."

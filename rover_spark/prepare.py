@@ -45,6 +45,9 @@ PINNED = {
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.avro.datetimeRebaseModeInWrite": "CORRECTED",
+    # a source file that is gone or damaged is an error, never fewer rows
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
 }
 

@@ -10,12 +10,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegerType, StringType
 
 from rover_spark import source
+from rover_spark.appends import arrived, require_readable
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
-from rover_spark.errors import ConfigError, RunError, SourceGap
+from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice
-from rover_spark.eventsteps import Counted, check_anchor, kept, laid_out, place, registered
+from rover_spark.eventsteps import Counted, kept, laid_out, place, registered
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Phase, Plan, TableState
@@ -72,7 +73,7 @@ class EventPlanner:
         for event_type in self._settings.events:
             wanted = self._wanted(event_type)
             state = self.state(event_type, wanted.table, None)
-            source.require_feed(f'events."{event_type}".table', wanted.table, state)
+            require_readable(f'events."{event_type}".table', wanted.table, state)
             fitting(self._rows(event_type), event_type, wanted, self._texts(event_type))
 
     def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
@@ -82,7 +83,7 @@ class EventPlanner:
             SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
         """
         last = head.last if isinstance(head.last, EventPlan) else None
-        if head.rerun:
+        if head.rerun and last is not None:
             return self._giving_up(head, last)
         before = {each.event_type: each for each in last.slices} if last else {}
         slices = [self._place(event_type, before.get(event_type)) for event_type in self._settings.events]
@@ -97,40 +98,39 @@ class EventPlanner:
         state = self.state(event_type, wanted.table, last.to_version if last else reach(chosen.start))
         return place(event_type, wanted, chosen.start, last, state)
 
-    def _giving_up(self, head: Head, last: EventPlan | None) -> EventPlan:
+    def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
         """What can still be read keeps its place; the rest goes on after the newest version."""
-        assert last is not None
         slices, lost = [], []
-        for event_type in self._settings.events:
-            wanted, one = (
-                self._wanted(event_type),
-                next((s for s in last.slices if s.event_type == event_type), None),
-            )
-            state = self.state(event_type, wanted.table, one.to_version if one else None)
-            try:
-                if one is None:
-                    raise LookupError
-                check_anchor(event_type, one, state)
-                place(event_type, wanted, "enable", one, state)
-                with source.reading(EVENTS, wanted.table, one.to_version + 1, state.latest.version):
-                    if state.latest.version > one.to_version:
-                        source.changes(
-                            self._spark, wanted.table, one.to_version + 1, state.latest.version
-                        ).count()
+        for one in last.slices:
+            if one.event_type not in self._settings.events or self._can_go_on(one):
                 slices.append(replace(one, from_version=None, commits=(one.anchor,)))
-            except (SourceGap, ConfigError, RunError, LookupError):
-                offsets = one.offsets if one else ()
-                slices.append(replace(place(event_type, wanted, "enable", None, state), offsets=offsets))
-                lost += [f"{event_type} after version {one.to_version}"] if one else []
+                continue
+            wanted = self._wanted(one.event_type)
+            state = self.state(one.event_type, wanted.table, None)
+            fresh = place(one.event_type, wanted, "enable", None, state)
+            slices.append(replace(fresh, offsets=one.offsets))
+            lost.append(f"{one.event_type} after version {one.to_version}")
         note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
-        return replace(self._pinned(head, "lost", (*slices, *kept(last, self._settings.events))), note=note)
+        return replace(self._pinned(head, "lost", tuple(slices)), note=note)
+
+    def _can_go_on(self, last: Slice) -> bool:
+        """Whether today's settings still go on from there, and all that came since can be read."""
+        try:
+            due = self._place(last.event_type, last)
+            if due.from_version is not None:
+                with source.reading(EVENTS, due.source.table, due.from_version, due.to_version):
+                    arrived(self._spark, due).count()
+        except (SourceGap, ConfigError):
+            return False
+        return True
 
     def _pinned(self, head: Head, phase: Phase, slices: tuple[Slice, ...]) -> EventPlan:
         currents = self._settings.currents
         assert currents is not None
         seq = head.seq + 1
         known = self._ledger.schemas()
-        texts = {event_type: self._texts(event_type) for event_type in self._settings.events}
+        named = [one.event_type for one in slices if one.event_type in self._settings.events]
+        texts = {event_type: self._texts(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
         ids, new = registered(texts, known, f"{EVENTS}.1.{seq}", allow_breaking=currents.allow_breaking)
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)

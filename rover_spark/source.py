@@ -32,6 +32,7 @@ _GAPS = (
     "DELTA_NO_RECREATABLE_HISTORY_FOUND",
     "DELTA_BLOCK_COLUMN_MAPPING_AND_CDC_OPERATION",
     "FILE_NOT_EXIST",
+    "PATH_NOT_FOUND",
     "FileNotFoundException",
 )
 _STORE = "rover_spark.errors.StoreError: "  # how a task tells that the destination refused it
@@ -117,7 +118,7 @@ def _missing(setting: str, table: str, what: str) -> ConfigError:
 
 def require_feed(setting: str, table: str, state: TableState) -> None:
     """Raises ConfigError, with the statement that mends it, where the table keeps no change data feed."""
-    if state.properties.get("delta.enableChangeDataFeed", "").lower() != "true":
+    if not state.keeps_feed:
         raise ConfigError(
             f"{setting}: {table} keeps no change data feed, so changes after a snapshot could not be told",
             code="feed_off",
@@ -206,7 +207,7 @@ def first_line(text: str) -> str:
 
 
 def _why(found: str) -> str:
-    if "FILE" in found or "File" in found:
+    if "FILE" in found or "PATH" in found or "File" in found:
         return "its files were removed by VACUUM, or its log was cleaned"
     if "INCOMPATIBLE" in found or "BLOCK" in found:
         return "a column was renamed, dropped or retyped in this range"

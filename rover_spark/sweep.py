@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.contract.keys import EXPORTS, parse_rover_key
 from rover_spark.ledger import Ledger
+from rover_spark.registry import folder
 from rover_spark.store import Store
 
 
@@ -22,8 +23,9 @@ def sweep(store: Store, ledger: Ledger, older_than: datetime, receives: str) -> 
     planned = _planned(ledger)
 
     def mine(key: str) -> bool:
-        if receives != EXPORTS:  # an integration's folder is its own
-            return key.startswith(f"{store.prefix}/{receives}/".lstrip("/"))
+        if receives != EXPORTS:  # an integration's folders are its own
+            places = (f"{store.prefix}/{each}/".lstrip("/") for each in (receives, folder(receives)))
+            return key.startswith(tuple(places))
         known = parse_rover_key(key)
         return known is not None and (known.dataset, int(known.instant.timestamp())) in planned
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZType, TimestampType
 
-from rover_spark import source
+from rover_spark.appends import arrived
 from rover_spark.contract.currents import natural_prefix
 from rover_spark.contract.zones import ZONES
 from rover_spark.errors import ConfigError
@@ -112,7 +112,7 @@ def counted(
 
 
 class _Changes:
-    """The change feeds of slices: event types that share a table share its frame, which is dear to make."""
+    """What arrived in the slices: event types that share a table share its frame, which is dear to make."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
@@ -123,7 +123,7 @@ class _Changes:
         assert one.from_version is not None
         place = (one.source.table, one.from_version, one.to_version)
         if place not in self._frames:
-            self._frames[place] = source.changes(self._spark, *place)
+            self._frames[place] = arrived(self._spark, one)
         return columns_of(self._frames[place], one.event_type, one.source)
 
 

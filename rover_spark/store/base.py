@@ -126,9 +126,13 @@ def staged_name(key: str, attempt: str) -> str:
     return f"{hashlib.sha256(folder.encode()).hexdigest()[:12]}-{name}.{attempt}"
 
 
+_CONTENT_TYPES = {".avro": "application/avro", ".avsc": "application/json", ".md": "text/markdown"}
+
+
 def content_type(key: str) -> str:
     """What an object says that it is."""
-    return "application/avro" if ".avro" in key.rpartition("/")[2] else "application/gzip"
+    name = key.rpartition("/")[2]
+    return next((kind for ending, kind in _CONTENT_TYPES.items() if ending in name), "application/gzip")
 
 
 def key_taken(file: StagedFile) -> KeyTaken:

@@ -1,4 +1,4 @@
-"""A fresh world per test."""
+"""A fresh world, or a fresh stream, per test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.e2e.stream import Stream
 from tests.e2e.world import World
 
 
 @pytest.fixture
 def world(spark: SparkSession, tmp_path: Path) -> World:
     return World(spark, tmp_path)
+
+
+@pytest.fixture
+def stream(spark: SparkSession, tmp_path: Path) -> Stream:
+    return Stream(spark, tmp_path)

@@ -4,102 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
 
 import fastavro
 import pytest
-from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from rover_spark import commands
 from rover_spark.cli import app
-from rover_spark.contract.currents import CurrentsKey, parse_currents_key
-from rover_spark.eventplan import HOUR_MS
-from rover_spark.result import Result
-from rover_spark.settings import Settings, parse
-from tests.e2e.world import FEED, fingerprint
+from tests.e2e.stream import CUSTOM, PLACE, PURCHASE, Stream, values
+from tests.e2e.world import fingerprint
 from tests.servers import program
-
-CUSTOM, PURCHASE = "users.behaviors.CustomEvent", "users.behaviors.Purchase"
-PLACE = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
-COLUMNS = {"id": "event_id", "time": "at", "timezone": "zone", "user_id": "fan", "properties": "props"}
-
-
-class Stream:
-    """One table of events, delivered by an integration of its own."""
-
-    def __init__(self, spark: SparkSession, root: Path) -> None:
-        self.spark, self.root = spark, root
-        self.bucket = root / "bucket"
-        self.table = f"{root}/tables/events"
-        self.events: dict[str, dict[str, Any]] = {
-            CUSTOM: {"table": self.table, "where": "kind = 'custom'", "columns": dict(COLUMNS)}
-        }
-        self.currents: dict[str, Any] = dict(PLACE)
-        self.sql(
-            "CREATE TABLE {t} (event_id STRING, kind STRING, fan STRING, at TIMESTAMP, zone STRING, "
-            f"props MAP<STRING, STRING>, n BIGINT) USING delta {FEED}"
-        )
-
-    def sql(self, text: str) -> None:
-        self.spark.sql(text.format(t=f"delta.`{self.table}`"))
-
-    def add(self, rows: str) -> None:
-        self.sql(f"INSERT INTO {{t}} {rows}")
-
-    @property
-    def settings(self) -> Settings:
-        return parse(
-            {
-                "name": "acme",
-                "contract": "currents",
-                "destination": f"file://{self.bucket}/acme",
-                "ledger": f"{self.root}/control/acme",
-                "currents": self.currents,
-                "events": self.events,
-            }
-        )
-
-    def export(self) -> Result:
-        return commands.export(self.spark, self.settings)
-
-    def delivered(self) -> Result:
-        result = self.export()
-        assert result.ok, result.problems
-        return result
-
-    def files(self) -> dict[CurrentsKey, list[Any]]:
-        """What fastavro reads, by the parts of the key; anything else in the bucket fails."""
-        found = {}
-        for path in sorted(self.bucket.rglob("*")):
-            if path.is_file():
-                key = parse_currents_key("acme", path.relative_to(self.bucket).as_posix())
-                assert key is not None, path
-                with path.open("rb") as stream:
-                    found[key] = list(fastavro.reader(stream))
-        return found
-
-    def commit_hour(self) -> datetime:
-        row = self.spark.sql(f"DESCRIBE HISTORY delta.`{self.table}` LIMIT 1").collect()[0]
-        at = int(row["timestamp"].timestamp() * 1000)
-        return datetime.fromtimestamp(at // HOUR_MS * HOUR_MS // 1000, timezone.utc)
-
-
-@pytest.fixture
-def stream(spark: SparkSession, tmp_path: Path) -> Iterator[Stream]:
-    yield Stream(spark, tmp_path)
-
-
-def values(
-    first: int, last: int, *, kind: str = "custom", at: str = "timestamp_seconds(1763700000 + id)"
-) -> str:
-    return (
-        f"SELECT concat('e', id), '{kind}', concat('fan-', id % 7), {at}, 'Europe/Oslo', "
-        f"map('k', cast(id AS string)), id FROM range({first}, {last})"
-    )
 
 
 def test_events_are_queued_under_keys_of_the_contract_and_read_by_others(stream: Stream) -> None:
@@ -229,8 +143,17 @@ def test_schemas_go_on_where_readers_can_follow_and_are_refused_where_not(
         f'ledger = "{stream.settings.ledger}"\n[currents]\n{place}\n[events."{CUSTOM}"]\n{event}\n'
     )
     monkeypatch.setattr("rover_spark.session.build_session", lambda **_: stream.spark)
-    result = CliRunner().invoke(app, ["schemas", "-c", str(config), "--json"])
-    history = json.loads(result.stdout)["schemas"]
+    result = CliRunner().invoke(app, ["schemas", "-c", str(config), "--publish", "--json"])
+    document = json.loads(result.stdout)
+    history = document["schemas"]
+    assert [key.rpartition("/")[2] for key in document["published"]] == [
+        "1.avsc",
+        "2.avsc",
+        "3.avsc",
+        "CHANGELOG.md",
+    ]
+    assert all((stream.bucket / "acme" / key).is_file() for key in document["published"])
+    assert commands.verify(stream.spark, stream.settings).ok, "they are none of the integration's files"
     assert [each["id"] for each in history] == [1, 2, 3]
     assert history[0]["changes"] == [] and len(history[1]["changes"]) == 1 and "n" in history[2]["changes"][0]
 

@@ -1,0 +1,78 @@
+"""An integration's schemas where receivers can look them up: one .avsc each and a changelog, beside its event files.
+
+Promises that nothing of it lies where event files are read: the folder has a name of its own, and no prefix of keys
+takes in both. Putting it again gives the same bytes at the same keys; a changelog names only files that are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rover_spark.errors import StoreError
+from rover_spark.eventplan import RegisteredSchema
+from rover_spark.publish import replace
+from rover_spark.store import StagedFile, Store
+
+
+def folder(receives: str) -> str:
+    """The folder beside the one in which an integration's events are ``received``."""
+    return f"schemas.{receives}"
+
+
+def documents(schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
+    """The schemas in order of their ids, as ``--json`` prints them."""
+    return [
+        {
+            "id": each.id,
+            "event_type": each.event_type,
+            "fingerprint": each.fingerprint,
+            "first_batch": each.batch,
+            "changes": list(each.changes),
+            "schema": json.loads(each.text),
+        }
+        for each in schemas
+    ]
+
+
+def changelog(schemas: Sequence[RegisteredSchema]) -> str:
+    """What changed, the newest first, as Markdown."""
+    parts = ["# Schemas\n"]
+    for each in reversed(schemas):
+        told = "\n".join(f"- {change}" for change in each.changes or ("the first schema of this event type",))
+        parts.append(f"## {each.id}: `{each.event_type}`\n\nSince batch {each.batch}.\n\n{told}\n")
+    return "\n".join(parts)
+
+
+def put_beside(store: Store, receives: str, schemas: Sequence[RegisteredSchema]) -> list[str]:
+    """Puts all of them at their keys, whatever stood there; the keys.
+
+    Raises:
+        StoreError: what was put before it stays; putting again mends the rest.
+    """
+    attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only
+    root = "/".join(filter(None, (store.prefix, folder(receives))))
+    texts = {
+        f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
+        for each in schemas
+    }
+    replace(store, [_staged(store, key, text, attempt) for key, text in texts.items()])
+    last = f"{root}/CHANGELOG.md"
+    replace(store, [_staged(store, last, changelog(schemas), attempt)])
+    return [*texts, last]
+
+
+def _staged(store: Store, key: str, text: str, attempt: str) -> StagedFile:
+    data = text.encode()
+    staging = store.stage(key, "schemas", attempt)
+    try:
+        staging.write(data)
+        reference = staging.finish()
+    except StoreError:
+        staging.abort()
+        raise
+    digest = hashlib.sha256(data).hexdigest()
+    return StagedFile(key, 1, len(data), digest, len(data), digest, 0, 0, reference)

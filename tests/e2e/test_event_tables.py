@@ -1,0 +1,120 @@
+"""Event tables as they are found: without a change data feed, with a hole, with rows that were taken away (law 5)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark import commands
+from rover_spark.errors import ConfigError
+from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
+from tests.e2e.world import fingerprint
+
+APPEND_ONLY = "PARTITIONED BY (kind, zone) TBLPROPERTIES (delta.appendOnly = true)"
+ODD = "[x]*?{a} b/c%+é"  # what a directory's name has to spell otherwise
+
+
+def ids(stream: Stream) -> list[str]:
+    return sorted(event["id"] for events in stream.files().values() for event in events)
+
+
+def expected(*ranges: tuple[int, int]) -> list[str]:
+    return sorted(f"e{n}" for first, last in ranges for n in range(first, last))
+
+
+@pytest.fixture
+def bare(spark: SparkSession, tmp_path: Path) -> Stream:
+    """An append-only table without a feed, in a directory whose name reads like a pattern."""
+    stream = Stream(spark, tmp_path / "a b{c}[d]*", APPEND_ONLY)
+    stream.events[CUSTOM]["where"] = f"kind IN ('custom', '{ODD}')"
+    return stream
+
+
+def test_a_table_without_a_feed_is_read_by_the_files_that_each_commit_added(bare: Stream) -> None:
+    bare.add(values(0, 5))
+    bare.delivered()
+    bare.add(values(5, 20))
+    bare.add(values(20, 30, kind=ODD))
+    bare.add("VALUES ('e30', 'custom', 'f', timestamp '2026-11-20 10:00:00', null, null, 1)")
+    bare.add(values(40, 50, kind="purchase"))
+    bare.sql("OPTIMIZE {t}")
+    (batch,) = bare.delivered().batches
+    assert (batch.counts["read"], batch.counts["delivered"]) == (26, 26)
+    assert ids(bare) == expected((5, 31)), "rows that were there before are not delivered, nor moved ones"
+    told = {event["id"]: event for events in bare.files().values() for event in events}
+    assert told["e30"]["timezone"] is None and told["e7"]["properties"] == {"k": "7"}
+    before = fingerprint(bare.bucket)
+    for path in bare.bucket.rglob("*.avro"):
+        path.unlink()
+    assert commands.redeliver(bare.spark, bare.settings, batch.batch).ok
+    assert fingerprint(bare.bucket) == before
+    assert commands.export(bare.spark, bare.settings).result == "nothing to do"
+
+
+def test_without_a_feed_a_removal_is_a_gap_that_an_operator_gives_up(bare: Stream) -> None:
+    bare.delivered()
+    bare.add(values(0, 10))
+    bare.delivered()
+    bare.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.appendOnly = false)")
+    bare.sql("DELETE FROM {t} WHERE event_id = 'e3'")
+    with pytest.raises(ConfigError) as caught:
+        bare.export()
+    assert "enableChangeDataFeed = true" in caught.value.remedy and "appendOnly = true" in caught.value.remedy
+    bare.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.appendOnly = true)")
+    bare.add(values(10, 20))
+    before = fingerprint(bare.bucket)
+    (problem,) = bare.export().problems
+    assert problem.code == "event_changed" and "--accept-gap" in problem.remedy
+    assert fingerprint(bare.bucket) == before
+    commands.rerun(bare.spark, bare.settings, "events", accept_gap=True)
+    (lost,) = bare.delivered().batches
+    assert lost.state == "LOST" and CUSTOM in lost.note
+    bare.add(values(20, 30))
+    bare.delivered()
+    assert ids(bare) == expected((0, 10), (20, 30))
+    assert sorted(key.offset for key in bare.files()) == [0, 10], "offsets go on"
+    assert commands.verify(bare.spark, bare.settings).ok
+
+
+def test_a_gap_is_given_up_for_the_types_that_have_it(stream: Stream) -> None:
+    other = Stream(stream.spark, stream.root / "other")
+    stream.events[PURCHASE] = {"table": other.table, "columns": dict(stream.events[CUSTOM]["columns"])}
+    stream.delivered()
+    stream.add(values(0, 5))
+    other.add(values(100, 105))
+    other.sql("UPDATE {t} SET fan = 'g' WHERE event_id = 'e101'")
+    shutil.rmtree(Path(other.table) / "_change_data")  # what VACUUM takes
+    (problem,) = stream.export().problems
+    assert problem.code == "source_gap" and stream.files() == {}
+    commands.rerun(stream.spark, stream.settings, "events", accept_gap=True)
+    lost, rest = stream.delivered().batches
+    assert lost.state == "LOST" and PURCHASE in lost.note and CUSTOM not in lost.note
+    assert rest.counts["delivered"] == 5 and ids(stream) == expected((0, 5)), (
+        "what can be read is not given up"
+    )
+    other.add(values(110, 112))
+    stream.delivered()
+    assert ids(stream) == expected((0, 5), (110, 112))
+
+
+def test_missing_files_are_a_gap_even_where_the_session_would_pass_over_them(
+    stream: Stream, bare: Stream
+) -> None:
+    setting = "spark.sql.files.ignoreMissingFiles"
+    for each in (stream, bare):
+        each.delivered()
+        each.add(values(0, 10))
+        each.add(values(10, 20))
+        first = sorted(Path(each.table).rglob("part-*.parquet"), key=lambda path: path.stat().st_mtime)[0]
+        each.spark.conf.set(setting, "true")
+        try:
+            first.unlink()
+            problems: list[Any] = list(each.export().problems)
+        finally:
+            each.spark.conf.unset(setting)
+        assert [problem.code for problem in problems] == ["source_gap"]
+        assert not each.bucket.exists() or fingerprint(each.bucket) == {}
