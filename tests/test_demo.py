@@ -1,14 +1,16 @@
-"""One small demo: held to the contract by a receiver that knows nothing else, and looked at with the notebook.
+"""One small demo: held to the contract by a receiver that knows nothing else, and looked at with the notebooks.
 
-The notebook runs as a reader runs it, in a kernel and a Spark session of its own.
+Each notebook runs as a reader runs it, in a kernel and a Spark session of its own.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,12 @@ from rover_spark.progress import LoggedProgress
 from rover_spark.result import Result
 from tests import receiver
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_look_at_an_export.ipynb"
-CONFIG = 'CONFIG = "rover_demo/acme.toml"'
-pytestmark = pytest.mark.timeout(1500)  # a demo, then a second session: minutes where others use the machine
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+EXPORT, CURRENTS = "01_look_at_an_export.ipynb", "02_currents.ipynb"
+CONFIGS = {EXPORT: "acme.toml", CURRENTS: "acme_events.toml"}
+PICTURES = {EXPORT: 5, CURRENTS: 1}  # at least
+each_notebook = pytest.mark.parametrize("name", CONFIGS)
+pytestmark = pytest.mark.timeout(1500)  # a demo, then other sessions: minutes where others use the machine
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Looked:
-    """What the demo delivered, and what the notebook's cells put out about it."""
+    """What the demo delivered, and what a notebook's cells put out about it."""
 
     demo: Result
     outputs: list[Any]
 
     def printed(self) -> str:
         return "".join(o.text for o in self.outputs if o.output_type == "stream" and o.name == "stdout")
+
+    def tables(self) -> list[str]:
+        return [o.data["text/html"] for o in self.outputs if "text/html" in o.get("data", {})]
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +75,19 @@ def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 @pytest.fixture(scope="module")
-def looked(told: Told, no_traces: None) -> Looked:
-    """Runs the notebook in the directory that holds the demo's; a cell that fails, fails here."""
-    notebook = execute(read(), told.place.parent)
-    return Looked(told.result, [output for cell in code(notebook) for output in cell.outputs])
+def look(told: Told, no_traces: None) -> Callable[[str], Looked]:
+    """Runs a notebook, once, in the directory that holds the demo's; a cell that fails, fails here."""
+
+    @cache
+    def looked(name: str) -> Looked:
+        notebook = execute(read(name), told.place.parent)
+        return Looked(told.result, [output for cell in code(notebook) for output in cell.outputs])
+
+    return looked
 
 
-def read() -> Any:
-    return nbformat.read(NOTEBOOK, as_version=4)
+def read(name: str) -> Any:
+    return nbformat.read(NOTEBOOKS / name, as_version=4)
 
 
 def code(notebook: Any) -> list[Any]:
@@ -120,42 +133,53 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
         tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
 
 
-def test_it_is_kept_without_outputs() -> None:
-    notebook = read()
+def test_every_notebook_is_held_to_what_follows() -> None:
+    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == sorted(CONFIGS) == sorted(PICTURES)
+
+
+@each_notebook
+def test_it_is_kept_without_outputs(name: str) -> None:
+    notebook = read(name)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     assert [cell for cell in code(notebook) if cell.outputs or cell.execution_count is not None] == []
 
 
-def test_it_defines_nothing() -> None:
-    for cell in code(read()):
+@each_notebook
+def test_it_defines_nothing(name: str) -> None:
+    for cell in code(read(name)):
         assert not [line for line in cell.source.splitlines() if line.startswith(("def ", "class "))]
 
 
-def test_every_picture_is_titled_and_its_axes_are_named() -> None:
-    pictures = [cell.source for cell in code(read()) if "plt.show()" in cell.source]
-    assert len(pictures) >= 5
+@each_notebook
+def test_every_picture_is_titled_and_its_axes_are_named(name: str) -> None:
+    pictures = [cell.source for cell in code(read(name)) if "plt.show()" in cell.source]
+    assert len(pictures) >= PICTURES[name]
     for source in pictures:
         missing = [word for word in ("suptitle(", "xlabel=", "ylabel=") if word not in source]
         assert not missing, f"{missing} in\n{source}"
 
 
 @pytest.mark.slow
-def test_no_cell_writes_to_standard_error(looked: Looked) -> None:
+@each_notebook
+def test_no_cell_writes_to_standard_error(look: Callable[[str], Looked], name: str) -> None:
+    looked = look(name)
     assert looked.demo.ok
     assert [o.text for o in looked.outputs if o.output_type == "stream" and o.name != "stdout"] == []
 
 
 @pytest.mark.slow
-def test_every_picture_is_drawn(looked: Looked) -> None:
-    drawn = [o.data["image/png"] for o in looked.outputs if "image/png" in o.get("data", {})]
-    assert len(drawn) == sum("plt.show()" in cell.source for cell in code(read()))
+@each_notebook
+def test_every_picture_is_drawn(look: Callable[[str], Looked], name: str) -> None:
+    drawn = [o.data["image/png"] for o in look(name).outputs if "image/png" in o.get("data", {})]
+    assert len(drawn) == sum("plt.show()" in cell.source for cell in code(read(name)))
     for picture in drawn:
         assert base64.b64decode(picture).startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
-def test_python_spark_and_the_ledger_count_what_the_demo_delivered(looked: Looked) -> None:
+def test_python_spark_and_the_ledger_count_what_the_demo_delivered(look: Callable[[str], Looked]) -> None:
+    looked = look(EXPORT)
     delivered: Counter[str] = Counter()
     for batch in looked.demo.batches:
         if batch.dataset != "events":
@@ -170,11 +194,42 @@ def test_python_spark_and_the_ledger_count_what_the_demo_delivered(looked: Looke
 
 
 @pytest.mark.slow
-def test_without_a_demo_it_says_to_make_one(no_traces: None, tmp_path: Path) -> None:
-    notebook = read()
-    first = code(notebook)[0]
-    assert CONFIG in first.source, "one variable names another export"
-    first.source = first.source.replace(CONFIG, 'CONFIG = "no_such_demo/acme.toml"')
-    with pytest.raises(CellExecutionError, match=r"There is no no_such_demo/acme\.toml .* Run `make demo`"):
+def test_python_and_spark_read_the_events_that_the_demo_delivered(look: Callable[[str], Looked]) -> None:
+    looked = look(CURRENTS)
+    printed = looked.printed()
+    delivered: Counter[str] = Counter()
+    files = [file for batch in looked.demo.batches if batch.dataset == "events" for file in batch.files]
+    for file in files:
+        key = parse_currents_key("", file.key)
+        assert key
+        delivered[key.event_type] += file.records
+    total = delivered.total()
+    assert len(delivered) == 8 and all(delivered.values())
+    assert f"Spark read {total:,} events in {len(files)} files." in printed
+    rows = [line.split() for line in printed.splitlines()]
+    for event_type, count in delivered.items():
+        assert [event_type, *4 * [str(count)]] in rows, "events and ids, in Python and in Spark"
+    assert f"Equal, event for event. Python read {total:,} events." in printed
+    late = re.search(
+        rf"^([\d,]+) of {total:,} events .* did not happen in the hour of their key", printed, re.M
+    )
+    assert late and 0 < int(late[1].replace(",", "")) <= total
+    assert "events read, left out: device.\nAll else is as written, in Python and in Spark." in printed
+    status, schemas, per_hour, lateness, ledger = looked.tables()
+    for event_type in delivered:
+        assert [table.count(event_type) for table in (status, schemas, per_hour, lateness)] == [1, 2, 1, 1]
+    assert schemas.count("field device was added") == len(delivered)
+    assert "max_lateness_s" in ledger and "events.1.1" in ledger and "events.1.2" in ledger
+
+
+@pytest.mark.slow
+@each_notebook
+def test_without_a_demo_it_says_to_make_one(no_traces: None, tmp_path: Path, name: str) -> None:
+    notebook = read(name)
+    first, config = code(notebook)[0], f'CONFIG = "rover_demo/{CONFIGS[name]}"'
+    assert config in first.source, "one variable names another export"
+    first.source = first.source.replace(config, f'CONFIG = "no_such_demo/{CONFIGS[name]}"')
+    absent = re.escape(f"There is no no_such_demo/{CONFIGS[name]} ")
+    with pytest.raises(CellExecutionError, match=rf"{absent}.* Run `make demo`"):
         execute(notebook, tmp_path)
     assert [cell.execution_count for cell in code(notebook)[1:]] == [None] * (len(code(notebook)) - 1)
