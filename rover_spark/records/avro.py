@@ -231,6 +231,16 @@ def _nothing(avro: Any) -> str:
     return {"long": "bigint", "bytes": "binary"}.get(str(kind), str(kind))
 
 
+def text_of(given: Column, avro: Any) -> Column | None:
+    """The text of a value of that Avro type, its elements' behind each other; None for types that are not looked into."""
+    inner = _branch(avro)[1]
+    if inner == "string":
+        return given
+    if isinstance(inner, dict) and inner["type"] == "array" and _branch(inner["items"])[1] == "string":
+        return F.concat_ws("", given)
+    return None
+
+
 def characters(text: Column) -> Column:
     """Text with U+FFFD in place of octets that are no UTF-8: a reader would stop at them."""
     if hasattr(F, "make_valid_utf8"):

@@ -20,11 +20,11 @@ from rover_spark.contract.currents import natural_prefix
 from rover_spark.contract.zones import ZONES
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import HOUR_MS, EventPlan, EventSource, Slice
-from rover_spark.records.avro import Misfit, characters, shaped, spelled_out
+from rover_spark.records.avro import Misfit, characters, shaped, spelled_out, text_of
 from rover_spark.records.changes import BEFORE
 from rover_spark.records.fields import filtered, selected
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
-from rover_spark.records.values import JSON_OPTIONS
+from rover_spark.records.values import JSON_OPTIONS, holds_replacement, mended
 
 TOO_LARGE = "event_too_large"
 LATE_SECONDS = 3600
@@ -82,7 +82,7 @@ def types_of(frame: DataFrame) -> dict[str, DataType]:
 
 
 def event_rows(spark: SparkSession, plan: EventPlan, texts: dict[str, str]) -> DataFrame:
-    """All source rows of a plan: (chunk, id, commit, outcome, datum, late, lateness, zoneless, problem, row_json, event)."""
+    """All source rows of a plan: (chunk, id, commit, outcome, datum, problem, row_json, event), and what is told of each."""
     feeds = _Changes(spark)
     parts = [
         _slice_rows(feeds, plan, number, json.loads(texts[plan.slices[number].event_type]))
@@ -136,7 +136,8 @@ def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str,
         .withColumn("seconds", _seconds(types["time"]))
         .withColumn("zone", _zone() if "timezone" in types else F.lit(None).cast("string"))
     )
-    values, reasons = _fields(schema, types, f'events."{one.event_type}"')
+    values, reasons, emitted = _fields(schema, types, f'events."{one.event_type}"')
+    own = {f"f_{name}": dtype for name, dtype in types.items()}
     appended = F.col("_change_type") == "insert"
     commit_seconds = F.unix_seconds("_commit_timestamp")
     lateness = commit_seconds - F.col("seconds")
@@ -166,6 +167,7 @@ def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str,
         (delivered & (lateness > LATE_SECONDS)).alias("late"),
         F.when(delivered, lateness).alias("lateness"),
         (delivered & dropped).alias("zoneless"),
+        (delivered & mended(emitted, own)).alias("mended"),
         "problem",
         F.when(F.col("problem").isNotNull(), as_json).alias("row_json"),
         F.lit(one.event_type).alias("event"),
@@ -204,13 +206,14 @@ def _zone() -> Column:
 
 def _fields(
     schema: dict[str, Any], types: dict[str, DataType], setting: str
-) -> tuple[list[Column], list[Column]]:
-    """The datum's members in the schema's order, and the reasons that keep a row out.
+) -> tuple[list[Column], list[Column], Column]:
+    """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD stands in its text.
 
     Raises:
         ConfigError: a field without a column, or whose column cannot become its type.
     """
     values: list[Column] = []
+    replaced = holds_replacement(F.col("id"))
     reasons = [
         F.when(F.col("id").isNull(), F.lit("id: null")),
         F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
@@ -242,7 +245,9 @@ def _fields(
                 ) from None
             values.append(given.alias(name))
             reasons.append(wrong)
-    return values, reasons
+            if (text := text_of(given, field["type"])) is not None:
+                replaced = replaced | holds_replacement(text)
+    return values, reasons, replaced
 
 
 def _hour(one: Slice) -> Column:

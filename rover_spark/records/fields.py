@@ -29,12 +29,12 @@ from rover_spark.records.envelope import OVERHEAD
 from rover_spark.records.ids import ID_TYPES, digest32, encoded, id_text
 from rover_spark.records.values import (
     JSON_OPTIONS,
-    REPLACEMENT,
+    holds_replacement,
     is_variant,
     json_object,
     json_text,
+    mended,
     not_finite,
-    raw_text,
     sorted_maps,
 )
 
@@ -116,6 +116,8 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     whole = F.struct(*(F.col(name).alias(name[2:]) for name in types if name not in FEED))
     as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
     row_json = F.when(F.col("problem").isNotNull(), as_json)
+    emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
+    own = {name: dtype for name, dtype in types.items() if name not in FEED}
     return (
         frame.withColumns({"key_problem": F.coalesce(*key_problems, F.lit(None)), **texts})
         .withColumn("inner", inner)
@@ -131,7 +133,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             time.alias("own_us"),
             "problem",
             F.col("key_problem").isNotNull().alias("key_problem"),
-            _mended(types).alias("mended"),
+            mended(emitted, own).alias("mended"),
             row_json.alias("row_json"),
         )
     )
@@ -210,16 +212,6 @@ def _members(
         found = not_finite(column, dtype)
         problems += [] if found is None else [F.when(found, F.lit("number_not_finite"))]
     return F.concat_ws(",", *pieces) if pieces else F.lit(""), problems
-
-
-def _mended(types: dict[str, DataType]) -> Column:
-    """True where U+FFFD stands in what is emitted, and not in the table: what is no character was replaced."""
-    there = F.lit(False)
-    for name, dtype in types.items():
-        if name not in FEED and (raw := raw_text(F.col(name), dtype)) is not None:
-            there = there | F.coalesce(raw.contains(REPLACEMENT), F.lit(False))
-    emitted = F.col("inner").contains(REPLACEMENT) | F.col("tail").contains(REPLACEMENT)
-    return F.when(F.coalesce(emitted, F.lit(False)), ~there).otherwise(F.lit(False))
 
 
 def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:

@@ -164,6 +164,20 @@ def raw_text(column: Column, dtype: DataType) -> Column | None:
     return None
 
 
+def holds_replacement(text: Column) -> Column:
+    """Whether U+FFFD stands in a text; false where there is none."""
+    return F.coalesce(text.contains(REPLACEMENT), F.lit(False))
+
+
+def mended(emitted: Column, types: dict[str, DataType]) -> Column:
+    """True where U+FFFD is ``emitted`` and does not stand in these columns: what is no character was replaced."""
+    there = F.lit(False)
+    for name, dtype in types.items():
+        if (raw := raw_text(F.col(name), dtype)) is not None:
+            there = there | holds_replacement(raw)
+    return emitted & ~there
+
+
 def json_text(column: Column, dtype: DataType) -> Column:
     """The value as one line of JSON text, valid where ``json_object`` finds no problem; null where it is null."""
     if isinstance(dtype, StringType) or is_variant(dtype):

@@ -42,7 +42,7 @@ def settings_of(root: Path) -> Any:
     file = root / "agreed.json"
     agreed = json.loads(file.read_text()) if file.exists() else {}
     table = f"{root}/tables/ids"
-    contract = _events(table) if agreed.get("contract") == "currents" else {"datasets": _datasets(table)}
+    contract = events_of(table) if agreed.get("contract") == "currents" else {"datasets": _datasets(table)}
     base = {"name": "acme", "destination": f"file://{root}/bucket", "ledger": f"{root}/control/acme"}
     return parse({**base, "files": {"target_records": 60}, **contract, **agreed})
 
@@ -52,12 +52,18 @@ def _datasets(table: str) -> dict[str, Any]:
     return {"fan_identity_graph": {"table": table, "columns": columns}}
 
 
-def _events(table: str) -> dict[str, Any]:
-    """As many files: a shard each."""
+def events_of(table: str, partitions: int = FILES) -> dict[str, Any]:
+    """The same rows as events of one type, and as many files: a shard each."""
     place = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
     columns = {"id": "rover_id", "time": "at", "kind": "kind", "value": "value"}
     custom = {"table": table, "columns": columns, "start": "earliest"}
-    return {"currents": {**place, "partitions": FILES}, "events": {"users.behaviors.CustomEvent": custom}}
+    currents = {**place, "partitions": partitions}
+    return {
+        "contract": "currents",
+        "datasets": {},
+        "currents": currents,
+        "events": {"users.behaviors.CustomEvent": custom},
+    }
 
 
 def _die(*_: object) -> None:

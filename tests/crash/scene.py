@@ -49,4 +49,6 @@ def destined(bucket: Bucket, root: Path, **access: Any) -> None:
     """The export of this root delivers there from now on."""
     agreed = json.loads((root / "agreed.json").read_text())
     store = {**bucket.access.model_dump(exclude_defaults=True), **access}
+    if agreed["contract"] == "currents" and bucket.url.startswith("gs:"):  # receivers read all of the bucket
+        store["staging"] = f"{bucket.url}/beside"
     (root / "agreed.json").write_text(json.dumps({**agreed, "destination": bucket.url, "store": store}))

@@ -32,12 +32,19 @@ def _points() -> list[Any]:
     return [*MATTER_MOST, *rest]
 
 
+@pytest.mark.parametrize("contract", ["rover", pytest.param("currents", marks=pytest.mark.full)])
 @pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize("point", _points())
 def test_a_killed_run_is_finished_by_the_next_one(
-    spark: SparkSession, undisturbed: Path, tmp_path: Path, bucket: Bucket, point: str, can_read: bool
+    spark: SparkSession,
+    whole: Path,
+    tmp_path: Path,
+    bucket: Bucket,
+    point: str,
+    can_read: bool,
+    contract: str,
 ) -> None:
-    copy_tables(undisturbed, tmp_path)
+    copy_tables(whole, tmp_path)
     destined(bucket, tmp_path, can_read=can_read)
     assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
     seen = bucket.fingerprint()
@@ -46,7 +53,7 @@ def test_a_killed_run_is_finished_by_the_next_one(
     assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
     settings = settings_of(tmp_path)
     assert commands.export(spark, settings, now=NOW).ok
-    assert bucket.fingerprint() == fingerprint(undisturbed / "bucket")
+    assert bucket.fingerprint() == fingerprint(whole / "bucket")
     swept = commands.sweep(spark, settings, older_than=timedelta(days=-1)).more
     assert swept["left"] or bucket.staged() == 0
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"

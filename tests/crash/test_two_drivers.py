@@ -24,14 +24,22 @@ ROUNDS = 1000
 PROCESSES = 4
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(10, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    ("contract", "rounds"),
+    [
+        ("rover", 4),
+        ("currents", 2),
+        pytest.param("rover", 10, marks=pytest.mark.full),
+        pytest.param("currents", 10, marks=pytest.mark.full),
+    ],
+)
 def test_two_drivers_started_together_give_one_result_each_time(
-    spark: SparkSession, undisturbed: Path, tmp_path: Path, s3: str, rounds: int
+    spark: SparkSession, whole: Path, tmp_path: Path, s3: str, contract: str, rounds: int
 ) -> None:
     worlds = [tmp_path / str(n) for n in range(rounds)]
     buckets: dict[int, Bucket] = {}
     for number, root in enumerate(worlds):
-        copy_tables(undisturbed, root)
+        copy_tables(whole, root)
         if number % 4 >= 2:  # half of them into a bucket, with and without the right to read
             buckets[number] = SERVERS["s3"](s3)
             destined(buckets[number], root, can_read=number % 4 == 2)
@@ -51,7 +59,7 @@ def test_two_drivers_started_together_give_one_result_each_time(
     for number, root in enumerate(worlds):
         told = [json.loads((root / f"{name}.json").read_text()) for name in names]
         seen = buckets[number].fingerprint() if number in buckets else fingerprint(root / "bucket")
-        assert seen == fingerprint(undisturbed / "bucket"), (number, told)
+        assert seen == fingerprint(whole / "bucket"), (number, told)
         assert [each["result"] for each in told].count("done") >= 1, (number, told)
         assert {code for each in told for code in each["codes"]} <= {"dataset_busy"}, (number, told)
         assert commands.export(spark, settings_of(root)).result == "nothing to do"

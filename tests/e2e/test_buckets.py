@@ -12,19 +12,22 @@ from pyspark.sql import SparkSession
 from rover_spark import commands
 from rover_spark.errors import ConfigError
 from rover_spark.store.aws import client
+from tests.crash.child import events_of
 from tests.e2e.world import World, row
 from tests.proxy import LEAST, Proxy, least_rights
 from tests.store.buckets import PUBLISH, SERVERS, STAGE, before, behind, put
 
 FIRST = ", ".join(row(n, "email", f"{n}@example.com", "2026-11-20 10:00:00") for n in range(40))
-IN_CI = "s3"
+IN_CI = ("rover", "s3", True)
 
 
 class Remote:
     """A world that delivers through a proxy, and the bucket as it really is."""
 
-    def __init__(self, spark: SparkSession, root: Path, server: str, endpoint: str, proxy: Proxy) -> None:
-        self.server, self.proxy = server, proxy
+    def __init__(
+        self, spark: SparkSession, root: Path, contract: str, server: str, endpoint: str, proxy: Proxy
+    ) -> None:
+        self.contract, self.server, self.proxy = contract, server, proxy
         self.world = World(spark, root)
         self.world.identities(FIRST)
         self.bucket = SERVERS[server](endpoint)
@@ -43,6 +46,8 @@ class Remote:
             "store": access.model_dump(exclude_defaults=True),
             "files": {"target_records": 20},
         }
+        if self.contract == "currents":
+            self.world.options |= events_of(self.world.table("ids"), partitions=2)
 
     def fails(self, fault: str, name: str | None = None, after: int = 0) -> None:
         """Requests fail, or those of one name, from the one with that number on."""
@@ -57,28 +62,26 @@ class Remote:
 
 @pytest.fixture
 def remote(
-    spark: SparkSession, tmp_path: Path, server: str, request: pytest.FixtureRequest
+    spark: SparkSession, tmp_path: Path, contract: str, server: str, request: pytest.FixtureRequest
 ) -> Iterator[Remote]:
     endpoint = request.getfixturevalue(server)
     with before(server, endpoint) as proxy:
-        yield Remote(spark, tmp_path, server, endpoint, proxy)
+        yield Remote(spark, tmp_path, contract, server, endpoint, proxy)
 
 
 def _on_each(*faults: str) -> pytest.MarkDecorator:
-    """Each fault on each server; what CI leaves out is marked."""
+    """Each fault on each server, and under the other contract the first of them; what CI leaves out is marked."""
     cases = [
-        pytest.param(
-            server,
-            fault,
-            marks=() if server == IN_CI and fault == faults[0] else pytest.mark.full,
-        )
+        pytest.param(contract, server, fault, marks=() if first == IN_CI else pytest.mark.full)
         for server in SERVERS
-        for fault in faults
+        for contract, mine in (("rover", faults), ("currents", faults[:1]))
+        for fault in mine
+        if (first := (contract, server, fault == faults[0]))
     ]
-    return pytest.mark.parametrize(("server", "fault"), cases)
+    return pytest.mark.parametrize(("contract", "server", "fault"), cases)
 
 
-@pytest.mark.parametrize("server", ["s3"])
+@pytest.mark.parametrize(("contract", "server"), [("rover", "s3")])
 def test_put_and_abort_are_rights_enough_to_export_and_to_redeliver(remote: Remote) -> None:
     world, remote.proxy.decide = remote.world, least_rights
     (batch,) = world.delivered().batches

@@ -19,7 +19,7 @@ from rover_spark import cadence
 from rover_spark.cadence import Waiting, enough, stay, waiting
 from rover_spark.errors import Problem
 from rover_spark.result import Result
-from tests.e2e.test_currents import CUSTOM, Stream, values
+from tests.e2e.stream import CUSTOM, Stream, values
 
 MINUTES = timedelta(minutes=5)
 DONE = Result("export", "done")

@@ -39,13 +39,16 @@ def test_a_table_without_a_feed_is_read_by_the_files_that_each_commit_added(bare
     bare.delivered()
     bare.add(values(5, 20))
     bare.add(values(20, 30, kind=ODD))
-    bare.add("VALUES ('e30', 'custom', 'f', timestamp '2026-11-20 10:00:00', null, null, 1)")
+    bare.add(
+        "VALUES ('e30', 'custom', cast(X'66FF' AS string), timestamp '2026-11-20 10:00:00', null, null, 1)"
+    )
     bare.add(values(40, 50, kind="purchase"))
     bare.sql("OPTIMIZE {t}")
     (batch,) = bare.delivered().batches
     assert (batch.counts["read"], batch.counts["delivered"]) == (26, 26)
     assert ids(bare) == expected((5, 31)), "rows that were there before are not delivered, nor moved ones"
     told = {event["id"]: event for events in bare.files().values() for event in events}
+    assert told["e30"]["user_id"] == "f\ufffd" and batch.counts["replaced"] == 1
     assert told["e30"]["timezone"] is None and told["e7"]["properties"] == {"k": "7"}
     before = fingerprint(bare.bucket)
     for path in bare.bucket.rglob("*.avro"):
