@@ -1,4 +1,4 @@
-"""What a person sees: tables, the bucket as a tree, progress on a terminal. Writes to the console it is given.
+"""What a person sees: tables, progress on a terminal. Writes to the console it is given.
 
 Everything that comes from outside (keys, messages) is printed as plain text: no markup, no control characters.
 """
@@ -21,9 +21,9 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
 from rover_spark.errors import Problem
+from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord
 from rover_spark.plan import BatchPlan
 from rover_spark.progress import Counter, LoggedProgress
@@ -31,7 +31,6 @@ from rover_spark.records.changes import OUTCOMES
 from rover_spark.result import Result, iso
 
 _REFRESH_SECONDS = 0.5
-_BRANCHES = 6
 _WIDE = 110
 _NAMES = {"batch", "dataset"}
 
@@ -146,13 +145,21 @@ def show(console: Console, result: Result) -> None:
     if result.batches and result.command != "status":
         console.print(batches_table(result.batches, result.more.get("planned"), console.width))
         for batch in result.batches:
-            if batch.note:
-                console.print(plain(f"{batch.batch}: {batch.note}"), soft_wrap=True)
+            for told in filter(None, (batch.note, _of_events(batch.counts))):
+                console.print(plain(f"{batch.batch}: {told}"), soft_wrap=True)
     problems(console, result.problems)
     if not result.problems or result.result == "nothing to do":
         console.print(
             plain("all of it is as the ledger says" if result.command == "verify" else result.result)
         )
+
+
+def _of_events(counts: dict[str, int]) -> str:
+    """What was noticed of events that were delivered all the same."""
+    late, zones = counts.get("late"), counts.get("timezone_dropped")
+    told = [f"{late:,} were told over an hour late, at most {counts['max_lateness_s']:,} s"] if late else []
+    told += [f"{zones:,} had a time zone that is none, and have null now"] if zones else []
+    return "; ".join(told)
 
 
 def problems(console: Console, found: Iterable[Problem]) -> None:
@@ -191,6 +198,8 @@ def batches_table(
 
 
 def _versions(record: BatchRecord) -> str:
+    if isinstance(record.plan, EventPlan):
+        return f"{len(record.plan.delivering)} types"
     if not isinstance(record.plan, BatchPlan):
         return ""
     first, last = record.plan.from_version, record.plan.to_version
@@ -253,36 +262,3 @@ def _status(console: Console, result: Result) -> None:
     if result.batches:
         console.print()
         console.print(batches_table(result.batches, width=console.width))
-
-
-def bucket_tree(title: str, records: Iterable[BatchRecord], width: int = 2 * _WIDE) -> Tree:
-    """The bucket as receivers see it: folders with counts and sizes, the first files of each, cut to the width."""
-    tree = Tree(plain(title))
-    folders: dict[tuple[str, ...], list[tuple[str, int, int]]] = {}
-    for record in records:
-        for file in record.files:
-            *parents, name = file.key.split("/")
-            folders.setdefault(tuple(parents), []).append((name, file.records, file.bytes))
-    nodes: dict[tuple[str, ...], Tree] = {(): tree}
-    for path, files in sorted(folders.items()):
-        for depth in range(1, len(path) + 1):
-            here = path[:depth]
-            if here not in nodes:
-                below = [
-                    each for other, inside in folders.items() if other[:depth] == here for each in inside
-                ]
-                nodes[here] = nodes[here[:-1]].add(_branch(f"{here[-1]}/", below, bold=True))
-        for each in sorted(files)[:_BRANCHES]:
-            room = max(24, width - 4 * len(path) - 32)
-            name = each[0] if len(each[0]) <= room else f"{each[0][: room - 14]}…{each[0][-13:]}"
-            nodes[path].add(_branch(name, [each], bold=False))
-        if len(files) > _BRANCHES:
-            nodes[path].add(Text(f"… {len(files) - _BRANCHES} more files", style="dim"))
-    return tree
-
-
-def _branch(name: str, files: list[tuple[str, int, int]], *, bold: bool) -> Text:
-    records, octets = sum(file[1] for file in files), sum(file[2] for file in files)
-    text = plain(name)
-    text.stylize("bold blue" if bold else "")
-    return Text.assemble(text, (f"  {records:,} records, {size(octets)}", "dim"))

@@ -7,7 +7,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from rover_spark.errors import Problem
+from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord
+from rover_spark.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,22 @@ def batch_document(record: BatchRecord) -> dict[str, Any]:
         "from_version": getattr(plan, "from_version", None),
         "to_version": getattr(plan, "to_version", None),
         "emitted_at": iso(record.instant),
+        **_slices(plan),
         "counts": record.counts,
         "files": files,
         "note": record.note,
     }
+
+
+def _slices(plan: Plan | None) -> dict[str, Any]:
+    """Of an integration's batch: which versions of which tables, event type by event type."""
+    if not isinstance(plan, EventPlan):
+        return {}
+    told = ("event_type", "from_version", "to_version", "schema_id")
+    slices = [
+        {"table": each.source.table, **{name: getattr(each, name) for name in told}} for each in plan.slices
+    ]
+    return {"event_types": slices}
 
 
 def iso(instant: int) -> str:

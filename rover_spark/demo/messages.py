@@ -48,7 +48,7 @@ class Messages:
         self._spark.sql(f"ALTER TABLE {self._name} ADD COLUMNS (device STRING)")
 
     def live_a_day(self) -> int:
-        """Another day's events, some of them hours late; how many."""
+        """Another day's events, some of them told more than an hour late; how many."""
         parts = [self._events(kind, max(1, int(self._fans * share))) for kind, share in STREAM.values()]
         wide = "device" in self._spark.table(self._name).columns
         device = ", element_at(array('iOS', 'Android'), 1 + cast(pmod(h, 2) AS int))" if wide else ""

@@ -17,9 +17,10 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from rover_spark import commands
-from rover_spark.console import bucket_tree, plain
+from rover_spark.console import plain
 from rover_spark.demo.company import Company, Lived
 from rover_spark.demo.messages import STREAM, Messages
+from rover_spark.demo.tree import bucket_tree
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.heads import BatchRecord
 from rover_spark.progress import Progress
@@ -94,7 +95,10 @@ def tell(
     checked, besides = commands.verify(spark, settings), commands.verify(spark, events)
     if console is not None:
         told = [batch for batch in delivered if batch.dataset in settings.datasets]
-        console.print(bucket_tree(f"{destination or directory / 'bucket'}/", told, console.width))
+        bucket = str(destination or directory / "bucket")
+        console.print(bucket_tree(f"{bucket}/", told, console.width))
+        streamed = [batch for batch in delivered if batch.dataset not in settings.datasets]
+        console.print(bucket_tree(f"{bucket}/currents/acme/", streamed, console.width, depth=2))
         _try_next(console, config, told, destination is None)
     return replace(
         checked,
@@ -126,7 +130,7 @@ def _try_next(console: Console, config: Path, delivered: list[BatchRecord], loca
     for command in (
         f"rover-spark status -c {shown}",
         f"rover-spark verify -c {shown}",
-        f"rover-spark schemas -c {shown.with_name('acme_events.toml')}",
+        f"rover-spark schemas -c {shown.with_name('acme_events.toml')} --publish",
         f"rover-spark redeliver -c {shown} --batch {changes.batch}",
         f"gzip -dc {bucket}/{changes.files[0].key} | head -3" if changes.files and local else "",
     ):
