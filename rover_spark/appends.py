@@ -68,7 +68,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     commit_of = {path.rpartition("/")[2]: version for path, version in added}
     if len(commit_of) != len(added) or any(":" in path for path, _ in added):
         raise _feed_needed(setting, table, "has files that are named alike, or lie elsewhere")
-    columns = [F.col(f"`{name}`") for name in rows.columns]
+    columns = [F.col("`" + name.replace("`", "``") + "`") for name in rows.columns]
     if added:
         paths = [_GLOB.sub(_ESCAPED, f"{root}/{unquote(path)}") for path, _ in added]
         reader = spark.read.schema(rows.schema).option("basePath", root)

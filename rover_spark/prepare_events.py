@@ -191,7 +191,7 @@ class EventPlanner:
             raise ConfigError(
                 f'events."{event_type}".schema: {error}',
                 code="schema_invalid",
-                remedy="Mend the .avsc file, or name the columns so that Avro takes them: columns = { … }.",
+                remedy="Mend the .avsc file; or give one, schema = …; or other names to fields, columns = { … }.",
             ) from None
 
     def _schema(self, event_type: str) -> str:

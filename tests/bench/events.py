@@ -92,7 +92,9 @@ def export(spark: SparkSession, root: Path, rows: int, types: int) -> dict[str, 
 
 def day(spark: SparkSession, root: Path, rows: int, types: int) -> dict[str, Any]:
     """A day of many event types, out of one table; how many Spark jobs it took."""
-    events = {f"kind-{n}": {"table": f"{root}/many", "where": f"kind = 'kind-{n}'"} for n in range(types)}
+    events = {
+        f"bench.Kind{n}": {"table": f"{root}/many", "where": f"kind = 'kind-{n}'"} for n in range(types)
+    }
     settings = _settings(root, "many", events)
     for place in (settings.ledger, settings.destination.removeprefix("file://")):
         shutil.rmtree(place, ignore_errors=True)
@@ -163,9 +165,9 @@ def main() -> None:
         name: {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
         for name in rounds[0]
     }
-    whole = _run("day", root, chosen.rows, chosen.types)
     console = Console()
     console.print(_shown(found))
+    whole = _run("day", root, chosen.rows, chosen.types)
     console.print(
         f"{chosen.types} event types, {whole['records']:,.0f} events: {whole['wall']:.0f} s, {whole['cpu']:.0f} s of CPU, "
         f"{whole['jobs']:.0f} Spark jobs, {whole['files']:.0f} files"
