@@ -22,12 +22,13 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import Phase, Plan, TableState
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
-from rover_spark.records.currents import columns_of, counted, fitting, types_of
+from rover_spark.records.currents import companies, counted
+from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
 from rover_spark.steps import reach
 from rover_spark.tables import Tables
 
-_AT_ONCE = 25  # event types counted by one job
+_AT_ONCE = 25  # companies of event types counted by one job
 _REQUIRED = {"id": "string", "time": "int"}
 
 
@@ -43,6 +44,7 @@ class EventPlanner:
         self._tables = Tables(spark)
         self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
         self._texts = cache(self._valid)
+        self._frame = cache(self._selected)
         self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
 
     def state(self, event_type: str, table: str, since: int | None) -> TableState:
@@ -74,7 +76,7 @@ class EventPlanner:
             wanted = self._wanted(event_type)
             state = self.state(event_type, wanted.table, None)
             require_readable(f'events."{event_type}".table', wanted.table, state)
-            fitting(self._rows(event_type), event_type, wanted, self._texts(event_type))
+            require_fit(self._frame(event_type), event_type, self._texts(event_type))
 
     def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
@@ -160,18 +162,20 @@ class EventPlanner:
     def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
         reading = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
         found: list[Counted] = []
-        for start in range(0, len(reading), _AT_ONCE):
-            some = reading[start : start + _AT_ONCE]
-            tables = ", ".join(sorted({one.source.table for _, one in some}))
-            with source.reading(EVENTS, tables, None, max(one.to_version for _, one in some)):
+        together = companies(reading)
+        for start in range(0, len(together), _AT_ONCE):
+            some = together[start : start + _AT_ONCE]
+            newest = max(one.to_version for company in some for _, one in company)
+            tables = ", ".join(sorted({company[0][1].source.table for company in some}))
+            with source.reading(EVENTS, tables, None, newest):
                 rows = counted(self._spark, some, integration, partitions).collect()
             found += [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
         return found
 
-    def _rows(self, event_type: str) -> DataFrame:
+    def _selected(self, event_type: str) -> DataFrame:
         wanted = self._wanted(event_type)
         state = self.state(event_type, wanted.table, None)
-        return self._snapshot(wanted.table, state.latest.version)
+        return columns_of(self._snapshot(wanted.table, state.latest.version), event_type, wanted)
 
     def _wanted(self, event_type: str) -> EventSource:
         chosen = self._settings.events[event_type]
@@ -206,7 +210,7 @@ class EventPlanner:
                     code="config_invalid",
                     remedy="Name an .avsc file; a relative path begins at the configuration file.",
                 ) from None
-        frame = columns_of(self._rows(event_type), event_type, self._wanted(event_type))
+        frame = self._frame(event_type)
         fields = {"id": StringType(), "time": IntegerType(), **types_of(frame)}
         name = event_type.rpartition(".")[2]
         try:

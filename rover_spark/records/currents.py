@@ -1,146 +1,127 @@
-"""Rows of event tables → events in file order: id, whole seconds, one Avro datum each. Pure columns, no action.
+"""Rows of event tables → events: id, whole seconds, one Avro datum each. Pure columns, no action.
 
-Promises one row per source row, each with its outcome, so that counts add up. What cannot be an event is quarantined
-with its reason; what is no appended row is suppressed (or was refused before, by the plan).
+Promises one row per source row and event type, each with its outcome, so that counts add up. What cannot be an event is
+quarantined with its reason; what is no appended row is suppressed (or was refused before, by the plan). Event types that
+make the same of the same rows, but for their filter, are one company: they are read together, once.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
-from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZType, TimestampType
 
 from rover_spark.appends import arrived
 from rover_spark.contract.currents import natural_prefix
-from rover_spark.contract.zones import ZONES
-from rover_spark.errors import ConfigError
-from rover_spark.eventplan import HOUR_MS, EventPlan, EventSource, Slice
-from rover_spark.records.avro import Misfit, characters, shaped, spelled_out, text_of
+from rover_spark.eventplan import HOUR_MS, EventPlan, Group, Slice
 from rover_spark.records.changes import BEFORE
-from rover_spark.records.fields import filtered, selected
-from rover_spark.records.ids import ID_TYPES, encoded, id_text
-from rover_spark.records.values import JSON_OPTIONS, holds_replacement, mended
+from rover_spark.records.events import ROUTE, columns_of, identity, members, seconds, types_of, zone
+from rover_spark.records.values import JSON_OPTIONS, mended
 
 TOO_LARGE = "event_too_large"
 LATE_SECONDS = 3600
-_INT = (-(2**31), 2**31 - 1)
-_FEED = ("_change_type", "_commit_version", "_commit_timestamp")
+Company = list[tuple[int, Slice]]  # slices with their numbers in the plan
 
 
-def columns_of(rows: DataFrame, event_type: str, wanted: EventSource) -> DataFrame:
-    """The filtered rows' fields as ``f_<name>``, natural key values as ``k_<n>``, and the feed's own columns.
-
-    Raises:
-        ConfigError: an expression that cannot be evaluated; an id that is no text, a time that is no time.
-    """
-    setting = f'events."{event_type}"'
-    rows = filtered(rows, setting, wanted.where)
-    chosen = [(f"f_{name}", f"columns.{name}", text) for name, text in wanted.columns.items()]
-    chosen += [(f"k_{n}", "natural_key", text) for n, text in enumerate(wanted.natural_key)]
-    fed = [F.col(name) for name in _FEED if name in rows.columns]
-    frame = selected(rows, setting, fed, chosen)
-    _check(frame, setting, wanted)
-    return frame
-
-
-def _check(frame: DataFrame, setting: str, wanted: EventSource) -> None:
-    types = {field.name: field.dataType for field in frame.schema.fields}
-
-    def refuse(name: str, why: str, mend: str) -> None:
-        raise ConfigError(f"{setting}.{name}: {why}", code="column_type", remedy=mend)
-
-    if not wanted.natural_key and not isinstance(types.get("f_id"), StringType):
-        refuse(
-            "columns.id",
-            "an event needs an id that is text",
-            "Name a column, or a natural_key to make ids of.",
-        )
-    time = types.get("f_time")
-    if not isinstance(time, TimestampType | TimestampNTZType | IntegralType):
-        refuse(
-            "columns.time", "an event needs a timestamp, or whole seconds since 1970", "Use to_timestamp(…)."
-        )
-    for n, text in enumerate(wanted.natural_key):
-        if not isinstance(types[f"k_{n}"], ID_TYPES):
-            refuse("natural_key", f"{text} has no exact text", f"Write cast({text} as string).")
-
-
-def fitting(rows: DataFrame, event_type: str, wanted: EventSource, text: str) -> None:
-    """Raises ConfigError unless the table's columns can become what the schema asks for."""
-    frame = columns_of(rows, event_type, wanted)
-    _fields(json.loads(text), types_of(frame), f'events."{event_type}"')
-
-
-def types_of(frame: DataFrame) -> dict[str, DataType]:
-    """The types of the fields that ``columns_of`` gave."""
-    return {field.name[2:]: field.dataType for field in frame.schema.fields if field.name.startswith("f_")}
+def companies(slices: Iterable[tuple[int, Slice]], texts: Mapping[str, str] | None = None) -> list[Company]:
+    """Slices that differ in no more than their event type and filter, together; ``texts`` are the schemas that count too."""
+    found: dict[str, Company] = {}
+    for number, one in slices:
+        source = one.source
+        fields = json.loads(texts[one.event_type])["fields"] if texts else []
+        alike = [
+            source.table,
+            one.from_version,
+            one.to_version,
+            one.by_feed,
+            source.columns,
+            source.natural_key,
+        ]
+        found.setdefault(json.dumps([*alike, fields]), []).append((number, one))
+    return list(found.values())
 
 
 def event_rows(spark: SparkSession, plan: EventPlan, texts: dict[str, str]) -> DataFrame:
     """All source rows of a plan: (chunk, id, commit, outcome, datum, problem, row_json, event), and what is told of each."""
-    feeds = _Changes(spark)
+    feeds = _Feeds(spark)
+    due = [(number, plan.slices[number]) for number in plan.delivering]
     parts = [
-        _slice_rows(feeds, plan, number, json.loads(texts[plan.slices[number].event_type]))
-        for number in plan.delivering
+        _company_rows(feeds.of(each), plan, each, texts[each[0][1].event_type])
+        for each in companies(due, texts)
     ]
     return reduce(DataFrame.unionAll, parts)
 
 
-def counted(
-    spark: SparkSession, slices: list[tuple[int, Slice]], integration: str, partitions: int
-) -> DataFrame:
-    """(slice, change, hour, partition, rows): what the plan's groups are made of."""
-    parts, feeds = [], _Changes(spark)
-    for number, one in slices:
-        frame = feeds.of(one)
-        identity = _identity(frame, one, integration) if partitions > 1 else F.lit("")
+def counted(spark: SparkSession, found: Sequence[Company], integration: str, partitions: int) -> DataFrame:
+    """(slice, change, hour, partition, rows) of these companies: what the plan's groups are made of."""
+    parts, feeds = [], _Feeds(spark)
+    for company in found:
+        frame = feeds.of(company)
+        of_row = _identity(frame, company, integration) if partitions > 1 else F.lit("")
         parts.append(
             frame.select(
-                F.lit(number).alias("slice"),
+                _by_route([F.lit(number) for number, _ in company]).alias("slice"),
                 F.col("_change_type").alias("change"),
-                _hour(one).alias("hour"),
-                _partition(identity, partitions).alias("partition"),
+                _hour(company[0][1]).alias("hour"),
+                _partition(of_row, partitions).alias("partition"),
             )
         )
-    found = reduce(DataFrame.unionAll, parts)
-    return found.groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
+    rows = reduce(DataFrame.unionAll, parts)
+    return rows.groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
 
 
-class _Changes:
-    """What arrived in the slices: event types that share a table share its frame, which is dear to make."""
+class _Feeds:
+    """What arrived in the slices: companies that share a table share its frame, which is dear to make."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
-        self._frames: dict[tuple[str, int, int], DataFrame] = {}
+        self._frames: dict[tuple[str, int | None, int], DataFrame] = {}
 
-    def of(self, one: Slice) -> DataFrame:
-        """The slice's fields, of all its rows."""
-        assert one.from_version is not None
+    def of(self, company: Company) -> DataFrame:
+        """The company's fields, of all its rows; a row that several of its filters keep is there for each."""
+        _, one = company[0]
         place = (one.source.table, one.from_version, one.to_version)
         if place not in self._frames:
             self._frames[place] = arrived(self._spark, one)
-        return columns_of(self._frames[place], one.event_type, one.source)
+        rows = self._frames[place]
+        if len(company) == 1:
+            return columns_of(rows, one.event_type, one.source)
+        routes = (
+            F.when(F.expr(each.source.where or "true"), F.lit(n)) for n, (_, each) in enumerate(company)
+        )
+        routed = rows.withColumn(ROUTE, F.explode(F.array_compact(F.array(*routes))))
+        return columns_of(routed, one.event_type, replace(one.source, where=None))
 
 
-def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str, Any]) -> DataFrame:
-    one = plan.slices[number]
-    frame = feeds.of(one)
+def _by_route(each: Sequence[Column]) -> Column:
+    """Of a company's values the one of the row's event type."""
+    if len(each) == 1:
+        return each[0]
+    return F.element_at(F.array(*each), F.col(ROUTE) + 1)
+
+
+def _identity(frame: DataFrame, company: Company, integration: str) -> Column:
+    prefixes = [F.lit(natural_prefix(integration, one.event_type)) for _, one in company]
+    return identity(frame, company[0][1].source, _by_route(prefixes))
+
+
+def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str) -> DataFrame:
+    _, one = company[0]
     types = types_of(frame)
     frame = (
-        frame.withColumn("id", _identity(frame, one, plan.integration.integration_id))
-        .withColumn("seconds", _seconds(types["time"]))
-        .withColumn("zone", _zone() if "timezone" in types else F.lit(None).cast("string"))
+        frame.withColumn("id", _identity(frame, company, plan.integration.integration_id))
+        .withColumn("seconds", seconds(types["time"]))
+        .withColumn("zone", zone() if "timezone" in types else F.lit(None).cast("string"))
     )
-    values, reasons, emitted = _fields(schema, types, f'events."{one.event_type}"')
-    own = {f"f_{name}": dtype for name, dtype in types.items()}
+    schema = json.loads(text)
+    values, reasons, emitted = members(schema, types, one.event_type)
     appended = F.col("_change_type") == "insert"
-    commit_seconds = F.unix_seconds("_commit_timestamp")
-    lateness = commit_seconds - F.col("seconds")
+    lateness = F.unix_seconds("_commit_timestamp") - F.col("seconds")
     whole = F.struct(*(F.col(f"f_{name}").alias(name) for name in types))
     as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
     frame = frame.withColumn("problem", F.when(appended, F.coalesce(*reasons)))
@@ -155,99 +136,29 @@ def _slice_rows(feeds: _Changes, plan: EventPlan, number: int, schema: dict[str,
         .otherwise(F.lit("delivered"))
     )
     delivered = F.col("outcome") == "delivered"
-    dropped = (
+    no_zone = (
         F.col("f_timezone").isNotNull() & F.col("zone").isNull() if "timezone" in types else F.lit(False)
     )
+    own = {f"f_{name}": dtype for name, dtype in types.items()}
     frame = frame.withColumn("outcome", outcome).select(
-        _chunk(plan, number, _hour(one), _partition(F.col("id"), plan.partitions)).alias("chunk"),
+        _chunk(plan, company).alias("chunk"),
         F.when(delivered, F.col("id")).alias("id"),
         F.col("_commit_version").alias("commit"),
         "outcome",
         F.when(delivered, F.col("datum")).alias("datum"),
         (delivered & (lateness > LATE_SECONDS)).alias("late"),
         F.when(delivered, lateness).alias("lateness"),
-        (delivered & dropped).alias("zoneless"),
+        (delivered & no_zone).alias("zoneless"),
         (delivered & mended(emitted, own)).alias("mended"),
         "problem",
         F.when(F.col("problem").isNotNull(), as_json).alias("row_json"),
-        F.lit(one.event_type).alias("event"),
+        _by_route([F.lit(each.event_type) for _, each in company]).alias("event"),
     )
     if len(one.hours) > 1:  # all events with one id stand where the first of them was queued
-        same = Window.partitionBy("id").orderBy("commit", "chunk")
+        same = Window.partitionBy("event", "id").orderBy("commit", "chunk")
         first = F.first("chunk").over(same)
         frame = frame.withColumn("chunk", F.when(F.col("id").isNotNull(), first).otherwise(F.col("chunk")))
     return frame
-
-
-def _identity(frame: DataFrame, one: Slice, integration: str) -> Column:
-    """The event's id: the source's own, or the digest of its natural key in the form of a UUID; null where it has none."""
-    if not one.source.natural_key:
-        return F.when(F.col("f_id") != "", characters(F.col("f_id")))
-    types = {field.name: field.dataType for field in frame.schema.fields}
-    names = [f"k_{n}" for n in range(len(one.source.natural_key))]
-    parts = [encoded(id_text(F.col(name), types[name])) for name in names]
-    digest = F.sha2(F.concat(F.lit(natural_prefix(integration, one.event_type)), *parts), 256)
-    cuts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-    whole = reduce(lambda left, right: left & right, (F.col(name).isNotNull() for name in names))
-    return F.when(whole, F.concat_ws("-", *(F.substring(digest, start, size) for start, size in cuts)))
-
-
-def _seconds(dtype: DataType) -> Column:
-    column = F.col("f_time")
-    seconds = (
-        column.cast("bigint") if isinstance(dtype, IntegralType) else F.unix_seconds(column.cast("timestamp"))
-    )
-    return F.when(seconds.between(*_INT), seconds)
-
-
-def _zone() -> Column:
-    return F.when(F.col("f_timezone").isin(*ZONES), F.col("f_timezone"))
-
-
-def _fields(
-    schema: dict[str, Any], types: dict[str, DataType], setting: str
-) -> tuple[list[Column], list[Column], Column]:
-    """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD stands in its text.
-
-    Raises:
-        ConfigError: a field without a column, or whose column cannot become its type.
-    """
-    values: list[Column] = []
-    replaced = holds_replacement(F.col("id"))
-    reasons = [
-        F.when(F.col("id").isNull(), F.lit("id: null")),
-        F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
-    ]
-    for field in spelled_out(schema)["fields"]:
-        name = field["name"]
-        if name == "id":
-            values.append(F.col("id"))
-        elif name == "time":
-            kind = field["type"] if isinstance(field["type"], str) else field["type"]["type"]
-            values.append(F.col("seconds").cast("int" if kind == "int" else "bigint").alias(name))
-        else:
-            column, dtype = (
-                (F.col("zone"), StringType()) if name == "timezone" else (F.col(f"f_{name}"), types.get(name))
-            )
-            if dtype is None:
-                raise ConfigError(
-                    f"{setting}.columns.{name}: the schema has this field, and no column gives it",
-                    code="column_missing",
-                    remedy=f'Name it: columns = {{ {name} = "…" }}, or take the field out of the schema.',
-                )
-            try:
-                given, wrong = shaped(column, dtype, field["type"], name)
-            except Misfit as error:
-                raise ConfigError(
-                    f"{setting}: {error}",
-                    code="column_type",
-                    remedy="Convert the column, or change the schema.",
-                ) from None
-            values.append(given.alias(name))
-            reasons.append(wrong)
-            if (text := text_of(given, field["type"])) is not None:
-                replaced = replaced | holds_replacement(text)
-    return values, reasons, replaced
 
 
 def _hour(one: Slice) -> Column:
@@ -266,10 +177,20 @@ def _partition(identity: Column, partitions: int) -> Column:
     return F.pmod(F.hash(identity), F.lit(partitions)).cast("int") if partitions > 1 else F.lit(0)
 
 
-def _chunk(plan: EventPlan, number: int, hour: Column, partition: Column) -> Column:
-    """The number of the row's group; rows of no group (updates, deletes) stand with the slice's first."""
-    mine = [(n, group) for n, group in enumerate(plan.groups) if group.slice == number]
-    found = F.lit(mine[0][0] if mine else 0)
-    for n, group in mine[1:]:
-        found = F.when((hour == group.hour) & (partition == group.partition), F.lit(n)).otherwise(found)
+def _chunk(plan: EventPlan, company: Company) -> Column:
+    """The number of the row's group; rows of no group (updates, deletes) stand with the first of their event type."""
+    hour, partition = _hour(company[0][1]), _partition(F.col("id"), plan.partitions)
+    mine: dict[int, list[tuple[int, Group]]] = {number: [] for number, _ in company}
+    for n, group in enumerate(plan.groups):
+        if group.slice in mine:
+            mine[group.slice].append((n, group))
+    found: Column | None = None
+    for route, groups in enumerate(mine.values()):
+        chunk = F.lit(groups[0][0] if groups else 0)
+        for n, group in groups[1:]:
+            here = (hour == group.hour) & (partition == group.partition)
+            chunk = F.when(here, F.lit(n)).otherwise(chunk)
+        here = F.col(ROUTE) == route if len(mine) > 1 else F.lit(True)
+        found = F.when(here, chunk) if found is None else found.when(here, chunk)
+    assert found is not None
     return found.cast("int")

@@ -10,7 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark import commands
+from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
+from rover_spark.eventplan import EventPlan
+from rover_spark.records.currents import companies
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
 
@@ -102,6 +105,41 @@ def test_a_gap_is_given_up_for_the_types_that_have_it(stream: Stream) -> None:
     other.add(values(110, 112))
     stream.delivered()
     assert ids(stream) == expected((0, 5), (110, 112))
+
+
+def test_types_that_are_read_together_are_told_apart(stream: Stream) -> None:
+    """The same columns of one table under three filters, of which one keeps all: one reading, three streams."""
+    columns = {"time": "at", "user_id": "fan", "n": "n"}
+    alike = {"table": stream.table, "columns": columns, "natural_key": ["event_id", "n"], "start": "earliest"}
+    stream.events = {
+        CUSTOM: {**alike, "where": "kind = 'custom'"},
+        PURCHASE: {**alike, "where": "kind = 'purchase'"},
+        "all": dict(alike),
+        "wide": {**alike, "columns": {**columns, "zone": "zone"}},
+    }
+    stream.currents["partitions"] = 2
+    stream.add(values(0, 7))
+    stream.add(values(7, 10, kind="purchase"))
+    (batch,) = stream.delivered().batches
+    found: dict[str, dict[int, str]] = {}
+    for key, events in stream.files().items():
+        found.setdefault(key.event_type, {}).update({event["n"]: event["id"] for event in events})
+    assert {name: sorted(told) for name, told in found.items()} == {
+        CUSTOM: list(range(7)),
+        PURCHASE: [7, 8, 9],
+        "all": list(range(10)),
+        "wide": list(range(10)),
+    }
+    for name, told in found.items():
+        assert told == {n: natural_id("65f1c2d3", name, [f"e{n}", n]) for n in told}
+    assert batch.counts["read"] == batch.counts["delivered"] == 30
+    before = fingerprint(stream.bucket)
+    assert commands.redeliver(stream.spark, stream.settings, batch.batch).ok
+    assert fingerprint(stream.bucket) == before and commands.verify(stream.spark, stream.settings).ok
+    plan = batch.plan
+    assert isinstance(plan, EventPlan)
+    together = companies(enumerate(plan.slices))
+    assert [len(each) for each in together] == [3, 1], "all but the wide one are read together"
 
 
 def test_missing_files_are_a_gap_even_where_the_session_would_pass_over_them(
