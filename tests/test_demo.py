@@ -6,7 +6,9 @@ Each notebook runs as a reader runs it, in a kernel and a Spark session of its o
 from __future__ import annotations
 
 import base64
+import json
 import re
+import zoneinfo
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from rover_spark.demo.story import tell
 from rover_spark.errors import ConfigError
 from rover_spark.progress import LoggedProgress
 from rover_spark.result import Result
-from tests import receiver
+from tests import apache, receiver
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 EXPORT, CURRENTS = "01_look_at_an_export.ipynb", "02_currents.ipynb"
@@ -127,10 +129,29 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
         for path in (bucket / "currents").rglob("*.avro")
     ]
     assert sorted(key.schema_id for key, _ in streamed if key) == list(range(1, 17))
-    told_of = {event["id"] for _, path in streamed for event in fastavro.reader(path.open("rb"))}
-    assert told_of == {row["id"] for row in source("messages")}
     with pytest.raises(ConfigError, match="holds something already"):
         tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
+
+
+def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSession, told: Told) -> None:
+    rows = spark.read.format("delta").load(str(told.place / "tables" / "messages")).collect()
+    lived = {row["id"]: {**row.asDict(), "time": int(row["time"].timestamp())} for row in rows}
+    seen: list[str] = []
+    for path in sorted((told.place / "bucket" / "currents").rglob("*.avro")):
+        with path.open("rb") as opened:
+            reader = fastavro.reader(opened)
+            fields = {each["name"]: None for each in json.loads(reader.metadata["avro.schema"])["fields"]}
+            events = list(reader)
+        for event in events:
+            row = lived[event["id"]]
+            known = row["timezone"] if row["timezone"] in zoneinfo.available_timezones() else None
+            assert event == {**fields, **{name: row[name] for name in fields}, "timezone": known}
+        seen += [event["id"] for event in events]
+        by_spark = spark.read.format("avro").load(str(path)).collect()
+        assert [row.asDict() for row in by_spark] == events
+        if "Purchase" in str(path):
+            assert apache.events(spark, path) == events
+    assert sorted(seen) == sorted(lived), "each event once"
 
 
 def test_every_notebook_is_held_to_what_follows() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import fastavro
 import pytest
@@ -11,9 +10,9 @@ from typer.testing import CliRunner
 
 from rover_spark import commands
 from rover_spark.cli import app
+from tests import apache
 from tests.e2e.stream import CUSTOM, PLACE, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
-from tests.servers import program
 
 
 def test_events_are_queued_under_keys_of_the_contract_and_read_by_others(stream: Stream) -> None:
@@ -186,7 +185,6 @@ def test_a_batch_is_delivered_again_byte_for_byte(stream: Stream) -> None:
 
 
 def test_apaches_own_tools_read_what_is_delivered(stream: Stream) -> None:
-    tools = program("avro-tools.jar")
     stream.events[CUSTOM] |= {"start": "earliest"}
     stream.events[CUSTOM]["columns"] |= {
         "n": "n",
@@ -196,16 +194,13 @@ def test_apaches_own_tools_read_what_is_delivered(stream: Stream) -> None:
     stream.add(values(0, 20))
     stream.delivered()
     (path,) = stream.bucket.rglob("*.avro")
-    java = stream.spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.home')").collect()[0][0]
-
-    def ask(tool: str) -> str:
-        command = [f"{java}/bin/java", "-jar", str(tools), tool, str(path)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-
     with path.open("rb") as opened:
         reader = fastavro.reader(opened)
         mine = {event["id"]: event for event in reader}
-        assert json.loads(ask("getschema"))["fields"] == json.loads(reader.metadata["avro.schema"])["fields"]
-    assert ask("count").strip() == "20"
-    told = [json.loads(line) for line in ask("tojson").splitlines()]
+        assert (
+            json.loads(apache.ask(stream.spark, "getschema", path))["fields"]
+            == json.loads(reader.metadata["avro.schema"])["fields"]
+        )
+    assert apache.ask(stream.spark, "count", path).strip() == "20"
+    told = apache.events(stream.spark, path)
     assert {each["id"]: each["time"] for each in told} == {key: event["time"] for key, event in mine.items()}
