@@ -16,9 +16,8 @@ from pyspark.sql.types import BinaryType, TimestampNTZType, TimestampType
 
 from rover_spark import source
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.eventplan import Slice
-from rover_spark.eventsteps import REMEDY
-from rover_spark.plan import TableState
+from rover_spark.eventplan import EVENTS, Slice
+from rover_spark.plan import TableState, rerun_remedy
 
 _ACTIONS = "add STRUCT<path: STRING, dataChange: BOOLEAN>, remove STRUCT<path: STRING, dataChange: BOOLEAN>"
 _FILE = "_file"
@@ -103,6 +102,6 @@ def _added(spark: SparkSession, root: str, one: Slice) -> list[tuple[str, int]]:
             f'events."{one.event_type}": version {taken[0]} of {one.source.table} changed or removed rows, and without a '
             "change data feed its new rows cannot be told from them. Nothing was staged",
             code="event_changed",
-            remedy=REMEDY,
+            remedy=rerun_remedy(EVENTS),
         )
     return [(row["path"], row["version"]) for row in found]

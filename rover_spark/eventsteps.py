@@ -13,12 +13,11 @@ from dataclasses import replace
 from rover_spark.contract.avro import canonical, changes, fingerprint, parse
 from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
 from rover_spark.errors import ConfigError, RunError, SourceGap
-from rover_spark.eventplan import EventPlan, EventSource, Group, RegisteredSchema, Slice
-from rover_spark.plan import TableState
-from rover_spark.steps import first_version
+from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Group, RegisteredSchema, Slice
+from rover_spark.plan import TableState, rerun_remedy
+from rover_spark.steps import check_anchor, first_version
 
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
-REMEDY = "rover-spark rerun -c FILE --dataset events --accept-gap gives up what cannot be read, then export."
 
 
 def place(
@@ -36,7 +35,7 @@ def place(
         offsets: tuple[int, ...] = ()
     else:
         _refuse_changed(event_type, wanted, last)
-        check_anchor(event_type, last, state)
+        check_anchor(f'events."{event_type}"', last, state)
         first = last.to_version + 1 if latest > last.to_version else None
         offsets = last.offsets
     begin = latest if first is None else first
@@ -45,7 +44,7 @@ def place(
         raise SourceGap(
             f'events."{event_type}": the history of {wanted.table} does not reach back to version {begin}',
             code="source_gap",
-            remedy=REMEDY,
+            remedy=rerun_remedy(EVENTS),
         )
     numbers = (0, EVENTS_PER_FILE, offsets)
     return Slice(event_type, wanted, first, latest, state.table_id, commits, *numbers, state.keeps_feed)
@@ -64,18 +63,6 @@ def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
             code="source_changed",
             remedy="Put it back, or confirm it: rover-spark rerun -c FILE --dataset events --accept-gap",
         )
-
-
-def check_anchor(event_type: str, last: Slice, state: TableState) -> None:
-    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5)."""
-    if state.row(last.to_version) == last.anchor:
-        return
-    raise SourceGap(
-        f'events."{event_type}": what follows version {last.to_version} of {last.source.table} cannot be told: that commit '
-        "is not in its history any more. The ledger stays at that version",
-        code="source_gap",
-        remedy=REMEDY,
-    )
 
 
 def registered(

@@ -201,4 +201,4 @@ class BatchPlan(Plan):
 def rerun_remedy(dataset: str) -> str:
     """What an operator does about a gap."""
     flag = "" if dataset in DATASETS and DATASETS[dataset].snapshot else " --accept-gap"
-    return f"rover-spark rerun -c FILE --dataset {dataset}{flag}, then export: receivers get a note of what was lost."
+    return f"rover-spark rerun -c FILE --dataset {dataset}{flag}, then export: the ledger notes what was given up."

@@ -167,7 +167,7 @@ class Planner:
         last = last_of(head)
         assert last is not None
         state = self.state(dataset, last.source.table, last.to_version)
-        check_anchor(last, state)
+        check_anchor(dataset, last, state)
         return state
 
     def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.eventplan import EVENTS, EventPlan, Slice
-from rover_spark.eventsteps import check_anchor as check_place
 from rover_spark.heads import Head
 from rover_spark.plan import BatchPlan, TableState
 from rover_spark.prepare import Planner
@@ -59,7 +58,7 @@ def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> 
     def look() -> TableState:
         state = planner.state(dataset, table, last.to_version if last else None)
         if last is not None:
-            check_anchor(last, state)
+            check_anchor(dataset, last, state)
         return state
 
     return _standing(planner.now, dataset, head, last.to_version if last else None, look)
@@ -73,7 +72,7 @@ def _event_type(
     def look() -> TableState:
         state = planner.state(event_type, table, last.to_version if last else None)
         if last is not None:
-            check_place(event_type, last, state)
+            check_anchor(f'events."{event_type}"', last, state)
         return state
 
     return _standing(planner.now, event_type, head, last.to_version if last else None, look)

@@ -6,6 +6,7 @@ from math import ceil
 
 from rover_spark.contract.rover import DATASETS, Dataset
 from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.eventplan import EVENTS, Slice
 from rover_spark.heads import Head
 from rover_spark.plan import BatchPlan, Files, Source, Step, TableState, rerun_remedy
 from rover_spark.settings import Settings
@@ -43,8 +44,8 @@ def refuse_changed(dataset: str, source: Source, last: BatchPlan) -> None:
         )
 
 
-def check_anchor(last: BatchPlan, state: TableState) -> None:
-    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5).
+def check_anchor(about: str, last: BatchPlan | Slice, state: TableState) -> None:
+    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5); ``about`` says whose.
 
     A table made anew or copied from elsewhere has another commit at that version, or none: reading on would silently
     give the versions of another table.
@@ -59,10 +60,10 @@ def check_anchor(last: BatchPlan, state: TableState) -> None:
     else:
         what = "another commit stands at that version: the table was made anew, or copied from elsewhere"
     raise SourceGap(
-        f"{last.dataset}: changes after version {last.to_version} of {last.source.table} cannot be told: {what}. "
+        f"{about}: changes after version {last.to_version} of {last.source.table} cannot be told: {what}. "
         f"The ledger stays at version {last.to_version}",
         code="source_gap",
-        remedy=rerun_remedy(last.dataset),
+        remedy=rerun_remedy(EVENTS if isinstance(last, Slice) else last.dataset),
     )
 
 

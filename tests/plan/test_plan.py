@@ -207,7 +207,7 @@ def test_events_are_confirmed_by_a_rerun_that_accepts_the_gap() -> None:
     ids=["newest", "only", "in the middle", "CREATE OR REPLACE: the same row, a new table id"],
 )
 def test_the_same_commit_at_the_delivered_version_goes_on(state: TableState) -> None:
-    check_anchor(a_plan(to=7), state)
+    check_anchor("fan_profiles", a_plan(to=7), state)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_the_same_commit_at_the_delivered_version_goes_on(state: TableState) -> 
 )
 def test_a_missing_or_different_commit_is_a_gap(state: TableState, why: str) -> None:
     with pytest.raises(SourceGap) as caught:
-        check_anchor(a_plan(to=7), state)
+        check_anchor("fan_profiles", a_plan(to=7), state)
     assert why in caught.value.message
     assert "after version 7 of /t" in caught.value.message
     assert caught.value.code == "source_gap"
@@ -237,7 +237,7 @@ def test_a_missing_or_different_commit_is_a_gap(state: TableState, why: str) -> 
 
 def test_a_gap_of_events_is_mended_by_accepting_it() -> None:
     with pytest.raises(SourceGap) as caught:
-        check_anchor(a_plan("changes", 7, dataset="fan_track_events"), a_table(0, 3))
+        check_anchor("fan_track_events", a_plan("changes", 7, dataset="fan_track_events"), a_table(0, 3))
     assert "--dataset fan_track_events --accept-gap" in caught.value.remedy
 
 
