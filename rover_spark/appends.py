@@ -12,15 +12,21 @@ from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, TimestampNTZType, TimestampType
+from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampType
 
 from rover_spark import source
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.eventplan import EVENTS, Slice
 from rover_spark.plan import TableState, rerun_remedy
 
-_ACTIONS = "add STRUCT<path: STRING, dataChange: BOOLEAN>, remove STRUCT<path: STRING, dataChange: BOOLEAN>"
+_ACTIONS = (
+    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, dataChange: BOOLEAN, deletionVector: "
+    "STRUCT<storageType: STRING>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>"
+)
 _FILE = "_file"
+_TAKEN = {_FILE, "_commit_ms", "_metadata", "_change_type", "_commit_version", "_commit_timestamp"}
+Added = tuple[str, list[str], int]  # path as the log spells it, partition columns, version
+_MOMENTS = (TimestampType, TimestampNTZType, BinaryType)
 _GLOB, _ESCAPED = re.compile(r"([\\{}\[\]*?])"), r"\\\1"  # a place is never a pattern
 
 
@@ -35,15 +41,14 @@ def require_readable(setting: str, table: str, state: TableState) -> None:
             code="feed_off",
             remedy=f"ALTER TABLE {name} SET TBLPROPERTIES (delta.enableChangeDataFeed = true), or delta.appendOnly = true",
         )
-    if state.properties.get("delta.columnMapping.mode", "none") != "none":
-        raise _feed_needed(setting, table, "maps its columns to other names")
 
 
 def _feed_needed(setting: str, table: str, why: str) -> ConfigError:
     return ConfigError(
         f"{setting}: {table} {why}: it can only be read by its change data feed, which is off",
         code="feed_off",
-        remedy=f"ALTER TABLE {source.quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)",
+        remedy=f"ALTER TABLE {source.quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true); what came before "
+        "cannot be told: " + rerun_remedy(EVENTS),
     )
 
 
@@ -51,31 +56,28 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     """The rows of a slice's versions, with the columns of Delta's change data feed. Wrap the action in ``reading``.
 
     Raises:
-        SourceGap: without a feed, a commit that took rows away or whose log is gone.
+        SourceGap: without a feed, a commit that took rows away.
+        ConfigError: without a feed, files that do not tell all of their rows.
     """
     assert one.from_version is not None
     table, setting = one.source.table, f'events."{one.event_type}".table'
     if one.by_feed:
         return source.changes(spark, table, one.from_version, one.to_version)
     rows = source.snapshot(spark, table, one.to_version)
-    detail = spark.sql(f"DESCRIBE DETAIL {source.quoted(table)}").select("location", "partitionColumns")
-    root, partitions = detail.collect()[0]
-    for name in partitions:
-        if isinstance(rows.schema[name].dataType, TimestampType | TimestampNTZType | BinaryType):
-            raise _feed_needed(setting, table, f"is partitioned by {name}, which is a time or bytes")
+    detail = spark.sql(f"DESCRIBE DETAIL {source.quoted(table)}").select("location", "properties")
+    root, properties = detail.collect()[0]
     added = _added(spark, root, one)
-    commit_of = {path.rpartition("/")[2]: version for path, version in added}
-    if len(commit_of) != len(added) or any(":" in path for path, _ in added):
-        raise _feed_needed(setting, table, "has files that are named alike, or lie elsewhere")
+    if why := _obstacle({field.name: field.dataType for field in rows.schema.fields}, properties, added):
+        raise _feed_needed(setting, table, why)
     columns = [F.col("`" + name.replace("`", "``") + "`") for name in rows.columns]
     if added:
-        paths = [_GLOB.sub(_ESCAPED, f"{root}/{unquote(path)}") for path, _ in added]
+        paths = [_GLOB.sub(_ESCAPED, f"{root}/{unquote(path)}") for path, *_ in added]
         reader = spark.read.schema(rows.schema).option("basePath", root)
         rows = reader.parquet(*paths).select(*columns, F.col("_metadata.file_name").alias(_FILE))
     else:
         rows = rows.limit(0).withColumn(_FILE, F.lit(""))
     at = {commit.version: commit.timestamp for commit in one.commits}
-    commits = [(name, version, at[version]) for name, version in commit_of.items()]
+    commits = [(path.rpartition("/")[2], version, at[version]) for path, _, version in added]
     known = F.broadcast(
         spark.createDataFrame(commits, f"{_FILE} STRING, _commit_version BIGINT, _commit_ms BIGINT")
     )
@@ -88,14 +90,37 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     )
 
 
-def _added(spark: SparkSession, root: str, one: Slice) -> list[tuple[str, int]]:
-    """Path as the log spells it, and version, of every file that the slice's commits added."""
+def _obstacle(types: dict[str, DataType], properties: dict[str, str], added: list[Added]) -> str | None:
+    """Why these files cannot be read by themselves, or None: what a table tells beside them would be missing."""
+    if properties.get("delta.columnMapping.mode", "none") != "none":
+        return "maps its columns to other names"
+    if taken := sorted(_TAKEN & {name.lower() for name in types}):
+        return f"has a column named {taken[0]}"
+    if len({path.rpartition("/")[2] for path, *_ in added}) != len(added):
+        return "has files that are named alike"
+    for path, keys, _ in added:
+        folders = [each.partition("=")[0] for each in unquote(path).split("/")[:-1]]
+        if ":" in path or sorted(folders) != sorted(keys):
+            return "has files outside of the folders of their partitions"
+        if any(key not in types or isinstance(types[key], _MOMENTS) for key in keys):
+            return f"is partitioned by {', '.join(keys)}, of which one is a time or bytes, or is gone"
+    return None
+
+
+def _added(spark: SparkSession, root: str, one: Slice) -> list[Added]:
+    """Every file that the slice's commits added."""
     log = [f"{_GLOB.sub(_ESCAPED, root)}/_delta_log/{commit.version:020d}.json" for commit in one.commits]
-    actions = spark.read.schema(_ACTIONS).json(log).where("add.dataChange OR remove.dataChange")
-    version = F.substring("_metadata.file_name", 1, 20).cast("bigint")
-    found = actions.select(
-        version.alias("version"), "add.path", F.col("remove").isNotNull().alias("taken")
-    ).collect()
+    actions = spark.read.schema(_ACTIONS).option("mode", "FAILFAST").json(log)
+    found = (
+        actions.where("add.dataChange OR remove.dataChange")
+        .select(
+            F.substring("_metadata.file_name", 1, 20).cast("bigint").alias("version"),
+            "add.path",
+            F.map_keys("add.partitionValues").alias("keys"),
+            (F.col("remove").isNotNull() | F.col("add.deletionVector").isNotNull()).alias("taken"),
+        )
+        .collect()
+    )
     taken = sorted({row["version"] for row in found if row["taken"]})
     if taken:
         raise SourceGap(
@@ -104,4 +129,4 @@ def _added(spark: SparkSession, root: str, one: Slice) -> list[tuple[str, int]]:
             code="event_changed",
             remedy=rerun_remedy(EVENTS),
         )
-    return [(row["path"], row["version"]) for row in found]
+    return [(row["path"], row["keys"] or [], row["version"]) for row in found]

@@ -176,10 +176,12 @@ def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -
     if settings.contract != "currents":
         message = "a Rover export has no schemas"
         raise ConfigError(message, code="schemas_refused", remedy='They belong to contract = "currents".')
-    found = _ledger(spark, settings).schemas()
+    ledger = _ledger(spark, settings)
+    found = ledger.schemas()
     more: dict[str, Any] = {"schemas": registry.documents(found)}
     if publish and found:
-        more["published"] = registry.put_beside(_store(settings), settings.receives, found)
+        told = registry.in_use(found, ledger.batches())
+        more["published"] = registry.put_beside(_store(settings), settings.receives, told)
     return Result("schemas", "done" if found else "nothing to do", more=more)
 
 

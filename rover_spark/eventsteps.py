@@ -17,6 +17,7 @@ from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Group, Registe
 from rover_spark.plan import TableState, rerun_remedy
 from rover_spark.steps import check_anchor, first_version
 
+_ALTER = "SET TBLPROPERTIES"
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
 
 
@@ -46,8 +47,12 @@ def place(
             code="source_gap",
             remedy=rerun_remedy(EVENTS),
         )
-    numbers = (0, EVENTS_PER_FILE, offsets)
-    return Slice(event_type, wanted, first, latest, state.table_id, commits, *numbers, state.keeps_feed)
+    # the feed begins with the commit that turns it on: a range that it lies in is read as the one before
+    turned_on = last is not None and not last.by_feed and any(c.operation == _ALTER for c in commits)
+    by_feed = state.keeps_feed and not turned_on
+    return Slice(
+        event_type, wanted, first, latest, state.table_id, commits, 0, EVENTS_PER_FILE, offsets, by_feed
+    )
 
 
 def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:

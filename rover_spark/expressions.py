@@ -19,6 +19,7 @@ _UNSTEADY = re.compile(
     r"|\bunix_timestamp\s*\(\s*\)|\b(reflect|java_method|try_reflect)\s*\(",
     re.IGNORECASE,
 )
+_OTHER_ROWS = re.compile(r"\bover\s*\(|\(\s*select\b", re.IGNORECASE)
 # literals such as timestamp'now' and date'today' read the clock too
 _MOVING_LITERAL = re.compile(
     r"\b(date|timestamp\w*)\s*(['\"])\s*(now|today|tomorrow|yesterday)\b", re.IGNORECASE
@@ -35,6 +36,10 @@ def _steady(expression: str) -> str:
     if found := _UNSTEADY.search(bare) or _MOVING_LITERAL.search(expression):
         raise ValueError(
             f"{found[0].strip('( ')} gives another value at each run, so a retry could not repeat itself"
+        )
+    if found := _OTHER_ROWS.search(bare):
+        raise ValueError(
+            f"{found[0].strip()} asks for other rows, so a batch of changes could not tell its value"
         )
     return expression
 

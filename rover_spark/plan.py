@@ -49,7 +49,7 @@ class TableState:
 
     def holds(self, commits: tuple[HistoryRow, ...]) -> bool:
         """Whether each of these commits is still in the history."""
-        return all(self.row(commit.version) == commit for commit in commits)
+        return set(commits) <= set(self.rows)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _sources(
     for about, table in _tables(settings, name):
         try:
             state = planner.state(about, table, None)
-            with source.reading(about, table, None, state.latest.version):
+            with source.reading(about, source.span(table, None, state.latest.version)):
                 source.snapshot(spark, table, state.latest.version).limit(1).collect()
         except RoverSparkError as error:
             yield _failed(about, tried, error.problem)
@@ -182,7 +182,7 @@ def _destination(spark: SparkSession, settings: Settings) -> Iterator[Finding]:
 def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str) -> Iterator[Finding]:
     about, tried = "destination", "stage in a task"
     try:
-        with source.reading("check", "one row", None, 0):
+        with source.reading("check", "one row"):
             task = _task(settings.destination, settings.name, settings.access, key, _attempt())
             told = json.loads(spark.range(1).mapInArrow(task, "told string").collect()[0]["told"])
     except RoverSparkError as error:

@@ -124,7 +124,7 @@ class Planner:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
         if last is not None and not head.rerun and state.latest.version == last.to_version:
             return  # nothing will be read
-        with source.reading(dataset, wanted.table, None, state.latest.version):
+        with source.reading(dataset, source.span(wanted.table, None, state.latest.version)):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
             mapped(filtered(rows, f"datasets.{dataset}", wanted.where), DATASETS[dataset], wanted)
 
@@ -192,7 +192,7 @@ class Planner:
         plan = pin(told)
         if "delete" in found and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows: without a closer look it would make a thousand tiny files
-            with source.reading(dataset, wanted.table, step.from_version, step.to_version):
+            with source.reading(dataset, source.span(wanted.table, step.from_version, step.to_version)):
                 rows = units(
                     source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
                 )
@@ -201,7 +201,7 @@ class Planner:
 
     def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
         """Source rows by change type; a snapshot's rows count as inserts."""
-        with source.reading(dataset, wanted.table, step.from_version, step.to_version):
+        with source.reading(dataset, source.span(wanted.table, step.from_version, step.to_version)):
             if step.from_version is None:
                 rows = source.snapshot(self._spark, wanted.table, step.to_version)
                 return {"insert": filtered(rows, f"datasets.{dataset}", wanted.where).count()}

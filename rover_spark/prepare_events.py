@@ -22,7 +22,7 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import Phase, Plan, TableState
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
-from rover_spark.records.currents import companies, counted
+from rover_spark.records.currents import companies, counted, told
 from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
 from rover_spark.steps import reach
@@ -120,7 +120,7 @@ class EventPlanner:
         try:
             due = self._place(last.event_type, last)
             if due.from_version is not None:
-                with source.reading(EVENTS, due.source.table, due.from_version, due.to_version):
+                with source.reading(EVENTS, told([due])):
                     arrived(self._spark, due).count()
         except (SourceGap, ConfigError):
             return False
@@ -165,9 +165,7 @@ class EventPlanner:
         together = companies(reading)
         for start in range(0, len(together), _AT_ONCE):
             some = together[start : start + _AT_ONCE]
-            newest = max(one.to_version for company in some for _, one in company)
-            tables = ", ".join(sorted({company[0][1].source.table for company in some}))
-            with source.reading(EVENTS, tables, None, newest):
+            with source.reading(EVENTS, told(company[0][1] for company in some)):
                 rows = counted(self._spark, some, integration, partitions).collect()
             found += [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
         return found

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rover_spark.errors import StoreError
-from rover_spark.eventplan import RegisteredSchema
+from rover_spark.eventplan import EventPlan, RegisteredSchema
+from rover_spark.heads import BatchRecord
 from rover_spark.publish import replace
 from rover_spark.store import StagedFile, Store
 
@@ -21,6 +22,13 @@ from rover_spark.store import StagedFile, Store
 def folder(receives: str) -> str:
     """The folder beside the one in which an integration's events are ``received``."""
     return f"schemas.{receives}"
+
+
+def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:
+    """The schemas of batches that are, or will be, delivered: the ids of an aborted one stay taken, and no file has them."""
+    plans = (each.plan for each in batches if each.state in {"STAGED", "COMMITTED"})
+    used = {one.schema_id for plan in plans if isinstance(plan, EventPlan) for one in plan.slices}
+    return [each for each in schemas if each.id in used]
 
 
 def documents(schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:

@@ -160,26 +160,22 @@ def confirm(plan: BatchPlan, state: TableState) -> None:
         )
 
 
+def span(table: str, first: int | None, last: int) -> str:
+    """What of a table is read, for messages: a version, or a range of them."""
+    return f"version {last} of {table}" if first is None else f"versions {first} to {last} of {table}"
+
+
 @contextmanager
-def reading(dataset: str, table: str, first: int | None, last: int) -> Iterator[None]:
-    """Turns what Spark says about missing versions or files into a SourceGap that names the versions.
+def reading(dataset: str, what: str) -> Iterator[None]:
+    """Turns what Spark says about missing versions or files into a SourceGap that names ``what`` was read.
 
     What a task says of the destination becomes a StoreError; anything else that Spark raises a RunError with its first
     line. The cause is kept.
     """
-    versions = f"version {last}" if first is None else f"versions {first} to {last}"
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
         text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
-        found = next((word for word in _GAPS if word in text), None)
-        if found is not None:
-            raise SourceGap(
-                f"{dataset}: {versions} of {table} cannot be read whole ({found}): {_why(found)}. "
-                "Nothing of this range was delivered",
-                code="source_gap",
-                remedy=rerun_remedy(dataset),
-            ) from error
         said = first_line(text)
         if said.startswith(_STORE):
             raise StoreError(
@@ -187,8 +183,16 @@ def reading(dataset: str, table: str, first: int | None, last: int) -> Iterator[
                 code="store_refused",
                 remedy="Check that the destination is there and what its role may do, then run export again.",
             ) from error
+        found = next((word for word in _GAPS if word in text), None)
+        if found is not None:
+            raise SourceGap(
+                f"{dataset}: {what} cannot be read whole ({found}): {_why(found)}. "
+                "Nothing of this range was delivered",
+                code="source_gap",
+                remedy=rerun_remedy(dataset),
+            ) from error
         raise RunError(
-            f"{dataset}: Spark failed on {versions} of {table}: {said}",
+            f"{dataset}: Spark failed on {what}: {said}",
             code="spark_failed",
             remedy="Run it again; with -v Spark's own log shows more. Nothing of this batch is visible.",
         ) from error

@@ -159,20 +159,22 @@ def stage_batches(
 
 
 class _Repeats:
-    """Finds records that repeat the id of the one before them, across batches too."""
+    """Finds records that repeat the id of the one before them in their chunk, across batches too."""
 
     def __init__(self) -> None:
-        self._id: str | None = None
+        self._place: tuple[int, str | None] = (-1, None)  # chunk and id of the last record
         self._line: str | None = None  # of the first record with that id
 
     def among(self, batch: pa.RecordBatch) -> dict[int, str]:
         """Per repeating row its outcome: superseded where it equals the record that is delivered, else conflict."""
-        ids, lines = batch.column("id"), batch.column("line")
+        chunks, ids, lines = batch.column("chunk"), batch.column("id"), batch.column("line")
         if not len(ids):
             return {}
-        same = pc.fill_null(pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)), False)
+        before = len(ids) - 1
+        same = pc.fill_null(pc.equal(ids.slice(1), ids.slice(0, before)), False)
+        same = pc.and_(same, pc.equal(chunks.slice(1), chunks.slice(0, before)))
         rows = [row + 1 for row in pc.indices_nonzero(same).to_pylist()]
-        if ids[0].as_py() is not None and ids[0].as_py() == self._id:
+        if ids[0].as_py() is not None and (chunks[0].as_py(), ids[0].as_py()) == self._place:
             rows.insert(0, 0)
         found: dict[int, str] = {}
         leader = self._line
@@ -180,8 +182,8 @@ class _Repeats:
             if row and row - 1 not in found:
                 leader = lines[row - 1].as_py()
             found[row] = "superseded" if lines[row].as_py() == leader else "conflict"
-        last = len(ids) - 1
-        self._id, self._line = ids[last].as_py(), leader if last in found else lines[last].as_py()
+        self._place = (chunks[before].as_py(), ids[before].as_py())
+        self._line = leader if before in found else lines[before].as_py()
         return found
 
 

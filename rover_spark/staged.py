@@ -14,7 +14,7 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, Plan
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
-from rover_spark.records.currents import event_rows
+from rover_spark.records.currents import event_rows, told
 from rover_spark.records.grouped import arranged_events
 from rover_spark.stage import Manifest, Notice, stage
 
@@ -31,7 +31,7 @@ def staged(
     if isinstance(plan, EventPlan):
         return _events(spark, ledger, plan, notice, access)
     assert isinstance(plan, BatchPlan)
-    with source.reading(plan.dataset, plan.source.table, plan.from_version, plan.to_version):
+    with source.reading(plan.dataset, source.span(plan.source.table, plan.from_version, plan.to_version)):
         rows = units(source.read(spark, plan), plan, floors_before(spark, ledger, plan))
         manifest = stage(arranged(rows, plan), plan, notice, access)
         if manifest.counts["quarantined"]:
@@ -48,7 +48,7 @@ def _events(
     texts = {each.event_type: known[each.schema_id] for each in plan.slices}
     if not plan.delivering:
         return Manifest((), {})
-    with source.reading(plan.dataset, "the event tables", None, plan.seq):
+    with source.reading(plan.dataset, told(plan.slices[n] for n in plan.delivering)):
         rows = event_rows(spark, plan, texts)
         manifest = stage(arranged_events(rows, plan), plan, notice, access, texts)
         if manifest.counts["quarantined"]:

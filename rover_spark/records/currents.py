@@ -18,10 +18,12 @@ from pyspark.sql.avro.functions import to_avro
 
 from rover_spark.appends import arrived
 from rover_spark.contract.currents import natural_prefix
-from rover_spark.eventplan import HOUR_MS, EventPlan, Group, Slice
+from rover_spark.eventplan import HOUR_MS, EventPlan, Slice
 from rover_spark.records.changes import BEFORE
+from rover_spark.records.chunks import element
 from rover_spark.records.events import ROUTE, columns_of, identity, members, seconds, types_of, zone
 from rover_spark.records.values import JSON_OPTIONS, mended
+from rover_spark.source import span
 
 TOO_LARGE = "event_too_large"
 LATE_SECONDS = 3600
@@ -67,12 +69,20 @@ def counted(spark: SparkSession, found: Sequence[Company], integration: str, par
             frame.select(
                 _by_route([F.lit(number) for number, _ in company]).alias("slice"),
                 F.col("_change_type").alias("change"),
-                _hour(company[0][1]).alias("hour"),
+                element(company[0][1].hours, _hour_number(company[0][1]).cast("int")).alias("hour"),
                 _partition(of_row, partitions).alias("partition"),
             )
         )
     rows = reduce(DataFrame.unionAll, parts)
     return rows.groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
+
+
+def told(slices: Iterable[Slice]) -> str:
+    """What of which tables is read, for messages: the first few."""
+    found = [
+        span(*each) for each in sorted({(s.source.table, s.from_version or 0, s.to_version) for s in slices})
+    ]
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more tables" if len(found) > 3 else "")
 
 
 class _Feeds:
@@ -91,11 +101,10 @@ class _Feeds:
         rows = self._frames[place]
         if len(company) == 1:
             return columns_of(rows, one.event_type, one.source)
-        routes = (
-            F.when(F.expr(each.source.where or "true"), F.lit(n)) for n, (_, each) in enumerate(company)
-        )
-        routed = rows.withColumn(ROUTE, F.explode(F.array_compact(F.array(*routes))))
-        return columns_of(routed, one.event_type, replace(one.source, where=None))
+        filters = [each.source.where or "true" for _, each in company]
+        routes = (F.when(F.expr(text), F.lit(n)) for n, text in enumerate(filters))
+        any_of = replace(one.source, where=" OR ".join(f"({text})" for text in filters))
+        return columns_of(rows, one.event_type, any_of, F.array_compact(F.array(*routes)))
 
 
 def _by_route(each: Sequence[Column]) -> Column:
@@ -161,16 +170,11 @@ def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str
     return frame
 
 
-def _hour(one: Slice) -> Column:
-    """The queue hour of a row, ms since 1970: that of the commit which brought it in, as the plan pinned it."""
-    starts: dict[int, int] = {}
-    for commit in one.commits:  # timestamps rise with versions
-        starts.setdefault(commit.timestamp // HOUR_MS * HOUR_MS, commit.version)
-    hours = sorted(starts.items())
-    found = F.lit(hours[0][0])
-    for hour, version in hours[1:]:
-        found = F.when(F.col("_commit_version") >= version, F.lit(hour)).otherwise(found)
-    return found.cast("bigint")
+def _hour_number(one: Slice) -> Column:
+    """Which of the slice's queue hours: that of the commit which brought the row in, as the plan pinned it."""
+    numbers = {hour: n for n, hour in enumerate(one.hours)}
+    of_commits = tuple(numbers[commit.timestamp // HOUR_MS * HOUR_MS] for commit in one.commits)
+    return element(of_commits, (F.col("_commit_version") - one.commits[0].version).cast("int"))
 
 
 def _partition(identity: Column, partitions: int) -> Column:
@@ -179,18 +183,15 @@ def _partition(identity: Column, partitions: int) -> Column:
 
 def _chunk(plan: EventPlan, company: Company) -> Column:
     """The number of the row's group; rows of no group (updates, deletes) stand with the first of their event type."""
-    hour, partition = _hour(company[0][1]), _partition(F.col("id"), plan.partitions)
-    mine: dict[int, list[tuple[int, Group]]] = {number: [] for number, _ in company}
-    for n, group in enumerate(plan.groups):
-        if group.slice in mine:
-            mine[group.slice].append((n, group))
-    found: Column | None = None
-    for route, groups in enumerate(mine.values()):
-        chunk = F.lit(groups[0][0] if groups else 0)
-        for n, group in groups[1:]:
-            here = (hour == group.hour) & (partition == group.partition)
-            chunk = F.when(here, F.lit(n)).otherwise(chunk)
-        here = F.col(ROUTE) == route if len(mine) > 1 else F.lit(True)
-        found = F.when(here, chunk) if found is None else found.when(here, chunk)
-    assert found is not None
-    return found.cast("int")
+    first, hours = company[0][1], company[0][1].hours
+    numbers = {(each.slice, each.hour, each.partition): n for n, each in enumerate(plan.groups)}
+    leading = {each.slice: n for n, each in reversed([*enumerate(plan.groups)])}
+    table = tuple(
+        numbers.get((number, hour, partition), leading.get(number, 0))
+        for number, _ in company
+        for hour in hours
+        for partition in range(plan.partitions)
+    )
+    route = F.col(ROUTE) if len(company) > 1 else F.lit(0)
+    place = (route * len(hours) + _hour_number(first)) * plan.partitions
+    return element(table, (place + _partition(F.col("id"), plan.partitions)).cast("int")).cast("int")

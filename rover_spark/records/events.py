@@ -19,15 +19,19 @@ from rover_spark.eventplan import EventSource
 from rover_spark.records.avro import Misfit, characters, shaped, spelled_out, text_of
 from rover_spark.records.fields import filtered, selected
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
-from rover_spark.records.values import holds_replacement
+from rover_spark.records.values import holds_replacement, raw_text
 
 ROUTE = "_route"  # which of the event types that are read together a row belongs to
 _INT = (-(2**31), 2**31 - 1)
-_KEPT = ("_change_type", "_commit_version", "_commit_timestamp", ROUTE)
+_FEED = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
-def columns_of(rows: DataFrame, event_type: str, wanted: EventSource) -> DataFrame:
-    """The filtered rows' fields as ``f_<name>``, natural key values as ``k_<n>``, and the feed's own columns and the route.
+def columns_of(
+    rows: DataFrame, event_type: str, wanted: EventSource, routes: Column | None = None
+) -> DataFrame:
+    """The filtered rows' fields as ``f_<name>``, natural key values as ``k_<n>``, and the feed's own columns.
+
+    A row is there once for each of its ``routes``, an array.
 
     Raises:
         ConfigError: an expression that cannot be evaluated; an id that is no text, a time that is no time.
@@ -36,8 +40,9 @@ def columns_of(rows: DataFrame, event_type: str, wanted: EventSource) -> DataFra
     rows = filtered(rows, setting, wanted.where)
     chosen = [(f"f_{name}", f"columns.{name}", text) for name, text in wanted.columns.items()]
     chosen += [(f"k_{n}", "natural_key", text) for n, text in enumerate(wanted.natural_key)]
-    fed = [F.col(name) for name in _KEPT if name in rows.columns]
-    frame = selected(rows, setting, fed, chosen)
+    kept = [F.col(name) for name in _FEED if name in rows.columns]
+    kept += [F.explode(routes).alias(ROUTE)] if routes is not None else []
+    frame = selected(rows, setting, kept, chosen)
     _check(frame, setting, wanted)
     return frame
 
@@ -146,6 +151,7 @@ def members(
                 ) from None
             values.append(given.alias(name))
             reasons.append(wrong)
-            if (text := text_of(given, field["type"])) is not None:
+            text = text_of(given, field["type"])
+            if text is not None and raw_text(column, dtype) is not None:
                 replaced = replaced | holds_replacement(text)
     return values, reasons, replaced

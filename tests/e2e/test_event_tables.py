@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,59 @@ def test_types_that_are_read_together_are_told_apart(stream: Stream) -> None:
     assert isinstance(plan, EventPlan)
     together = companies(enumerate(plan.slices))
     assert [len(each) for each in together] == [3, 1], "all but the wide one are read together"
+
+
+def test_two_types_may_tell_of_one_row_under_one_id(stream: Stream) -> None:
+    """Their files are neighbours in one task: an id repeats in its own file only."""
+    stream.events = {
+        name: {**stream.events[CUSTOM], "start": "earliest"} for name in (CUSTOM, "every", "last")
+    }
+    del stream.events["every"]["where"]
+    stream.add(values(0, 1))
+    (batch,) = stream.delivered().batches
+    assert batch.counts["read"] == batch.counts["delivered"] == 3
+    assert {key.event_type: [event["id"] for event in events] for key, events in stream.files().items()} == {
+        CUSTOM: ["e0"],
+        "every": ["e0"],
+        "last": ["e0"],
+    }
+
+
+def test_rows_queue_under_the_hour_of_their_commit(stream: Stream) -> None:
+    stream.events[CUSTOM]["start"] = "earliest"
+    stream.events["every"] = {name: each for name, each in stream.events[CUSTOM].items() if name != "where"}
+    stream.currents["partitions"] = 2
+    for n in range(3):
+        stream.add(values(10 * n, 10 * n + 10))
+    began = int(time.time()) // 3600 * 3600 - 7 * 3600
+    for version, hours in enumerate((0, 0, 2, 5)):
+        log = Path(stream.table) / "_delta_log" / f"{version:020d}.json"
+        os.utime(log, (began + hours * 3600 + version,) * 2)
+    stream.delivered()
+    found: dict[tuple[str, int], list[str]] = {}
+    for key, events in stream.files().items():
+        hour = (int(key.hour.timestamp()) - began) // 3600
+        found.setdefault((key.event_type, hour), []).extend(event["id"] for event in events)
+    assert {place: sorted(told) for place, told in found.items()} == {
+        (name, hour): expected((10 * n, 10 * n + 10))
+        for name in (CUSTOM, "every")
+        for n, hour in enumerate((0, 2, 5))
+    }
+
+
+def test_a_feed_that_is_turned_on_begins_where_it_stands(bare: Stream) -> None:
+    bare.delivered()
+    bare.add(values(0, 5))
+    bare.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
+    bare.add(values(5, 8))
+    bare.delivered()
+    assert ids(bare) == expected((0, 8)), "what came before is not given up"
+    bare.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.appendOnly = false)")
+    bare.events[CUSTOM]["changes"] = "ignore"
+    bare.sql("DELETE FROM {t} WHERE event_id = 'e3'")
+    bare.add(values(8, 9))
+    (batch,) = bare.delivered().batches
+    assert ids(bare) == expected((0, 9)) and batch.counts["suppressed"] == 1, "by the feed now"
 
 
 def test_missing_files_are_a_gap_even_where_the_session_would_pass_over_them(

@@ -250,9 +250,20 @@ def test_an_expression_that_varies_from_run_to_run_is_refused(expression: str) -
 
 
 @pytest.mark.parametrize(
+    "expression", ["sum(a) OVER (PARTITION BY b)", "a in (\n select 1)", "exists(SELECT 1)"]
+)
+def test_an_expression_that_asks_for_other_rows_is_refused(expression: str) -> None:
+    message = refused(tree(datasets__fan_profiles__where=expression)).message
+    assert message.startswith("configuration: datasets.fan_profiles.where: ")
+    assert "other rows" in message
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "kind = 'rand()'",
+        "over + selected",
+        "note = 'sum(a) over ()'",
         "note = 'it''s uuid() time'",
         r"note = 'a\' rand()'",
         'note = "current_timestamp"',
