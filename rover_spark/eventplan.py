@@ -35,6 +35,7 @@ class Slice:
     """One event type in a batch. ``from_version`` is None where it delivers nothing and only keeps its place.
 
     ``by_feed`` is False where the table kept no change data feed: the files that each commit added are read then.
+    ``keeps_feed`` is whether it keeps one at ``to_version``.
     ``commits`` are the pinned commits, the last one that of ``to_version``; ``offsets`` the next free one in each
     partition once the batch is delivered.
     """
@@ -49,6 +50,7 @@ class Slice:
     per_file: int
     offsets: tuple[int, ...]
     by_feed: bool = True
+    keeps_feed: bool = True
 
     @property
     def anchor(self) -> HistoryRow:

@@ -17,7 +17,6 @@ from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Group, Registe
 from rover_spark.plan import TableState, rerun_remedy
 from rover_spark.steps import check_anchor, first_version
 
-_ALTER = "SET TBLPROPERTIES"
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
 
 
@@ -47,11 +46,20 @@ def place(
             code="source_gap",
             remedy=rerun_remedy(EVENTS),
         )
-    # the feed begins with the commit that turns it on: a range that it lies in is read as the one before
-    turned_on = last is not None and not last.by_feed and any(c.operation == _ALTER for c in commits)
-    by_feed = state.keeps_feed and not turned_on
+    # a feed begins with the commit that turns it on: the range that this lies in is read as the one before
+    by_feed = state.keeps_feed and (last is None or last.keeps_feed)
     return Slice(
-        event_type, wanted, first, latest, state.table_id, commits, 0, EVENTS_PER_FILE, offsets, by_feed
+        event_type,
+        wanted,
+        first,
+        latest,
+        state.table_id,
+        commits,
+        schema_id=0,
+        per_file=EVENTS_PER_FILE,
+        offsets=offsets,
+        by_feed=by_feed,
+        keeps_feed=state.keeps_feed,
     )
 
 
