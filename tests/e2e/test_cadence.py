@@ -106,17 +106,8 @@ def test_it_stays_up_delivers_what_comes_and_ends_after_a_sigterm(
         f'[currents]\n{place}\n[events."{CUSTOM}"]\ntable = "{stream.table}"\nstart = "earliest"\n'
         f"columns = {{ {columns} }}\nwhere = \"kind = 'custom'\"\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "rover_spark.cli",
-        "export",
-        "-c",
-        str(config),
-        "--every",
-        "1s",
-        "--json",
-    ]
+    command = [str(Path(sys.executable).with_name("rover-spark")), "export", "-c", str(config)]
+    command += ["--every", "1s", "--json"]
     with (tmp_path / "out").open("w") as out:
         staying = subprocess.Popen(command, stdout=out, cwd=Path(__file__).parents[2])
     try:
