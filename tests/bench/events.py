@@ -169,7 +169,7 @@ def main() -> None:
         name: {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
         for name in rounds[0]
     }
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(_shown(found))
     whole = _run("day", root, chosen.rows, chosen.types)
     console.print(
