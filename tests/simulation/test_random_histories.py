@@ -17,7 +17,7 @@ from tests import receiver
 from tests.simulation.worlds import FAMILIES, RandomWorld
 
 HISTORIES = 300
-ALWAYS = 2
+ALWAYS = 1
 EXPORTS = 4
 
 
