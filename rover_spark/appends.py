@@ -24,7 +24,7 @@ _ACTIONS = (
     "STRUCT<storageType: STRING>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>"
 )
 _FILE = "_file"
-_TAKEN = {_FILE, "_commit_ms", "_metadata", "_change_type", "_commit_version", "_commit_timestamp"}
+_TAKEN = {_FILE, "_commit_ms", "_metadata", *source.FEED_COLUMNS}
 Added = tuple[str, list[str], int]  # path as the log spells it, partition columns, version
 _MOMENTS = (TimestampType, TimestampNTZType, BinaryType)
 _GLOB, _ESCAPED = re.compile(r"([\\{}\[\]*?])"), r"\\\1"  # a place is never a pattern
@@ -69,7 +69,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     added = _added(spark, root, one)
     if why := _obstacle({field.name: field.dataType for field in rows.schema.fields}, properties, added):
         raise _feed_needed(setting, table, why)
-    columns = [F.col("`" + name.replace("`", "``") + "`") for name in rows.columns]
+    columns = [F.col(source.backticked(name)) for name in rows.columns]
     if added:
         paths = [_GLOB.sub(_ESCAPED, f"{root}/{unquote(path)}") for path, *_ in added]
         reader = spark.read.schema(rows.schema).option("basePath", root)

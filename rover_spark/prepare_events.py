@@ -181,7 +181,7 @@ class EventPlanner:
         if not columns:
             state = self.state(event_type, chosen.table, None)
             names = self._snapshot(chosen.table, state.latest.version).columns
-            columns = {name: f"`{name}`" for name in names}
+            columns = {name: source.backticked(name) for name in names}
         return EventSource(
             chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
         )

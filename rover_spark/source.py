@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError
 from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
 
+FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 _HISTORY_FIRST = 64
 _GAPS = (
     "DELTA_MISSING_CHANGE_DATA",
@@ -50,10 +51,15 @@ _MISSING = (
 )
 
 
+def backticked(name: str) -> str:
+    """A name in SQL, whatever it holds."""
+    return f"`{name.replace('`', '``')}`"
+
+
 def quoted(table: str) -> str:
     """A table in SQL: a path becomes delta.`path`, a name is quoted part by part. No text of it is left as SQL."""
     if "/" in table:
-        return f"delta.`{table.replace('`', '``')}`"
+        return f"delta.{backticked(table)}"
     return ".".join(f"`{part}`" for part in table.split("."))
 
 

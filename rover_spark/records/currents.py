@@ -69,7 +69,7 @@ def counted(spark: SparkSession, found: Sequence[Company], integration: str, par
             frame.select(
                 _by_route([F.lit(number) for number, _ in company]).alias("slice"),
                 F.col("_change_type").alias("change"),
-                element(company[0][1].hours, _hour_number(company[0][1]).cast("int")).alias("hour"),
+                element(company[0][1].hours, _hour_number(company[0][1])).alias("hour"),
                 _partition(of_row, partitions).alias("partition"),
             )
         )
@@ -90,12 +90,12 @@ class _Feeds:
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
-        self._frames: dict[tuple[str, int | None, int], DataFrame] = {}
+        self._frames: dict[tuple[object, ...], DataFrame] = {}
 
     def of(self, company: Company) -> DataFrame:
         """The company's fields, of all its rows; a row that several of its filters keep is there for each."""
         _, one = company[0]
-        place = (one.source.table, one.from_version, one.to_version)
+        place = (one.source.table, one.from_version, one.to_version, one.by_feed)
         if place not in self._frames:
             self._frames[place] = arrived(self._spark, one)
         rows = self._frames[place]
@@ -174,7 +174,7 @@ def _hour_number(one: Slice) -> Column:
     """Which of the slice's queue hours: that of the commit which brought the row in, as the plan pinned it."""
     numbers = {hour: n for n, hour in enumerate(one.hours)}
     of_commits = tuple(numbers[commit.timestamp // HOUR_MS * HOUR_MS] for commit in one.commits)
-    return element(of_commits, (F.col("_commit_version") - one.commits[0].version).cast("int"))
+    return element(of_commits, (F.col("_commit_version") - one.commits[0].version).cast("int")).cast("int")
 
 
 def _partition(identity: Column, partitions: int) -> Column:

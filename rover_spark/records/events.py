@@ -20,10 +20,10 @@ from rover_spark.records.avro import Misfit, characters, shaped, spelled_out, te
 from rover_spark.records.fields import filtered, selected
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
 from rover_spark.records.values import holds_replacement, raw_text
+from rover_spark.source import FEED_COLUMNS
 
 ROUTE = "_route"  # which of the event types that are read together a row belongs to
 _INT = (-(2**31), 2**31 - 1)
-_FEED = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 def columns_of(
@@ -40,7 +40,7 @@ def columns_of(
     rows = filtered(rows, setting, wanted.where)
     chosen = [(f"f_{name}", f"columns.{name}", text) for name, text in wanted.columns.items()]
     chosen += [(f"k_{n}", "natural_key", text) for n, text in enumerate(wanted.natural_key)]
-    kept = [F.col(name) for name in _FEED if name in rows.columns]
+    kept = [F.col(name) for name in FEED_COLUMNS if name in rows.columns]
     kept += [F.explode(routes).alias(ROUTE)] if routes is not None else []
     frame = selected(rows, setting, kept, chosen)
     _check(frame, setting, wanted)

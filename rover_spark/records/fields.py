@@ -37,10 +37,10 @@ from rover_spark.records.values import (
     not_finite,
     sorted_maps,
 )
+from rover_spark.source import FEED_COLUMNS
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
-_DELTAS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 def filtered(rows: DataFrame, setting: str, where: str | None) -> DataFrame:
@@ -80,9 +80,9 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     wanted = [each for each in wanted if each[2] not in left_out or each[3] != f"`{each[2]}`"]
     wanted += [(f"x_{name}", f"extra.{name}", name, text) for name, text in source.extra.items()]
     kept = []
-    if _DELTAS[0] in rows.columns:  # Delta reserves these names in every table that keeps a feed
-        kept = [F.col(_DELTAS[0]).alias("change"), F.col(_DELTAS[1]).alias("commit")]
-        kept.append(F.unix_micros(_DELTAS[2]).alias("commit_us"))
+    if FEED_COLUMNS[0] in rows.columns:  # Delta reserves these names in every table that keeps a feed
+        kept = [F.col(FEED_COLUMNS[0]).alias("change"), F.col(FEED_COLUMNS[1]).alias("commit")]
+        kept.append(F.unix_micros(FEED_COLUMNS[2]).alias("commit_us"))
     chosen = [(alias, setting, text) for alias, setting, _, text in wanted]
     frame = selected(rows, f"datasets.{dataset.name}", kept, chosen)
     _check_types(frame, dataset, source)
@@ -252,7 +252,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
 
 def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
     """An expression that Spark cannot evaluate on these rows."""
-    columns = ", ".join(name for name in rows.columns if name not in _DELTAS)
+    columns = ", ".join(name for name in rows.columns if name not in FEED_COLUMNS)
     reason = str(error).splitlines()[0][:300]
     return ConfigError(
         f"{setting}: {text!r} cannot be evaluated on the table: {reason}",
