@@ -21,7 +21,7 @@ from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan, Plan, Source, Step, TableState
+from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableState
 from rover_spark.records import filtered, mapped, units
 from rover_spark.settings import Settings
 from rover_spark.steps import (
@@ -98,14 +98,14 @@ class Planner:
         self._versions = cache(lambda: versions(spark))
         self._tables = Tables(spark)
 
-    def state(self, dataset: str, table: str, since: int | None) -> TableState:
+    def state(self, dataset: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state as this run first saw it, its history back to ``since`` as far as it reaches."""
         return self._tables.state(f"datasets.{dataset}.table", table, since)
 
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless the table still holds the commits that the plan pinned."""
         assert isinstance(plan, BatchPlan)
-        source.confirm(plan, self.state(plan.dataset, plan.source.table, plan.commits[0].version))
+        source.confirm(plan, self.state(plan.dataset, plan.source.table, plan.commits[0]))
 
     def check(self, dataset: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
@@ -157,16 +157,16 @@ class Planner:
             due = next_step(head, None, state.latest.version)
         return None if due is None else self._pin(dataset, due, head, wanted, state)
 
-    def _since(self, dataset: str, head: Head) -> int | None:
+    def _since(self, dataset: str, head: Head) -> int | HistoryRow | None:
         start = self._settings.datasets[dataset].start
         if (last := last_of(head)) is not None:
-            return last.to_version
+            return last.anchor
         return reach(start)
 
     def _outstanding(self, dataset: str, head: Head) -> TableState:
         last = last_of(head)
         assert last is not None
-        state = self.state(dataset, last.source.table, last.to_version)
+        state = self.state(dataset, last.source.table, last.anchor)
         check_anchor(dataset, last, state)
         return state
 

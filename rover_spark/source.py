@@ -13,14 +13,18 @@ from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError
 from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
 
+ENGINE_ERRORS = (PySparkException, Py4JJavaError)
 FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
-_HISTORY_FIRST = 64
+_LISTED = 96  # commits of a history that are listed at first
+_BEFORE = (
+    32  # … and behind the one asked for: Delta moves times that do not rise on, from where a listing begins
+)
 _GAPS = (
     "DELTA_MISSING_CHANGE_DATA",
     "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE",
@@ -74,23 +78,30 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
         detail = spark.sql(f"DESCRIBE DETAIL {name}").select("id", "properties", "format").collect()[0]
         if detail["format"] != "delta":
             raise _missing(setting, table, f"its format is {detail['format']}")
-        rows = _history(spark, name, _HISTORY_FIRST)
-        latest = rows[-1].version
-        if since is not None and rows[0].version > since:
-            rows = _history(spark, name, latest - since + 1)
+        listed = _history(spark, name, None if since is None else since - _BEFORE)
     except AnalysisException as error:
         if any(word in str(error) for word in _MISSING):
             raise _missing(setting, table, "there is no Delta table") from None
         raise
-    return TableState(detail["id"], tuple(rows), dict(detail["properties"] or {}))
+    rows = tuple(HistoryRow(row["version"], row["at"], row["operation"]) for row in listed)
+    return TableState(detail["id"], rows, dict(detail["properties"] or {}))
 
 
-def _history(spark: SparkSession, name: str, limit: int) -> list[HistoryRow]:
-    frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")
-    rows = frame.select("version", F.unix_millis("timestamp").alias("at"), "operation").collect()
-    return sorted(
-        (HistoryRow(r["version"], r["at"], r["operation"]) for r in rows), key=lambda row: row.version
-    )
+def _history(spark: SparkSession, name: str, first: int | None) -> list[Row]:
+    """(version, at in ms, operation, rows) of the newest commits, the oldest first; back to ``first`` where it reaches."""
+    rows = F.coalesce(F.col("operationMetrics")["numOutputRows"].cast("bigint"), F.lit(0))
+    limit, found = _LISTED, list[Row]()
+    while True:
+        frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")
+        told = frame.select(
+            "version", F.unix_millis("timestamp").alias("at"), "operation", rows.alias("rows")
+        )
+        reached, found = found, sorted(told.collect(), key=lambda row: row["version"])
+        oldest = found[0]["version"]
+        if first is None or oldest <= max(first, 0) or (reached and oldest >= reached[0]["version"]):
+            return found
+        # counted from the newest: commits that arrive meanwhile push the oldest ones out
+        limit = found[-1]["version"] - first + _LISTED
 
 
 @dataclass(frozen=True)
@@ -103,15 +114,9 @@ class Commit:
 
 
 def commits_after(spark: SparkSession, table: str, version: int) -> list[Commit]:
-    """The newest commits after a version, the oldest first: metadata only, at most 64 of them."""
-    rows = F.coalesce(F.col("operationMetrics")["numOutputRows"].cast("bigint"), F.lit(0))
-    frame = spark.sql(f"DESCRIBE HISTORY {quoted(table)} LIMIT {_HISTORY_FIRST:d}").where(
-        F.col("version") > version
-    )
-    told = frame.select("version", F.unix_millis("timestamp").alias("at"), rows.alias("rows")).collect()
-    return sorted(
-        (Commit(row["version"], row["at"], row["rows"]) for row in told), key=lambda each: each.version
-    )
+    """The commits after a version, the oldest first: metadata only."""
+    listed = _history(spark, quoted(table), version + 1)
+    return [Commit(row["version"], row["at"], row["rows"]) for row in listed if row["version"] > version]
 
 
 def _missing(setting: str, table: str, what: str) -> ConfigError:
@@ -180,8 +185,8 @@ def reading(dataset: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (PySparkException, Py4JJavaError) as error:
-        text = str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+    except ENGINE_ERRORS as error:
+        text = _text(error)
         said = first_line(text)
         if said.startswith(_STORE):
             raise StoreError(
@@ -202,6 +207,23 @@ def reading(dataset: str, what: str) -> Iterator[None]:
             code="spark_failed",
             remedy="Run it again; with -v Spark's own log shows more. Nothing of this batch is visible.",
         ) from error
+
+
+@contextmanager
+def engine(doing: str) -> Iterator[None]:
+    """Turns what Spark raises where no rows are read, at a ledger or a history, into a RunError with its first line."""
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        raise RunError(
+            f"{doing}: Spark failed: {first_line(_text(error))}",
+            code="spark_failed",
+            remedy="Run it again; with -v Spark's own log shows more. What the ledger holds is still true.",
+        ) from error
+
+
+def _text(error: Exception) -> str:
+    return str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
 
 
 def first_line(text: str) -> str:

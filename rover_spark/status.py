@@ -56,7 +56,7 @@ def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> 
     table = last.source.table if last else settings.datasets[dataset].table
 
     def look() -> TableState:
-        state = planner.state(dataset, table, last.to_version if last else None)
+        state = planner.state(dataset, table, last.anchor if last else None)
         if last is not None:
             check_anchor(dataset, last, state)
         return state
@@ -70,7 +70,7 @@ def _event_type(
     table = last.source.table if last else settings.events[event_type].table
 
     def look() -> TableState:
-        state = planner.state(event_type, table, last.to_version if last else None)
+        state = planner.state(event_type, table, last.anchor if last else None)
         if last is not None:
             check_anchor(f'events."{event_type}"', last, state)
         return state

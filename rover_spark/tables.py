@@ -7,7 +7,7 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 
 from rover_spark import source
-from rover_spark.plan import TableState
+from rover_spark.plan import HistoryRow, TableState
 
 
 class Tables:
@@ -18,12 +18,21 @@ class Tables:
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
 
-    def state(self, setting: str, table: str, since: int | None) -> TableState:
+    def state(self, setting: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state, its history back to version ``since`` as far as it reaches (None: the latest).
+
+        Where ``since`` is a commit that the history does not show, all of the history is listed: Delta moves on times
+        that do not rise, so what it tells of a commit may depend on where the listing begins.
 
         Raises:
             ConfigError: no Delta table there; the message names the setting.
         """
+        if not isinstance(since, HistoryRow):
+            return self._reaching(setting, table, since)
+        state = self._reaching(setting, table, since.version)
+        return state if state.holds((since,)) else self._reaching(setting, table, 0)
+
+    def _reaching(self, setting: str, table: str, since: int | None) -> TableState:
         known = self._states.get(table)
         if known is None or (since is not None and since < self._reach[table]):
             found = source.table_state(self._spark, setting, table, since)

@@ -1,0 +1,76 @@
+"""What is told of a table's history: whole, whatever else happens to the table, and wherever the listing begins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from rover_spark import source
+from rover_spark.tables import Tables
+
+COMMITS = 7
+
+
+@pytest.fixture
+def table(spark: SparkSession, tmp_path: Path) -> str:
+    place = str(tmp_path / "table")
+    for n in range(COMMITS):
+        spark.range(n, n + 1).write.format("delta").mode("append").save(place)
+    return place
+
+
+class Busy:
+    """A session beside which others write: one more commit lands behind every listing."""
+
+    def __init__(self, spark: SparkSession, table: str) -> None:
+        self._spark, self._table = spark, table
+
+    def sql(self, text: str) -> Any:
+        found = self._spark.sql(text)
+        if "HISTORY" in text:
+            self._spark.range(1).write.format("delta").mode("append").save(self._table)
+        return found
+
+
+def test_commits_that_land_meanwhile_push_none_out(
+    spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_LISTED", 2)
+    monkeypatch.setattr(source, "_BEFORE", 0)
+    busy: Any = Busy(spark, table)
+    for since in (0, 3):
+        versions = [row.version for row in source.table_state(busy, "s", table, since).rows]
+        assert versions[0] <= since and versions == list(range(versions[0], versions[-1] + 1))
+    assert [commit.version for commit in source.commits_after(busy, table, 2)][:2] == [3, 4]
+
+
+def test_a_history_that_was_cleaned_is_told_as_far_as_it_reaches(
+    spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_LISTED", 2)
+    delta: Any = spark._jvm.org.apache.spark.sql.delta  # type: ignore[union-attr]
+    delta.DeltaLog.forTable(spark._jsparkSession, table).checkpoint()
+    for version in range(3):
+        (Path(table) / "_delta_log" / f"{version:020d}.json").unlink()
+    spark.range(1).write.format("delta").mode("append").save(table)
+    rows = source.table_state(spark, "s", table, 0).rows
+    assert [row.version for row in rows] == list(range(3, COMMITS + 1))
+
+
+def test_a_commit_is_found_again_though_its_time_depends_on_where_the_listing_begins(
+    spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for log in (Path(table) / "_delta_log").glob("*.json"):
+        os.utime(log, (1_790_000_000, 1_790_000_000))  # a store that tells whole seconds
+    monkeypatch.setattr(source, "_BEFORE", 0)
+    monkeypatch.setattr(source, "_LISTED", 2)
+    whole = source.table_state(spark, "s", table, 0)
+    anchor = whole.rows[4]
+    assert anchor != source.table_state(spark, "s", table, 4).row(4), (
+        "Delta moves it on by what stands before"
+    )
+    assert Tables(spark).state("s", table, anchor).row(4) == anchor
