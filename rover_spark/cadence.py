@@ -7,7 +7,7 @@ pauses, before anything later: what is not delivered waits in Delta.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
@@ -46,36 +46,48 @@ class Waiting:
         return self.at_once or old or self.rows >= enough
 
 
-def waiting(spark: SparkSession, settings: Settings) -> Waiting:
-    """What waits now, from the ledger's heads and the tables' histories."""
-    ledger = Ledger(spark, settings.ledger, settings.name)
-    ledger.open(create=False)
-    heads = ledger.heads()
-    places: dict[str, int] = {}
-    for name in settings.delivers:
-        head = heads.get(name, Head())
-        if head.open is not None or head.rerun or head.last is None:
-            return Waiting(at_once=True)
-        for table, version in _places(head):
-            places[table] = min(version, places.get(table, version))
-    if settings.contract == "currents":
-        known = heads[EVENTS].last
-        enabled = {each.event_type for each in known.slices} if isinstance(known, EventPlan) else set()
-        if set(settings.events) - enabled:
-            return Waiting(at_once=True)
-    commits = [source.commits_after(spark, table, version) for table, version in places.items()]
-    told = [each for each in commits if each]
-    return Waiting(
-        rows=max((sum(commit.rows for commit in each) for each in told), default=0),
-        oldest=min((each[0].timestamp for each in told), default=None),
-    )
+class Sources:
+    """What waits in the sources of one export; commits that were seen are not asked for again."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self._spark, self._settings = spark, settings
+        self._seen: dict[str, list[source.Commit]] = {}
+
+    def waiting(self) -> Waiting:
+        """What waits now, from the ledger's heads and the tables' histories."""
+        ledger = Ledger(self._spark, self._settings.ledger, self._settings.name)
+        ledger.open(create=False)
+        heads = ledger.heads()
+        places: dict[str, int] = {}
+        for name in self._settings.delivers:
+            head = heads.get(name, Head())
+            if head.open is not None or head.rerun or head.last is None:
+                return Waiting(at_once=True)
+            delivered = _delivered(head)
+            if name == EVENTS and set(self._settings.events) - set(delivered):
+                return Waiting(at_once=True)
+            for about, (table, version) in delivered.items():
+                if about in (self._settings.events or self._settings.datasets):
+                    places[table] = min(version, places.get(table, version))
+        told = [commits for table, version in places.items() if (commits := self._after(table, version))]
+        return Waiting(
+            rows=max((sum(commit.rows for commit in commits) for commits in told), default=0),
+            oldest=min((commits[0].timestamp for commits in told), default=None),
+        )
+
+    def _after(self, table: str, version: int) -> list[source.Commit]:
+        seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
+        seen += source.commits_after(self._spark, table, seen[-1].version if seen else version)
+        self._seen[table] = seen
+        return seen
 
 
-def _places(head: Head) -> Iterable[tuple[str, int]]:
+def _delivered(head: Head) -> dict[str, tuple[str, int]]:
+    """Table and last version, by event type or dataset: also of event types that the settings no longer name."""
     if isinstance(head.last, EventPlan):
-        return [(each.source.table, each.to_version) for each in head.last.slices]
+        return {each.event_type: (each.source.table, each.to_version) for each in head.last.slices}
     assert isinstance(head.last, BatchPlan)
-    return [(head.last.source.table, head.last.to_version)]
+    return {head.last.dataset: (head.last.source.table, head.last.to_version)}
 
 
 def enough(settings: Settings) -> int:

@@ -245,7 +245,11 @@ def _run(
         command = prepare()  # a wrong configuration is told before Spark starts
         from rover_spark.session import build_session
 
-        result = command(build_session(verbose=verbose, conf=conf), _progress(verbose))
+        session = build_session(verbose=verbose, conf=conf)
+        from rover_spark.source import engine
+
+        with engine(name):
+            result = command(session, _progress(verbose))
         document, code = result.document(), 0 if result.ok else 1
     except RoverSparkError as error:
         code = error.exit_code

@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from rover_spark import registry
-from rover_spark.cadence import enough, stay, waiting
+from rover_spark.cadence import Sources, enough, stay
 from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver import Delivery
 from rover_spark.errors import ConfigError, Problem, RunError
@@ -27,6 +27,7 @@ from rover_spark.prepare_events import planner_of
 from rover_spark.progress import LoggedProgress, Progress
 from rover_spark.result import Result, iso
 from rover_spark.settings import Settings
+from rover_spark.source import engine
 from rover_spark.status import DatasetStatus, statuses
 from rover_spark.store import Store, open_store
 from rover_spark.sweep import sweep as remove_abandoned
@@ -84,12 +85,19 @@ def export_every(
     ``told`` gets the result of each delivery. Raises ConfigError for what only the operator can mend.
     """
 
+    sources = Sources(spark, settings)
+
     def look() -> bool:
-        return waiting(spark, settings).is_due(_instant(None), every, enough(settings))
+        try:
+            with engine("export"):
+                return sources.waiting().is_due(_instant(None), every, enough(settings))
+        except RunError:
+            return True  # the delivery meets it too, and tells of it
 
     def deliver() -> Result:
         try:
-            return export(spark, settings, strict=strict, progress=progress)
+            with engine("export"):
+                return export(spark, settings, strict=strict, progress=progress)
         except RunError as error:
             return Result("export", "failed", ok=False, problems=(error.problem,))
 

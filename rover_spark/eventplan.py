@@ -152,6 +152,11 @@ def _slice(tree: dict[str, Any]) -> Slice:
     )
 
 
+def batch_of(seq: int) -> str:
+    """The name of an integration's batch: all of them are of one epoch."""
+    return f"{EVENTS}.1.{seq}"
+
+
 def plan_from_json(text: str) -> BatchPlan | EventPlan:
     """The plan of either contract that ``to_json`` wrote."""
     tree = json.loads(text)

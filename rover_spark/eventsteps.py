@@ -7,7 +7,7 @@ reserved from the rows counted, so they rise strictly and never overlap; what is
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from rover_spark.contract.avro import canonical, changes, fingerprint, parse
@@ -30,9 +30,11 @@ def place(
         SourceGap: the last delivered commit is no longer in the table's history.
     """
     latest = state.latest.version
+    remedy = rerun_remedy(EVENTS)
     if last is None:
         first = first_version(f'events."{event_type}".start', start, state)
         offsets: tuple[int, ...] = ()
+        remedy = begin_later([event_type])
     else:
         _refuse_changed(event_type, wanted, last)
         check_anchor(f'events."{event_type}"', last, state)
@@ -44,7 +46,7 @@ def place(
         raise SourceGap(
             f'events."{event_type}": the history of {wanted.table} does not reach back to version {begin}',
             code="source_gap",
-            remedy=rerun_remedy(EVENTS),
+            remedy=remedy,
         )
     # a feed begins with the commit that turns it on: the range that this lies in is read as the one before
     by_feed = state.keeps_feed and (last is None or last.keeps_feed)
@@ -63,6 +65,12 @@ def place(
     )
 
 
+def begin_later(event_types: Iterable[str]) -> str:
+    """The remedy where a first delivery reaches back to what cannot be read any more: nothing is given up then."""
+    names = ", ".join(f'events."{name}".start' for name in event_types)
+    return f"Begin later: set {names} to the version after which all can be read."
+
+
 def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
     changed = [
         name
@@ -79,15 +87,23 @@ def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
 
 
 def registered(
-    texts: Mapping[str, str], known: Iterable[RegisteredSchema], batch: str, *, allow_breaking: bool
+    texts: Mapping[str, str],
+    known: Iterable[RegisteredSchema],
+    batch: str,
+    aborted: Collection[str] = (),
+    *,
+    allow_breaking: bool,
 ) -> tuple[dict[str, int], tuple[RegisteredSchema, ...]]:
     """The schema id of each event type, and the schemas that are new: ids in byte order of the event types.
+
+    What batches that were ``aborted`` registered was never read by anyone: its ids stay taken, and that is all.
 
     Raises:
         RunError: a breaking change that nobody allowed; nothing is staged then.
     """
-    latest = {each.event_type: each for each in known}  # in order of the ids: the last one counts
-    taken = max((each.id for each in latest.values()), default=0)
+    known = list(known)  # in order of the ids: the last one of an event type counts
+    latest = {each.event_type: each for each in known if each.batch not in aborted}
+    taken = max((each.id for each in known), default=0)
     ids: dict[str, int] = {}
     new: list[RegisteredSchema] = []
     for event_type in sorted(texts, key=str.encode):

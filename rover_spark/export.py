@@ -16,6 +16,7 @@ from rover_spark.plan import Plan
 from rover_spark.prepare import Planner
 from rover_spark.prepare_events import EventPlanner, ahead
 from rover_spark.progress import Progress
+from rover_spark.source import engine
 
 _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
 _AT_ONCE = 4
@@ -76,7 +77,7 @@ class Exporter:
 
     def _attempt(self, dataset: str, head: Head, *, only_open: bool) -> None:
         try:
-            with self._ledger.delivering(dataset):
+            with engine(dataset), self._ledger.delivering(dataset):
                 self._go_on(dataset, head, only_open=only_open)
         except RoverSparkError as error:
             self._problems.append(error.problem)

@@ -15,11 +15,11 @@ from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice
-from rover_spark.eventsteps import Counted, kept, laid_out, place, registered
+from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice, batch_of
+from rover_spark.eventsteps import Counted, begin_later, kept, laid_out, place, registered
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import Phase, Plan, TableState
+from rover_spark.plan import HistoryRow, Phase, Plan, TableState
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
 from rover_spark.records.currents import companies, counted, told
@@ -47,7 +47,7 @@ class EventPlanner:
         self._frame = cache(self._selected)
         self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
 
-    def state(self, event_type: str, table: str, since: int | None) -> TableState:
+    def state(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table of an event type as this run first saw it."""
         return self._tables.state(f'events."{event_type}".table', table, since)
 
@@ -56,7 +56,7 @@ class EventPlanner:
         assert isinstance(plan, EventPlan)
         for number in plan.delivering:
             one = plan.slices[number]
-            state = self.state(one.event_type, one.source.table, one.commits[0].version)
+            state = self.state(one.event_type, one.source.table, one.commits[0])
             if not state.holds(one.commits):
                 raise SourceGap(
                     f"{plan.batch}: the commits of {one.source.table} that it was planned from are no longer there",
@@ -97,7 +97,7 @@ class EventPlanner:
 
     def _place(self, event_type: str, last: Slice | None) -> Slice:
         chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
-        state = self.state(event_type, wanted.table, last.to_version if last else reach(chosen.start))
+        state = self.state(event_type, wanted.table, last.anchor if last else reach(chosen.start))
         return place(event_type, wanted, chosen.start, last, state)
 
     def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
@@ -134,7 +134,8 @@ class EventPlanner:
         named = [one.event_type for one in slices if one.event_type in self._settings.events]
         texts = {event_type: self._texts(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
-        ids, new = registered(texts, known, f"{EVENTS}.1.{seq}", allow_breaking=currents.allow_breaking)
+        aborted = {batch_of(number) for number in head.aborted}
+        ids, new = registered(texts, known, batch_of(seq), aborted, allow_breaking=currents.allow_breaking)
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
         rows = self._count(slices, currents.integration_id, currents.partitions)
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
@@ -165,8 +166,16 @@ class EventPlanner:
         together = companies(reading)
         for start in range(0, len(together), _AT_ONCE):
             some = together[start : start + _AT_ONCE]
-            with source.reading(EVENTS, told(company[0][1] for company in some)):
-                rows = counted(self._spark, some, integration, partitions).collect()
+            try:
+                with source.reading(EVENTS, told(company[0][1] for company in some)):
+                    rows = counted(self._spark, some, integration, partitions).collect()
+            except SourceGap as gap:
+                read = [one for company in some for _, one in company]
+                fresh = [one.event_type for one in read if not one.offsets]
+                if not fresh:
+                    raise
+                others = f" For the others: {gap.remedy}" if len(fresh) < len(read) else ""
+                raise SourceGap(gap.message, code=gap.code, remedy=begin_later(fresh) + others) from gap
             found += [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
         return found
 

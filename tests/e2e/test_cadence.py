@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from rover_spark import cadence
-from rover_spark.cadence import Waiting, enough, stay, waiting
+from rover_spark import cadence, commands, source
+from rover_spark.cadence import Sources, Waiting, enough, stay
 from rover_spark.errors import Problem
+from rover_spark.plan import TableState
 from rover_spark.result import Result
 from tests.e2e.stream import CUSTOM, Stream, values
 
@@ -77,17 +80,67 @@ def test_pauses_end_growing_and_the_last_failure_is_what_it_ends_with() -> None:
 
 
 def test_what_waits_is_told_by_the_histories_alone(spark: SparkSession, tmp_path: Path) -> None:
-    stream = Stream(spark, tmp_path)
-    assert waiting(spark, stream.settings) == Waiting(at_once=True), "nothing was ever delivered"
+    stream, other = Stream(spark, tmp_path), Stream(spark, tmp_path / "other")
+
+    def waiting() -> Waiting:
+        return Sources(spark, stream.settings).waiting()
+
+    assert waiting() == Waiting(at_once=True), "nothing was ever delivered"
+    stream.events["gone"] = {**stream.events[CUSTOM], "table": other.table}
     stream.delivered()
-    assert waiting(spark, stream.settings) == Waiting()
+    assert waiting() == Waiting()
+    other.add(values(0, 3))
+    assert waiting().rows == 3
+    del stream.events["gone"]
+    assert waiting() == Waiting(), (
+        "an event type that is not delivered any more keeps its place, and waits for nothing"
+    )
     stream.add(values(0, 7))
     stream.add(values(7, 9))
-    held = waiting(spark, stream.settings)
+    held = waiting()
     assert held.rows == 9 and held.oldest is not None and not held.at_once
     assert held.is_due(held.oldest + 300_000, MINUTES, enough(stream.settings))
     stream.events["another"] = stream.events[CUSTOM]
-    assert waiting(spark, stream.settings).at_once, "a new event type is enabled at once"
+    assert waiting().at_once, "a new event type is enabled at once"
+
+
+def test_the_oldest_that_waits_is_found_behind_many_commits(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_LISTED", 2)
+    stream = Stream(spark, tmp_path)
+    stream.delivered()
+    sources, looks = Sources(spark, stream.settings), list[Waiting]()
+    for n in range(4):
+        stream.add(values(n, n + 1))
+        looks.append(sources.waiting())
+    assert [each.rows for each in looks] == [1, 2, 3, 4]
+    assert len({each.oldest for each in looks}) == 1, "it grows no younger while others arrive"
+    assert Sources(spark, stream.settings).waiting() == looks[-1], "nor for one who comes later"
+
+
+def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.delivered()
+    stream.add(values(0, 2))
+    stop, told, real = Resting(3), list[Result](), source.table_state
+    failing = iter([True, True, False])
+
+    def throttled(*args: Any) -> TableState:
+        if next(failing, False):
+            raise PySparkException("SlowDown: reduce your request rate")
+        return real(*args)
+
+    def refused(*args: Any) -> list[source.Commit]:
+        raise PySparkException("SlowDown: reduce your request rate")
+
+    monkeypatch.setattr(source, "table_state", throttled)
+    monkeypatch.setattr(source, "commits_after", refused)
+    result = commands.export_every(stream.spark, stream.settings, MINUTES, told=told.append, stop=stop)
+    assert result.ok and [each.ok for each in told] == [False, False, True]
+    assert "SlowDown" in told[0].problems[0].message and told[0].problems[0].code == "spark_failed"
+    assert sum(batch.counts["delivered"] for batch in told[2].batches) == 2
 
 
 @pytest.mark.full

@@ -109,6 +109,22 @@ def test_a_gap_is_given_up_for_the_types_that_have_it(stream: Stream) -> None:
     assert ids(stream) == expected((0, 5), (110, 112))
 
 
+def test_a_first_delivery_that_reaches_too_far_back_can_begin_later(stream: Stream) -> None:
+    stream.delivered()
+    late = Stream(stream.spark, stream.root / "late", "")
+    late.add(values(100, 103))
+    late.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
+    late.add(values(103, 105))
+    columns = dict(stream.events[CUSTOM]["columns"])
+    stream.events[PURCHASE] = {"table": late.table, "columns": columns, "start": "earliest"}
+    stream.add(values(0, 5))
+    (problem,) = stream.export().problems
+    assert problem.code == "source_gap" and f'events."{PURCHASE}".start' in problem.remedy
+    stream.events[PURCHASE]["start"] = 2
+    stream.delivered()
+    assert ids(stream) == expected((0, 5), (103, 105)), "and nothing was given up"
+
+
 def test_types_that_are_read_together_are_told_apart(stream: Stream) -> None:
     """The same columns of one table under three filters, of which one keeps all: one reading, three streams."""
     columns = {"time": "at", "user_id": "fan", "n": "n"}

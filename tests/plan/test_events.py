@@ -138,6 +138,16 @@ def test_schema_ids_are_one_sequence_in_byte_order_and_stay_while_nothing_change
     assert registered(back, [*new, *again], "events.1.3", allow_breaking=True)[0] == {"a": 5}
 
 
+def test_what_an_aborted_batch_registered_binds_nobody() -> None:
+    _, new = registered({"a": schema()}, [], "events.1.1", allow_breaking=False)
+    _, dropped = registered({"a": schema("more")}, new, "events.1.2", allow_breaking=False)
+    known, aborted = [*new, *dropped], {"events.1.2"}
+    ids, none = registered({"a": schema()}, known, "events.1.3", aborted, allow_breaking=False)
+    assert ids == {"a": 1} and none == (), "back to what readers know"
+    ids, (mended,) = registered({"a": schema("other")}, known, "events.1.3", aborted, allow_breaking=False)
+    assert ids == {"a": 3} and len(mended.changes) == 1 and "other" in mended.changes[0], "its id stays taken"
+
+
 def test_groups_take_offsets_that_rise_and_a_backlog_makes_larger_files() -> None:
     slices = (delivered(3, from_version=2), delivered(3, event_type="other", from_version=2, offsets=()))
     rows = [
