@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pyspark.sql import SparkSession
 
 from rover_spark.access import Access
-from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StagedLost
+from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap
 from rover_spark.heads import BatchRecord, Head, State
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
@@ -21,6 +21,7 @@ from rover_spark.publish import replace as put_back
 from rover_spark.stage import Manifest, watched
 from rover_spark.staged import staged
 from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.store.base import staged_lost
 
 
 @dataclass(frozen=True)
@@ -77,24 +78,47 @@ class Delivery:
         return manifest
 
     def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
-        """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan."""
-        store = self._store(plan)
-        files: tuple[StagedFile, ...] = ()
-        try:
-            publish(store, record.files, self._published)
-        except StagedLost:
-            if self._ledger.heads()[plan.dataset].transition != head.transition:
-                raise LedgerConflict(
-                    f"{plan.batch}: another run published it meanwhile",
-                    code="ledger_conflict",
-                    remedy="Nothing to do: that run goes on.",
-                ) from None
-            files = self._again(plan, record)
-            publish(store, files, self._published)
+        """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan.
+
+        Raises:
+            StagedLost: they are gone again.
+        """
+        lost = publish(self._store(plan), record.files, self._published)
+        if lost:
+            head, record = self._made_good(head, plan, record, {file.key for file in lost})
+            again = [file for file in record.files if file.key in {each.key for each in lost}]
+            for file in publish(self._store(plan), again, self._published):
+                raise staged_lost(file)
         head = self._ledger.record(
-            head, plan, "COMMITTED", counts=record.counts, floors=record.floors, files=files, note=record.note
+            head, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
         )
-        return self._done(head, plan, replace(record, state="COMMITTED", files=files or record.files))
+        return self._done(head, plan, replace(record, state="COMMITTED"))
+
+    def _made_good(
+        self, head: Head, plan: Plan, record: BatchRecord, lost: set[str]
+    ) -> tuple[Head, BatchRecord]:
+        """The record with these keys' files staged anew, in the ledger before any of them is published.
+
+        What is published stays what the ledger says it is: the same text may be compressed otherwise today.
+        """
+        if self._ledger.heads()[plan.dataset].transition != head.transition:
+            raise LedgerConflict(
+                f"{plan.batch}: another run published it meanwhile",
+                code="ledger_conflict",
+                remedy="Nothing to do: that run goes on.",
+            )
+        again = {file.key: file for file in self._again(plan, record)}
+        store = self._store(plan)
+        store.abort(file.staged for file in again.values() if file.key not in lost)
+        files = tuple(again[file.key] if file.key in lost else file for file in record.files)
+        try:
+            head = self._ledger.record(
+                head, plan, "STAGED", counts=record.counts, floors=record.floors, files=files
+            )
+        except LedgerConflict:
+            store.abort(file.staged for file in again.values() if file.key in lost)
+            raise
+        return head, replace(record, files=files)
 
     def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
         """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""

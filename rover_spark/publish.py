@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+from rover_spark.errors import StagedLost
 from rover_spark.store import StagedFile, Store
 
 AT_ONCE = 8
@@ -15,34 +16,46 @@ AT_ONCE = 8
 
 def publish(
     store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
-) -> None:
-    """Makes every file visible under its key. Repeating it is harmless.
+) -> list[StagedFile]:
+    """Makes every file visible under its key; gives those whose staged bytes are gone. Repeating it is harmless.
 
     Raises:
-        StagedLost, KeyTaken, StoreError: from the first file that failed; those not yet begun are left as they are.
+        KeyTaken, StoreError: from the first file that failed; those not yet begun are left as they are.
     """
-    _each(store.publish, files, notice)
+    lost = set[str]()
+
+    def one(file: StagedFile) -> None:
+        try:
+            store.publish(file)
+        except StagedLost:
+            lost.add(file.key)
+        else:
+            _tell(notice, file)
+
+    _each(one, files)
+    return [file for file in files if file.key in lost]
 
 
 def replace(
     store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
 ) -> None:
     """Puts every file at its key whatever stood there: redelivery."""
-    _each(store.replace, files, notice)
 
-
-def _each(
-    act: Callable[[StagedFile], None],
-    files: Sequence[StagedFile],
-    notice: Callable[[StagedFile], None] | None,
-) -> None:
     def one(file: StagedFile) -> None:
-        act(file)
-        if notice is not None:
-            notice(file)
+        store.replace(file)
+        _tell(notice, file)
 
+    _each(one, files)
+
+
+def _tell(notice: Callable[[StagedFile], None] | None, file: StagedFile) -> None:
+    if notice is not None:
+        notice(file)
+
+
+def _each(act: Callable[[StagedFile], None], files: Sequence[StagedFile]) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        pending = [pool.submit(one, file) for file in files]
+        pending = [pool.submit(act, file) for file in files]
         _, waiting = wait(pending, return_when=FIRST_EXCEPTION)
         for future in waiting:
             future.cancel()

@@ -140,7 +140,7 @@ def key_taken(file: StagedFile) -> KeyTaken:
     return KeyTaken(
         f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
         code="key_taken",
-        remedy="Find out who wrote it; rover-spark redeliver replaces it on purpose.",
+        remedy="Find out who wrote it, move it away and run export again: the batch waits, staged.",
     )
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from rover_spark import commands
-from rover_spark.errors import ConfigError
+from rover_spark import commands, deliver
+from rover_spark.errors import ConfigError, StoreError
+from rover_spark.stage import Manifest
+from rover_spark.store import StagedFile, Store
 from tests import receiver
 from tests.e2e.world import World, row, uuid
 
@@ -130,3 +137,48 @@ def test_text_that_is_no_unicode_is_replaced_delivered_and_counted(world: World)
     assert told[uuid(1)] == "sound \ufffd 😀 \u2028"
     assert set(told[uuid(2)]) == set("a\ufffdb")
     assert commands.verify(world.spark, world.settings).ok
+
+
+def test_staged_bytes_that_are_made_anew_by_another_encoder_take_nothing_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half published, the other half's bytes lost, the text compressed otherwise today: each file is what the ledger says."""
+    world.identities(", ".join(row(n, "email", f"{n}@x", "2026-11-01 10:00:00") for n in range(40)))
+    world.options["files"] = {"target_records": 10}
+    publish, staged = deliver.publish, deliver.staged
+
+    def half(store: Store, files: Sequence[StagedFile], notice: Any) -> None:
+        publish(store, files[: len(files) // 2], notice)
+        refused()
+
+    def refused(*args: Any) -> None:
+        raise StoreError("no answer", code="store_timeout")
+
+    def otherwise(*args: Any) -> Manifest:
+        made = staged(*args)
+        files = []
+        for file in made.files:
+            path = world.bucket / file.staged
+            path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 9, mtime=1))
+            packed = path.read_bytes()
+            assert hashlib.sha256(packed).hexdigest() != file.sha256
+            files.append(replace(file, bytes=len(packed), sha256=hashlib.sha256(packed).hexdigest()))
+        return replace(made, files=tuple(files))
+
+    acts = iter([half, publish, refused, publish])
+
+    def published(*args: Any) -> Any:
+        return next(acts)(*args)
+
+    monkeypatch.setattr(deliver, "publish", published)
+    assert [problem.code for problem in world.export().problems] == ["store_timeout"]
+    before = {name: text for name, text in world.fingerprint().items() if name.startswith("exports/")}
+    for name in set(world.fingerprint()) - set(before):
+        (world.bucket / name).unlink()
+    monkeypatch.setattr(deliver, "staged", otherwise)
+    assert not world.export().ok, "and it dies again, before any of the new ones is published"
+    world.delivered()
+    after = world.fingerprint()
+    assert 0 < len(before) < len(after) and {name: after[name] for name in before} == before
+    assert commands.verify(world.spark, world.settings).ok
+    assert len(list(receiver.records(world.bucket, "fan_identity_graph"))) == 40
