@@ -168,6 +168,9 @@ class Settings(Frozen):
             raise ValueError(
                 "store.staging: is needed where the destination is a whole bucket, of which receivers read all"
             )
+        inside = f"{self.access.staging}/".startswith(f"{self.destination}/")
+        if inside and self.contract == "currents":
+            raise ValueError("store.staging: lies inside the destination, where receivers read all there is")
         if misplaced := self.store.misplaced(self.destination.partition("://")[0]):
             raise ValueError(
                 f"store.{min(misplaced)}: has no effect on {self.destination.partition('://')[0]}://"

@@ -68,6 +68,8 @@ def test_an_integration_is_staged_beside_its_prefix_and_delivered_as_one() -> No
         ({"contract": "rover", "currents": None}, "events: belong to"),
         ({"destination": "gs://bucket"}, "store.staging: is needed"),
         ({"destination": "gs://bucket/x", "store": {"staging": "gs://other/x"}}, "store.staging: must lie"),
+        ({"destination": "gs://bucket/x", "store": {"staging": "gs://bucket/x"}}, "store.staging: lies inside"),
+        ({"store": {"staging": "file:///data/bucket/acme/s"}}, "store.staging: lies inside"),
         ({"destination": "s3://bucket/x", "store": {"staging": "gs://bucket/x"}}, "store.staging"),
     ],
 )  # fmt: skip
