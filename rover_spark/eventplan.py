@@ -7,7 +7,7 @@ itself: the events of one type, queue hour and partition, in the order of their 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rover_spark.contract.currents import Integration
@@ -128,11 +128,21 @@ class EventPlan(Plan):
             found.append(current)
         return tuple(found)
 
+    def _tree(self) -> dict[str, Any]:
+        # event types of one table pin the same commits, after an outage thousands of them: they are written once
+        found: dict[tuple[HistoryRow, ...], int] = {}
+        places = [found.setdefault(each.commits, len(found)) for each in self.slices]
+        tree = asdict(replace(self, slices=tuple(replace(each, commits=()) for each in self.slices)))
+        for each, place in zip(tree["slices"], places, strict=True):
+            each["commits"] = place
+        return {**tree, "commits": [[asdict(row) for row in rows] for rows in found]}
+
     @classmethod
     def from_tree(cls, tree: dict[str, Any]) -> EventPlan:
         """The plan that ``to_json`` wrote, from the parsed text."""
         tree["integration"] = Integration(**tree["integration"])
-        tree["slices"] = tuple(_slice(each) for each in tree["slices"])
+        commits = [tuple(HistoryRow(**row) for row in rows) for rows in tree.pop("commits")]
+        tree["slices"] = tuple(_slice(each, commits[each["commits"]]) for each in tree["slices"])
         tree["groups"] = tuple(Group(**each) for each in tree["groups"])
         tree["schemas"] = tuple(
             RegisteredSchema(**{**each, "changes": tuple(each["changes"])}) for each in tree["schemas"]
@@ -140,13 +150,13 @@ class EventPlan(Plan):
         return cls(**tree)
 
 
-def _slice(tree: dict[str, Any]) -> Slice:
+def _slice(tree: dict[str, Any], commits: tuple[HistoryRow, ...]) -> Slice:
     source = {**tree["source"], "natural_key": tuple(tree["source"]["natural_key"])}
     return Slice(
         **{
             **tree,
             "source": EventSource(**source),
-            "commits": tuple(HistoryRow(**row) for row in tree["commits"]),
+            "commits": commits,
             "offsets": tuple(tree["offsets"]),
         }
     )

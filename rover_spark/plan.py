@@ -131,7 +131,10 @@ class Plan:
     def to_json(self) -> str:
         """The plan as one line of JSON; ``from_json`` gives an equal plan back."""
         # keys stay in their order: additional fields are emitted in it
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(self._tree(), separators=(",", ":"))
+
+    def _tree(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -182,6 +182,10 @@ def test_a_plan_is_the_same_after_the_ledger_and_keeps_types_that_nobody_names_a
         compression_level=1, max_event_bytes=900_000, slices=(one,), groups=(Group(0, 10, 0, 12, 0),), schemas=(new,),
     )  # fmt: skip
     assert plan_from_json(plan.to_json()) == plan and plan.batch == "events.1.1" and plan.delivering == (0,)
+    day = tuple(HistoryRow(version, 1_795_000_000_000 + version, "WRITE") for version in range(1440))
+    many = replace(plan, slices=tuple(replace(one, event_type=f"t{n}", commits=day) for n in range(200)))
+    assert plan_from_json(many.to_json()) == many
+    assert len(many.to_json()) < 300_000, "the commits that event types share are written once"
     (place_kept,) = kept(plan, ["another"])
     assert (place_kept.from_version, place_kept.anchor, place_kept.offsets) == (None, one.anchor, (7,))
     assert kept(plan, [CUSTOM]) == () == kept(None, [])
