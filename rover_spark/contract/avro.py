@@ -19,7 +19,7 @@ from typing import Any, TypeGuard
 
 from rover_spark.contract.avro_types import Change, Field, Schema, canonical, changes, fingerprint
 
-__all__ = ["Change", "Field", "Schema", "canonical", "changes", "fingerprint", "parse"]
+__all__ = ["LOGICAL", "Change", "Field", "Schema", "canonical", "changes", "fingerprint", "parse"]
 
 PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 MAX_LEVELS = 32  # records, arrays and maps in one another, down to the innermost value
@@ -30,7 +30,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGERS = {"int": 2**31, "long": 2**63}
 _FLOATS = {"float": (2 - 2**-23) * 2.0**127, "double": sys.float_info.max}
 _INSTANTS = [f"{zone}timestamp-{unit}" for zone in ("", "local-") for unit in ("millis", "micros", "nanos")]
-_LOGICAL = {
+LOGICAL = {  # that Avro knows, by the kind that may have them; any other one changes nothing
     "int": {"date", "time-millis"},
     "long": {"time-micros", *_INSTANTS},
     "bytes": {"decimal", "big-decimal"},
@@ -196,9 +196,9 @@ def _annotated(schema: Schema, tree: Mapping[Any, Any], path: str) -> Schema:
     logical = tree.get("logicalType", "")
     if not isinstance(logical, str):
         raise _wrong(path, f"a logical type is a text, not {_shown(logical)}")
-    if any(logical in names for names in _LOGICAL.values()):
+    if any(logical in names for names in LOGICAL.values()):
         size = _SIZES.get(logical, schema.size) if schema.kind == "fixed" else schema.size
-        if logical not in _LOGICAL.get(schema.kind, ()) or schema.size != size:
+        if logical not in LOGICAL.get(schema.kind, ()) or schema.size != size:
             raise _wrong(path, f"{schema.words} cannot be a {logical}")
     if logical != "decimal":
         return replace(schema, logical=logical)

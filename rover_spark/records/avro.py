@@ -31,6 +31,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from rover_spark.contract.avro import LOGICAL
 from rover_spark.records.values import is_variant, json_text
 
 _ATOMS: tuple[tuple[type[DataType], Any], ...] = (
@@ -48,6 +49,7 @@ _ATOMS: tuple[tuple[type[DataType], Any], ...] = (
 # what Spark may be asked to cast to, by the Avro type without its logical type
 _CASTS = {"boolean": "boolean", "int": "int", "long": "bigint", "float": "float", "double": "double"}
 _INSTANTS = {"timestamp-micros", "timestamp-millis"}
+_LOCAL = {"local-timestamp-micros", "local-timestamp-millis"}
 
 
 class Misfit(ValueError):
@@ -143,6 +145,8 @@ def _branch(avro: Any) -> tuple[bool, Any]:
 def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Column, Column]:
     kind = avro["type"] if isinstance(avro, dict) else avro
     logical = avro.get("logicalType") if isinstance(avro, dict) else None
+    if logical not in LOGICAL.get(kind, ()):
+        logical = None  # unknown to Avro: readers pass over it
     fine = F.lit(None).cast("string")
     unfit = F.lit(f"{where}: does not fit {kind}")
     if kind == "array" and isinstance(dtype, ArrayType):
@@ -179,9 +183,12 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
     if kind in {"int", "long"} and isinstance(dtype, TimestampType | TimestampNTZType):
         if logical in _INSTANTS:
             return value.cast("timestamp"), fine
-        seconds = F.unix_seconds(value.cast("timestamp"))
-        given = _try_cast(seconds, LongType(), _CASTS[kind])
-        return given, F.when(value.isNotNull() & given.isNull(), unfit)
+        if logical in _LOCAL and isinstance(dtype, TimestampNTZType):
+            return value, fine
+        if logical is None:
+            seconds = F.unix_seconds(value.cast("timestamp"))
+            given = _try_cast(seconds, LongType(), _CASTS[kind])
+            return given, F.when(value.isNotNull() & given.isNull(), unfit)
     numbers = (IntegralType,) if kind in {"int", "long"} else (IntegralType, FloatType, DoubleType)
     if kind in {"int", "long", "float", "double"} and logical is None and isinstance(dtype, numbers):
         given = _try_cast(value, dtype, _CASTS[kind])

@@ -53,6 +53,23 @@ CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read bac
         datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=timezone.utc),
     ),
     ("timestamp '2026-11-21 10:00:00.9'", "long", 1795255200),
+    ("timestamp '2026-11-21 10:00:00.9'", {"type": "long", "logicalType": "ours"}, 1795255200),
+    ("7", {"type": "int", "logicalType": "ours"}, 7),
+    (
+        "timestamp_ntz '2026-11-21 10:00:00.123456'",
+        {"type": "long", "logicalType": "local-timestamp-micros"},
+        datetime(2026, 11, 21, 10, 0, 0, 123456),
+    ),
+    (
+        "timestamp_ntz '1800-01-01 10:00:00.123'",
+        {"type": "long", "logicalType": "local-timestamp-millis"},
+        datetime(1800, 1, 1, 10, 0, 0, 123000),
+    ),
+    (
+        "timestamp_ntz '1800-01-01 10:00:00.5'",
+        {"type": "long", "logicalType": "timestamp-millis"},
+        datetime(1800, 1, 1, 10, 0, 0, 500000, tzinfo=timezone.utc),
+    ),
     ("array(1, null)", {"type": "array", "items": ["null", "int"]}, [1, None]),
     ("map('k', array(1))", {"type": "map", "values": {"type": "array", "items": "int"}}, {"k": [1]}),
     ("named_struct('x', 1, 'y', 2)", POINT, {"x": 1, "y": 2}),
@@ -123,6 +140,26 @@ def test_a_column_of_another_kind_is_refused_by_its_name(spark: SparkSession, te
     frame = spark.sql(f"SELECT {text} AS v")
     with pytest.raises(Misfit):
         shaped(F.col("v"), frame.schema[0].dataType, spelled_out(avro), "v")
+
+
+OTHER_CLOCKS = [
+    ("int", "date"), ("int", "time-millis"), ("long", "time-micros"), ("long", "timestamp-nanos"),
+    ("long", "local-timestamp-nanos"),
+]  # fmt: skip
+INSTANT, LOCAL = "timestamp '2026-11-21 10:00:00'", "timestamp_ntz '2026-11-21 10:00:00'"
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "logical"),
+    [(column, *each) for column in (INSTANT, LOCAL) for each in OTHER_CLOCKS]
+    + [(INSTANT, "long", f"local-timestamp-{unit}") for unit in ("millis", "micros")],
+)
+def test_a_timestamp_is_not_seconds_where_the_schema_counts_something_else(
+    spark: SparkSession, column: str, kind: str, logical: str
+) -> None:
+    frame = spark.sql(f"SELECT {column} AS v")
+    with pytest.raises(Misfit, match=logical):
+        shaped(F.col("v"), frame.schema[0].dataType, {"type": kind, "logicalType": logical}, "v")
 
 
 def test_a_schema_of_columns_lets_everything_but_the_required_be_null(spark: SparkSession) -> None:
