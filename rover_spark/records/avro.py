@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -123,6 +124,9 @@ def spelled_out(tree: Any, space: str = "", known: dict[str, Any] | None = None)
 def shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Column, Column]:
     """The column as the Avro type asks for it, and why a row's value cannot be that (null where it can).
 
+    Integers are kept digit for digit. A double is rounded where the type is float, a time where it counts milliseconds
+    or seconds: the coarser value is what such a schema asks for.
+
     Raises:
         Misfit: no value of this column type can.
     """
@@ -192,7 +196,8 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
     numbers = (IntegralType,) if kind in {"int", "long"} else (IntegralType, FloatType, DoubleType)
     if kind in {"int", "long", "float", "double"} and logical is None and isinstance(dtype, numbers):
         given = _try_cast(value, dtype, _CASTS[kind])
-        return given, F.when(value.isNotNull() & given.isNull(), unfit)
+        kept = given.isNotNull() & _keeps(value, dtype, given, kind)
+        return given, F.when(value.isNotNull() & ~kept, unfit)
     if kind == "boolean" and isinstance(dtype, BooleanType):
         return value, fine
     told = f"{kind} ({logical})" if logical else kind
@@ -253,6 +258,16 @@ def characters(text: Column) -> Column:
     if hasattr(F, "make_valid_utf8"):
         return F.make_valid_utf8(text)
     return F.regexp_replace(text, "^", "")  # Spark 3.5: through Java's strings and back
+
+
+def _keeps(value: Column, dtype: DataType, given: Column, kind: str) -> Column:
+    """Whether a float or double is the integer that it was made of, digit for digit, or as finite as the double."""
+    if isinstance(dtype, IntegralType) and kind in {"float", "double"}:
+        # a cast of 2^63 gives the highest bigint, which it is not
+        return F.when(given < 2.0**63, given.cast("bigint") == value).otherwise(F.lit(False))
+    if isinstance(dtype, DoubleType) and kind == "float":
+        return (F.abs(given) != math.inf) | (F.abs(value) == math.inf)
+    return F.lit(True)
 
 
 def _try_cast(value: Column, dtype: DataType, wanted: str) -> Column:

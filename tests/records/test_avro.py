@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,16 @@ CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read bac
     ("cast(7 AS bigint)", "int", 7),
     ("cast(1.5 AS double)", "double", 1.5),
     ("3", "double", 3.0),
+    ("9007199254740992", "double", 2.0**53),
+    ("-9223372036854775808L", "double", -(2.0**63)),
+    ("-9223372036854775808L", "float", -(2.0**63)),
+    ("16777216", "float", 2.0**24),
+    ("1e300D", "double", 1e300),
+    ("0.1D", "float", 0.10000000149011612),
+    ("3.4028234e38D", "float", 3.4028234663852886e38),
+    ("double('-Infinity')", "float", -math.inf),
+    ("float('Infinity')", "double", math.inf),
+    ("array(1L, null)", {"type": "array", "items": ["null", "double"]}, [1.0, None]),
     ("'text'", "string", "text"),
     ("7", "string", "7"),
     ("cast(X'61FF62' AS string)", "string", "a\ufffdb"),
@@ -90,6 +101,18 @@ WRONG: list[tuple[str, Any, str]] = [  # expression, Avro type, why it is kept o
         {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 1},
         "v: does not fit bytes",
     ),
+    ("9007199254740993", "double", "v: does not fit double"),
+    ("-9007199254740993", "double", "v: does not fit double"),
+    ("9223372036854775807L", "double", "v: does not fit double"),
+    ("9223372036854775807L", "float", "v: does not fit float"),
+    ("16777217", "float", "v: does not fit float"),
+    ("1e300D", "float", "v: does not fit float"),
+    ("-1e39D", ["null", "float"], "v: does not fit float"),
+    (
+        "array(1L, 9007199254740993L)",
+        {"type": "array", "items": ["null", "double"]},
+        "v: does not fit double",
+    ),
     ("timestamp '2200-01-01 00:00:00'", "int", "v: does not fit int"),
     ("array(1, null)", {"type": "array", "items": "int"}, "v: null"),
     ("map('k', cast(null AS int))", {"type": "map", "values": "int"}, "v: null"),
@@ -122,6 +145,13 @@ def test_what_fits_is_read_back_as_it_was(spark: SparkSession) -> None:
             io.BytesIO(bytes(datum or b"")), fastavro.parse_schema(json.loads(schema)), None
         )
         assert read == {"v": value}, text
+
+
+def test_what_is_no_number_stays_one(spark: SparkSession) -> None:
+    cases = [("double('NaN')", "float", None), ("float('NaN')", "double", None)]
+    for (_, avro, _), (datum, wrong, _) in zip(cases, encoded(spark, cases), strict=True):
+        assert wrong is None
+        assert math.isnan(fastavro.schemaless_reader(io.BytesIO(bytes(datum or b"")), avro, None))
 
 
 def test_what_does_not_fit_says_why(spark: SparkSession) -> None:
