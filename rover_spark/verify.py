@@ -14,7 +14,7 @@ from rover_spark.contract.currents import parse_currents_key
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import inflate
 from rover_spark.encode.read_avro import events_wrong
-from rover_spark.errors import Problem
+from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.heads import BatchRecord
 from rover_spark.records.changes import OUTCOMES
 from rover_spark.store import StagedFile, Store
@@ -96,8 +96,7 @@ def _file(store: Store, file: StagedFile, batch: str, schemas: Mapping[int, str]
         if packed.hexdigest() != file.sha256:
             return problem("object_changed", "its bytes are not those delivered")
         if (key := parse_currents_key(store.prefix, file.key)) is not None:
-            with store.read(file.key) as stream:
-                wrong = events_wrong(stream, schemas.get(key.schema_id), file.records)
+            wrong = _events(store, file, schemas.get(key.schema_id))
             return problem("object_changed", wrong) if wrong else None
         with store.read(file.key) as stream:
             for piece in inflate(stream, file.raw_bytes):
@@ -115,3 +114,13 @@ def _file(store: Store, file: StagedFile, batch: str, schemas: Mapping[int, str]
             "object_changed", f"holds {lines} records where the ledger says {file.records}, or other text"
         )
     return None
+
+
+def _events(store: Store, file: StagedFile, schema: str | None) -> str | None:
+    try:
+        with store.read(file.key) as stream:
+            return events_wrong(stream, schema, file.records)
+    except (OSError, RoverSparkError):
+        raise
+    except Exception as error:  # noqa: BLE001 - each codec's library has errors of its own; the store told its own above
+        return f"is no whole Avro file: {type(error).__name__}"
