@@ -50,6 +50,7 @@ _ATOMS: tuple[tuple[type[DataType], Any], ...] = (
 # what Spark may be asked to cast to, by the Avro type without its logical type
 _CASTS = {"boolean": "boolean", "int": "int", "long": "bigint", "float": "float", "double": "double"}
 _INSTANTS = {"timestamp-micros", "timestamp-millis"}
+_UUID = r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z"  # $ would let a line's end follow
 _LOCAL = {"local-timestamp-micros", "local-timestamp-millis"}
 
 
@@ -164,12 +165,15 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
         return F.when(value.isNotNull(), F.map_from_arrays(keys, values)), F.coalesce(broken, wrong)
     if kind == "record" and isinstance(dtype, StructType):
         return _record(value, dtype, avro, where)
-    if kind == "string" and (isinstance(dtype, MapType | StructType | ArrayType) or is_variant(dtype)):
-        return json_text(value, dtype), fine
+    if kind == "string" and logical == "uuid" and isinstance(dtype, StringType):
+        return value, F.when(value.isNotNull() & ~value.rlike(_UUID), F.lit(f"{where}: no UUID"))
     if kind == "string" and isinstance(dtype, StringType):
         return characters(value), fine
-    if kind == "string" and isinstance(dtype, NumericType | BooleanType | DateType):
-        return value.cast("string"), fine
+    if kind == "string" and logical is None:
+        if isinstance(dtype, MapType | StructType | ArrayType) or is_variant(dtype):
+            return json_text(value, dtype), fine
+        if isinstance(dtype, NumericType | BooleanType | DateType):
+            return value.cast("string"), fine
     if kind == "enum" and isinstance(dtype, StringType):
         return value, F.when(
             value.isNotNull() & ~value.isin(*avro["symbols"]), F.lit(f"{where}: no such symbol")

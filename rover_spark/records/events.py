@@ -128,6 +128,7 @@ def members(
         name = field["name"]
         if name == "id":
             values.append(F.col("id"))
+            reasons.append(shaped(F.col("id"), StringType(), field["type"], name)[1])
         elif name == "time":
             kind = field["type"] if isinstance(field["type"], str) else field["type"]["type"]
             values.append(F.col("seconds").cast("int" if kind == "int" else "bigint").alias(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import uuid
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ POINT = {
     "name": "Point",
     "fields": [{"name": "x", "type": "int"}, {"name": "y", "type": ["null", "long"]}],
 }
+UUID = {"type": "string", "logicalType": "uuid"}
 CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read back
     ("true", "boolean", True),
     ("7", "int", 7),
@@ -44,6 +46,9 @@ CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read bac
     ("array(1L, null)", {"type": "array", "items": ["null", "double"]}, [1.0, None]),
     ("'text'", "string", "text"),
     ("7", "string", "7"),
+    ("'6F9619FF-8b86-d011-b42d-00c04fc964ff'", UUID, uuid.UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")),
+    ("cast(null AS string)", ["null", UUID], None),
+    ("'x'", {"type": "string", "logicalType": "ours"}, "x"),
     ("cast(X'61FF62' AS string)", "string", "a\ufffdb"),
     (
         "timestamp '1800-01-01 00:00:00'",
@@ -114,6 +119,19 @@ WRONG: list[tuple[str, Any, str]] = [  # expression, Avro type, why it is kept o
         "v: does not fit double",
     ),
     ("timestamp '2200-01-01 00:00:00'", "int", "v: does not fit int"),
+    *(
+        (text, ["null", UUID], "v: no UUID")
+        for text in (
+            "'no-uuid'",
+            "''",
+            "'6f9619ff8b86d011b42d00c04fc964ff'",
+            "'{6f9619ff-8b86-d011-b42d-00c04fc964ff}'",
+            "'6f9619ff-8b86-d011-b42d-00c04fc964ff\\n'",
+            "'\\n6f9619ff-8b86-d011-b42d-00c04fc964ff'",
+            "'６f9619ff-8b86-d011-b42d-00c04fc964ff'",
+            "cast(X'FF6f9619ff' AS string)",
+        )
+    ),
     ("array(1, null)", {"type": "array", "items": "int"}, "v: null"),
     ("map('k', cast(null AS int))", {"type": "map", "values": "int"}, "v: null"),
     ("named_struct('x', cast(null AS int))", POINT, "v.x: null"),
@@ -163,7 +181,7 @@ def test_what_does_not_fit_says_why(spark: SparkSession) -> None:
     ("text", "avro"),
     [
         ("'x'", "int"), ("1.5", "int"), ("now()", "string"), ("'x'", ["null", "int", "string"]), ("1", POINT),
-        ("named_struct('y', 1)", POINT), ("map(1, 2)", {"type": "map", "values": "int"}), ("'x'", "bytes"),
+        ("1", UUID), ("map('a', 1)", UUID), ("named_struct('y', 1)", POINT), ("map(1, 2)", {"type": "map", "values": "int"}), ("'x'", "bytes"),
     ],
 )  # fmt: skip
 def test_a_column_of_another_kind_is_refused_by_its_name(spark: SparkSession, text: str, avro: Any) -> None:
