@@ -203,7 +203,7 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
             remedy="Grant the role reading and listing, and set store.can_read = true.",
         )
     ledger = _ledger(spark, settings)
-    schemas = {each.id: each.text for each in ledger.schemas()}
+    schemas = {each.id: each for each in ledger.schemas()}
     found = hold_against(store, ledger.batches(), schemas, settings.receives)
     more = {"verified": {"files": found.files, "records": found.records, "bytes": found.bytes}}
     ok = not found.problems

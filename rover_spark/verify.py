@@ -1,7 +1,8 @@
 """The bucket held against the ledger, as a value: reads every object that the ledger names, writes nothing.
 
 Finds a missing object, changed bytes, other text or counts inside, a foreign object where receivers read, counts
-that do not add up. An object is read in pieces and never further than the ledger says it reaches.
+that do not add up; of events also keys, thresholds and offsets that are not those planned. An object is read in
+pieces and never further than the ledger says it reaches.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import inflate
 from rover_spark.encode.read_avro import events_wrong
 from rover_spark.errors import Problem, RoverSparkError
+from rover_spark.eventcheck import BY_HAND, Offsets
+from rover_spark.eventplan import RegisteredSchema
 from rover_spark.heads import BatchRecord
 from rover_spark.records.changes import OUTCOMES
 from rover_spark.store import StagedFile, Store
@@ -35,7 +38,7 @@ class Verified:
 def verify(
     store: Store,
     batches: Iterable[BatchRecord],
-    schemas: Mapping[int, str] | None = None,
+    schemas: Mapping[int, RegisteredSchema] | None = None,
     receives: str = EXPORTS,
     notice: Callable[[StagedFile], None] | None = None,
 ) -> Verified:
@@ -46,13 +49,15 @@ def verify(
     problems: list[Problem] = []
     known: set[str] = set()
     files = records = size = 0
+    registry = schemas or {}
+    offsets = Offsets(store.prefix, registry)
     for batch in batches:
         known.update(file.key for file in batch.files)
         if batch.state != "COMMITTED":
             continue
-        problems += _counts(batch)
+        problems += [*_counts(batch), *offsets.problems(batch)]
         for file in batch.files:
-            found = _file(store, file, batch.batch, schemas or {})
+            found = _file(store, file, batch.batch, registry)
             problems += [found] if found else []
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
@@ -74,12 +79,12 @@ def _counts(batch: BatchRecord) -> list[Problem]:
     if counts.get("read", 0) == told and counts.get("delivered", 0) == held:
         return []
     message = f"{batch.batch}: read {counts.get('read')}, accounted for {told}; {held} records in its files"
-    return [
-        Problem("counts_differ", message, "The ledger was changed by hand, or this is a defect: report it.")
-    ]
+    return [Problem("counts_differ", message, BY_HAND)]
 
 
-def _file(store: Store, file: StagedFile, batch: str, schemas: Mapping[int, str]) -> Problem | None:
+def _file(
+    store: Store, file: StagedFile, batch: str, schemas: Mapping[int, RegisteredSchema]
+) -> Problem | None:
     def problem(code: str, what: str) -> Problem:
         return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch))
 
@@ -116,10 +121,10 @@ def _file(store: Store, file: StagedFile, batch: str, schemas: Mapping[int, str]
     return None
 
 
-def _events(store: Store, file: StagedFile, schema: str | None) -> str | None:
+def _events(store: Store, file: StagedFile, schema: RegisteredSchema | None) -> str | None:
     try:
         with store.read(file.key) as stream:
-            return events_wrong(stream, schema, file.records)
+            return events_wrong(stream, schema.text if schema else None, file.records)
     except (OSError, RoverSparkError):
         raise
     except Exception as error:  # noqa: BLE001 - each codec's library has errors of its own; the store told its own above

@@ -31,8 +31,11 @@ def events_wrong(stream: BinaryIO, schema: str | None, records: int) -> str | No
             code="no_sdk",
             remedy="pip install 'rover-spark[currents]', on the driver.",
         ) from None
+    placed = _Placed(stream)
     # its blocks have a type that does not tell of their bytes
-    reader: Any = fastavro.block_reader(_Placed(stream))  # type: ignore[arg-type]
+    reader: Any = fastavro.block_reader(placed)  # type: ignore[arg-type]
+    if placed.first != b"Obj\x01":  # fastavro passes over it
+        return "does not begin as an Avro file"
     header = reader.metadata["avro.schema"]
     if schema is None or canonical(parse(header)) != schema:
         return "its header holds another schema than the registry under its schema id"
@@ -59,13 +62,15 @@ def _plain(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Placed:
-    """A stream that tells its place: fastavro asks for it, and not every store's does."""
+    """A stream that tells its place: fastavro asks for it, and not every store's does. ``first`` is what it gave first."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._place = stream, 0
+        self.first = b""
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
+        self.first = self.first or data
         self._place += len(data)
         return data
 

@@ -109,5 +109,6 @@ def test_each_thing_that_is_wrong_is_told() -> None:
         )
     longer = file_of([*datums[:4], datums[4] + b"\0"], text)
     assert wrong(longer, text, 5) == "holds a block that goes on after its last event"
+    assert wrong(b"obj" + data[3:], text, 5) == "does not begin as an Avro file"
     with pytest.raises(Exception):  # noqa: B017 - whatever the reader meets first
         wrong(data[:-20], text, 5)
