@@ -201,7 +201,8 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
         found = "not tried: store.can_read is false, and nobody may remove what is published"
         if store.can_read:
             found = "not tried: receivers read all that stands below the prefix"
-        yield Finding(about, tried, "ok", found)
+        # what staging does not show, nobody has tried
+        yield Finding(about, tried, "warning" if store.untried else "ok", found, store.untried)
         return
     try:
         _publish(store, key, told["staged"])

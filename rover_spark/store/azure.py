@@ -85,6 +85,7 @@ class AzureStore:
     """One container and prefix."""
 
     unswept = "Azure itself drops blocks that were never committed, a week after the last one"
+    untried = ""
 
     def __init__(self, location: str, access: Access) -> None:
         self._container, _, prefix = location.partition("/")

@@ -84,6 +84,11 @@ class Store(Protocol):
         ...
 
     @property
+    def untried(self) -> str:
+        """What a publish asks of the role that staging does not, and how to grant it; empty where that is nothing."""
+        ...
+
+    @property
     def prefix(self) -> str:
         """The key prefix of everything delivered, without slashes around it; may be empty."""
         ...

@@ -2,7 +2,9 @@
 
 Temporary objects lie in ``_rover_staging/<export>/`` below the prefix, beside what receivers read. With ``can_read`` a key
 is only taken while it is free (``ifGenerationMatch=0``), and an answer that was lost is looked up; without it the same
-bytes may be put again. The role needs to create, read and delete below the staging prefix, and to create at the keys. No error keeps its cause: the address of an upload's session is a secret.
+bytes may be put again. The role needs to create, read and delete below the staging prefix, and to create at the keys;
+without ``can_read`` to delete there too, which is what Google asks of whoever puts an object over another. No error
+keeps its cause: the address of an upload's session is a secret.
 """
 
 from __future__ import annotations
@@ -54,11 +56,23 @@ _FAILURES = (
     DataCorruption,
 )
 REMEDIES = {
-    "Forbidden": "Grant the role storage.objects.create, get and delete below _rover_staging/, and create at exports/.",
     "Unauthorized": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
     "DefaultCredentialsError": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
     "RefreshError": "Renew the credentials that the SDK finds, or check store.impersonate.",
     "NotFound": "Correct the bucket's name in destination.",
+}
+_AT_THE_KEYS = "storage.objects.get below _rover_staging/ and storage.objects.create at the keys"
+_LOOKING = "store.can_read = true, with storage.objects.get and .list, and nothing is put twice"
+_OVER = "storage.objects.delete at the keys too, where a file whose answer was lost is put a second time"
+# what was refused -> the permission that it takes
+_PERMISSIONS = {
+    "stage": "storage.objects.create below _rover_staging/",
+    "publish": _AT_THE_KEYS,
+    "replace": f"{_AT_THE_KEYS}, and storage.objects.delete there to replace what stands at one",
+    "look at": "storage.objects.get at the keys and below _rover_staging/",
+    "read": "storage.objects.get at the keys",
+    "list": "storage.objects.list on the bucket",
+    "sweep": "storage.objects.list on the bucket",
 }
 _AGAIN = "Run export again: it goes on where it stopped."
 
@@ -94,8 +108,6 @@ class GcsStaging:
 
 class GcsStore:
     """One bucket and prefix."""
-
-    unswept = ""
 
     def __init__(self, location: str, export: str, access: Access) -> None:
         self._name, _, prefix = location.partition("/")
@@ -143,14 +155,14 @@ class GcsStore:
         """Rewrites the temporary object to its key whatever stands there."""
         error = self._rewrite(file, {})
         if error is not None:
-            raise self._unpublished(file, error) from None
+            raise self._unpublished(file, error, "replace") from None
         self.abort([file.staged])
 
     def _rewrite(self, file: StagedFile, condition: dict[str, int]) -> Exception | None:
-        target = self.blob(file.key)
-        target.metadata, target.content_type = {_SHA: file.sha256}, content_type(file.key)
         token = None
         try:
+            target = self.blob(file.key)
+            target.metadata, target.content_type = {_SHA: file.sha256}, content_type(file.key)
             while True:
                 # repeating it is harmless: the same object at the same key, or a condition that then fails
                 token, _, _ = target.rewrite(self.blob(file.staged), token=token, retry=_RETRY, **condition)
@@ -160,9 +172,9 @@ class GcsStore:
             failure: Exception = error
             return failure
 
-    def _unpublished(self, file: StagedFile, error: Exception) -> RunError:
+    def _unpublished(self, file: StagedFile, error: Exception, what: str = "publish") -> RunError:
         gone = isinstance(error, NotFound) and "specified bucket does not exist" not in str(error)
-        return staged_lost(file) if gone else self._refused("publish", file.key, error)
+        return staged_lost(file) if gone else self._refused(what, file.key, error)
 
     def _look(self, key: str) -> Any:
         with self.told("look at", key):
@@ -201,13 +213,27 @@ class GcsStore:
         with self.told("read", key), blob.open("rb", chunk_size=PART_BYTES) as stream:
             yield stream
 
+    @property
+    def unswept(self) -> str:
+        """Without ``can_read`` no temporary object can be found that the ledger does not name."""
+        rule = "the bucket's own lifecycle rule deletes what no ledger names below _rover_staging/"
+        return "" if self.can_read else rule
+
+    @property
+    def untried(self) -> str:
+        """Without ``can_read`` the right to put an object over another is only needed when something goes wrong."""
+        return "" if self.can_read else f"Let the role have {_OVER}; or set {_LOOKING}."
+
     def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
-        """Deletes temporary objects of this export made before ``older_than``."""
+        """Deletes temporary objects of this export made before ``older_than``; none without ``can_read``."""
+        if not self.can_read:
+            return []
         removed = []
         with self.told("sweep", self._staging):
             for each in self._bucket.list_blobs(prefix=self._staging):
-                if each.name not in keep and each.time_created < older_than:
-                    self.abort([each.name])
+                if each.name in keep or each.time_created >= older_than:
+                    continue
+                if not self.abort([each.name]):
                     removed.append(each.name)
         return sorted(removed)
 
@@ -230,10 +256,12 @@ class GcsStore:
             named: Any = from_http_status
             error = named(error.response.status_code, "")
         code = type(error).__name__
+        remedy = REMEDIES.get(code, _AGAIN)
+        if code == "Forbidden":
+            remedy = f"Grant the role {_PERMISSIONS[what]}"
+            remedy += f"; and {_OVER}; or set {_LOOKING}." if what == "publish" and not self.can_read else "."
         return StoreError(
-            f"cannot {what} gs://{self._name}/{key}: {code}",
-            code="store_refused",
-            remedy=REMEDIES.get(code, _AGAIN),
+            f"cannot {what} gs://{self._name}/{key}: {code}", code="store_refused", remedy=remedy
         )
 
 
@@ -261,4 +289,5 @@ def _client(access: str) -> Any:
             target_principal=wanted.impersonate,
             target_scopes=["https://www.googleapis.com/auth/devstorage.read_write"],
         )
-    return storage.Client(credentials=credentials, **options)
+    # no project: buckets have names of their own, and credentials need not know one
+    return storage.Client(project=None, credentials=credentials, **options)

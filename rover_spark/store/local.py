@@ -70,6 +70,7 @@ class LocalStore:
 
     can_read = True
     unswept = ""
+    untried = ""
 
     def __init__(self, root: str, export: str, staging: str = "") -> None:
         self._root = Path(root)

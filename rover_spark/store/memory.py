@@ -45,6 +45,7 @@ class MemoryStore:
 
     can_read = True
     unswept = ""
+    untried = ""
 
     def __init__(self, location: str) -> None:
         bucket, _, prefix = location.partition("/")

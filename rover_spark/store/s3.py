@@ -73,6 +73,8 @@ class S3Staging:
 class S3Store:
     """One bucket and prefix."""
 
+    untried = ""
+
     def __init__(self, location: str, access: Access) -> None:
         self._bucket, _, prefix = location.partition("/")
         self._prefix = prefix.strip("/")

@@ -1,0 +1,158 @@
+"""Google Cloud Storage: what each refusal says that the role lacks, how credentials are found, what sweep may claim."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from rover_spark.access import Access
+from rover_spark.errors import StoreError
+from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.store.gcs import REMEDIES, _client
+from tests.proxy import Proxy
+from tests.store import buckets
+from tests.store.buckets import Bucket, before, behind
+
+KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
+DATA = b"not much"
+LATER = datetime.now(timezone.utc) + timedelta(days=1)
+
+
+@dataclass
+class Role:
+    """A bucket behind a proxy that refuses what the role may not do."""
+
+    proxy: Proxy
+    bucket: Bucket
+
+    def store(self, *, can_read: bool) -> Store:
+        access = behind(self.bucket.access, self.proxy, can_read=can_read)
+        return open_store(f"{self.bucket.url}/acme", "acme", access)
+
+    def lacks(self, *names: str) -> None:
+        self.proxy.decide = lambda seen, number: "refuse" if seen in names else None
+
+
+@pytest.fixture
+def role(gcs: str) -> Iterator[Role]:
+    with before("gcs", gcs) as proxy:
+        yield Role(proxy, buckets.gcs(gcs))
+
+
+def staged(store: Store, attempt: str = "one") -> StagedFile:
+    staging = store.stage(KEY, "fan_profiles.1.1", attempt)
+    try:
+        staging.write(DATA)
+        return described(staging.finish())
+    except StoreError:
+        staging.abort()  # else its end tries again, when the proxy has gone
+        raise
+
+
+def described(reference: str) -> StagedFile:
+    digest = hashlib.sha256(DATA).hexdigest()
+    return StagedFile(KEY, 1, len(DATA), digest, len(DATA), digest, 0, 0, reference)
+
+
+def refused(store: Store, act: str) -> StoreError:
+    acts = {
+        "stage": lambda: staged(store),
+        "publish": lambda: store.publish(described("_rover_staging/acme/one")),
+        "replace": lambda: store.replace(described("_rover_staging/acme/one")),
+        "read": lambda: store.read(KEY).__enter__(),
+        "list": lambda: list(store.listing("")),
+        "sweep": lambda: store.sweep(LATER, frozenset(), lambda key: True),
+    }
+    with pytest.raises(StoreError) as caught:
+        acts[act]()
+    return caught.value
+
+
+def test_a_file_that_is_put_twice_without_reading_needs_a_right_that_is_named(role: Role) -> None:
+    """A run that died half published, and lost what it had staged, puts its files again: over what is there."""
+    store = role.store(can_read=False)
+    store.publish(staged(store))
+    again = staged(store, "again")
+    role.lacks("Rewrite")  # as Google does where the role may not delete what stands at the key
+    with pytest.raises(StoreError) as caught:
+        store.publish(again)
+    remedy = caught.value.remedy
+    assert "storage.objects.delete at the keys" in remedy and "store.can_read = true" in remedy
+    assert "storage.objects.delete at the keys" in store.untried, "check says that it cannot try it"
+    looking = role.store(can_read=True)
+    looking.publish(again)
+    assert looking.untried == "" and role.bucket.objects() == {KEY: DATA}
+
+
+@pytest.mark.parametrize(
+    ("act", "permission"),
+    [
+        ("stage", "storage.objects.create below _rover_staging/"),
+        ("publish", "storage.objects.create at the keys"),
+        ("replace", "storage.objects.delete there"),
+        ("read", "storage.objects.get"),
+        ("list", "storage.objects.list"),
+        ("sweep", "storage.objects.list"),
+    ],
+)
+def test_a_refusal_names_the_permission_of_what_was_refused(role: Role, act: str, permission: str) -> None:
+    # a look is allowed, so that publishing itself is what is refused
+    role.proxy.decide = lambda seen, number: (
+        None if act in {"publish", "replace"} and seen == "GetObject" else "refuse"
+    )
+    error = refused(role.store(can_read=act != "replace"), act)
+    assert error.message.endswith("Forbidden") and permission in error.remedy
+    others = {"create", "delete", "list"} - {
+        word for word in ("create", "delete", "list") if word in permission
+    }
+    assert act in {"publish", "replace"} or not any(f"objects.{word}" in error.remedy for word in others)
+
+
+@pytest.mark.parametrize("can_read", [True, False])
+def test_sweep_claims_only_what_it_removed_and_asks_only_what_it_may(role: Role, can_read: bool) -> None:
+    store = role.store(can_read=can_read)
+    file = staged(store)
+    role.lacks("DeleteObject") if can_read else role.lacks("GetObject", "ListObjects")
+    before = len(role.proxy.seen)
+    assert store.sweep(LATER, frozenset(), lambda key: True) == []
+    assert bool(store.unswept) is not can_read
+    assert can_read or role.proxy.seen[before:] == [], "a role that may not list is not asked to"
+    role.lacks()
+    assert store.sweep(LATER, frozenset({file.staged}), lambda key: True) == []
+    assert role.bucket.staged() == 1
+    assert role.store(can_read=True).sweep(LATER, frozenset(), lambda key: True) == [file.staged]
+    assert role.bucket.staged() == 0
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Where the SDK looks for credentials: a file of its own, and no project anywhere."""
+    place = tmp_path / "credentials.json"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(place))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    _client.cache_clear()
+    yield place
+    _client.cache_clear()
+
+
+@pytest.mark.parametrize("can_read", [True, False])
+@pytest.mark.parametrize("act", ["stage", "publish", "replace", "read", "list"])
+@pytest.mark.usefixtures("credentials")
+def test_credentials_that_are_missing_are_told_whatever_is_done(act: str, can_read: bool) -> None:
+    error = refused(open_store("gs://bucket/acme", "acme", Access(can_read=can_read)), act)
+    assert error.message.endswith("DefaultCredentialsError")
+    assert error.remedy == REMEDIES["DefaultCredentialsError"] and error.__cause__ is None
+
+
+def test_credentials_need_not_know_a_project(credentials: Path) -> None:
+    person = {"type": "authorized_user", "client_id": "one", "client_secret": "no", "refresh_token": "no"}
+    credentials.write_text(json.dumps(person))
+    assert _client(Access().model_dump_json()).project is None
