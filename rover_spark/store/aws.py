@@ -9,23 +9,46 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.session import get_session
 
 from rover_spark.access import Access
 
 # what S3 or botocore says -> what to do about it
 REMEDIES = {
-    "AccessDenied": "Grant the role s3:PutObject and s3:AbortMultipartUpload on bucket/prefix/*, and the use of the KMS key.",
-    "403": "Grant the role s3:GetObject on bucket/prefix/*, or set store.can_read = false.",
     "NoSuchBucket": "Correct the bucket's name in destination.",
     "InvalidAccessKeyId": "Correct the credentials that the SDK's chain finds.",
+    "InvalidClientTokenId": "Correct the credentials that the SDK's chain finds.",
     "SignatureDoesNotMatch": "Correct the credentials that the SDK's chain finds.",
     "ExpiredToken": "Renew the credentials, or set store.role_arn: a role's are renewed by themselves.",
     "RequestTimeTooSkewed": "Set the clock of this machine.",
     "NoCredentialsError": "Give the SDK credentials: an instance role, a profile, or AWS_ACCESS_KEY_ID and its secret.",
     "ProfileNotFound": "Correct store.profile, or write that profile into the SDK's configuration.",
 }
+_LOOKING = "the role s3:GetObject on bucket/prefix/* and s3:ListBucket on the bucket"
+# the operation that was refused -> who needs which permission for it
+_PERMISSIONS = {
+    "HeadObject": f"{_LOOKING}, or set store.can_read = false",
+    "GetObject": f"{_LOOKING}, and kms:Decrypt on the KMS key",
+    "ListObjectsV2": "the role s3:ListBucket on the bucket",
+    "ListMultipartUploads": "the role s3:ListBucketMultipartUploads on the bucket",
+    "AbortMultipartUpload": "the role s3:AbortMultipartUpload on bucket/prefix/*",
+    "AssumeRole": "this identity sts:AssumeRole on store.role_arn, whose trust must name it and store.external_id",
+}
+_PUTTING = (
+    "the role s3:PutObject on bucket/prefix/*, kms:GenerateDataKey and kms:Decrypt on the KMS key, "
+    "and with store.tags s3:PutObjectTagging"
+)
+
+
+def remedy(error: Exception, otherwise: str) -> str:
+    """What to do about an error; of a refusal the permission that was missing."""
+    code = error_code(error)
+    if code in {"AccessDenied", "403"}:
+        return f"Grant {_PERMISSIONS.get(getattr(error, 'operation_name', ''), _PUTTING)}."
+    if region := other_region(error):
+        return f'The bucket lies in another region: set store.region = "{region}".'
+    return REMEDIES.get(code, otherwise)
 
 
 @lru_cache(maxsize=8)
@@ -35,6 +58,10 @@ def client(access: str) -> Any:
     session = get_session()
     if wanted.profile:
         session.set_config_variable("profile", wanted.profile)
+    if wanted.region:  # a role is assumed there too
+        session.set_config_variable("region", wanted.region)
+    if session.get_credentials() is None:  # a client without any would be kept, and never look for them again
+        raise NoCredentialsError
     if wanted.role_arn:
         session._credentials = _assumed(session, wanted)
     config = Config(

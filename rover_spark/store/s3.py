@@ -21,13 +21,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rover_spark.access import Access
 from rover_spark.errors import RunError, StoreError
-from rover_spark.store.aws import REMEDIES, client, error_code, other_region
+from rover_spark.store.aws import client, error_code, remedy
 from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
 
 PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
 _BLOCK = 1 << 20
 _TRY = "rover-try"
-_GONE = {"NoSuchUpload", "404"}
+_GONE = {"NoSuchUpload", "InvalidPart", "404"}
 _TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _FAILURES = (ClientError, BotoCoreError)
 _AGAIN = "Run export again: it goes on where it stopped."
@@ -114,7 +114,10 @@ class S3Store:
     def send(self, key: str, upload: str, number: int, data: bytes) -> dict[str, str]:
         """Uploads one part; what completing asks for of it."""
         with self._told("stage", key):
-            sent = self._call("upload_part", key, UploadId=upload, PartNumber=number, Body=data)
+            # said again: where the SDK is told to add checksums only when required, a part would go without
+            sent = self._call(
+                "upload_part", key, UploadId=upload, PartNumber=number, Body=data, ChecksumAlgorithm="CRC32"
+            )
         return {name: sent[name] for name in ("ETag", "ChecksumCRC32") if name in sent}
 
     def publish(self, file: StagedFile) -> None:
@@ -228,6 +231,8 @@ class S3Store:
             if error_code(error) in {"NoSuchKey", "404"}:
                 raise FileNotFoundError(key) from None
             raise self._refused("read", key, error) from None
+        except BotoCoreError as error:
+            raise self._refused("read", key, error) from None
         with closing(body), self._told("read", key):
             yield body
 
@@ -273,10 +278,8 @@ class S3Store:
             raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
-        code = error_code(error)
-        remedy = REMEDIES.get(code, _AGAIN)
-        if region := other_region(error):
-            remedy = f'The bucket lies in another region: set store.region = "{region}".'
         return StoreError(
-            f"cannot {what} s3://{self._bucket}/{key}: {code}", code="store_refused", remedy=remedy
+            f"cannot {what} s3://{self._bucket}/{key}: {error_code(error)}",
+            code="store_refused",
+            remedy=remedy(error, _AGAIN),
         )

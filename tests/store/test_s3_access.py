@@ -12,11 +12,13 @@ from urllib.parse import parse_qs
 from urllib.request import Request, urlopen
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from rover_spark.access import Access
+from rover_spark.errors import StoreError
 from rover_spark.store import StagedFile, open_store
-from rover_spark.store.aws import client
+from rover_spark.store.aws import REMEDIES, client, remedy
 
 KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
 DATA = b"not much"
@@ -120,3 +122,37 @@ def test_a_role_is_assumed_with_its_external_id_and_again_before_it_expires(
     signed = [each["headers"]["Authorization"] for each in server.requests("/acme/exports/")]
     assert before in signed[0] and before in signed[5], "the first two files, of three requests each"
     assert not [each for each in signed[6:] if before in each], "the third under other credentials"
+
+
+def test_a_role_is_assumed_in_the_region_of_the_settings(server: Recorded) -> None:
+    deliver(Access(endpoint=server.endpoint, role_arn=ROLE, region="eu-central-1"))
+    (asked,) = server.requests("AssumeRole")
+    assert "/eu-central-1/sts/" in asked["headers"]["Authorization"]
+
+
+@pytest.mark.parametrize("role", [None, ROLE], ids=["a key", "a role"])
+def test_credentials_that_come_late_are_found(
+    server: Recorded, monkeypatch: pytest.MonkeyPatch, role: str | None
+) -> None:
+    """An instance's metadata may be away for a moment: a long run must not keep a client that found nobody."""
+    access = Access(endpoint=server.endpoint, role_arn=role, can_read=True, region="us-west-2")
+    with monkeypatch.context() as without:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            without.delenv(name)
+        store = open_store("s3://receiver/acme", "acme", access)
+        for act in (
+            lambda: deliver(access),
+            lambda: list(store.listing("")),
+            lambda: store.read(KEY).__enter__(),
+        ):
+            with pytest.raises(StoreError) as caught:
+                act()
+            assert caught.value.message.endswith("NoCredentialsError")
+            assert caught.value.remedy == REMEDIES["NoCredentialsError"] and caught.value.__cause__ is None
+    deliver(access)
+    assert looked_at(server)[0]["ContentLength"] == len(DATA)
+
+
+def test_a_role_that_may_not_be_assumed_is_told_as_such() -> None:
+    told = remedy(ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), "")
+    assert "sts:AssumeRole" in told and "s3:" not in told

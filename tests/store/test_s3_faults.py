@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -151,13 +151,56 @@ def test_a_role_that_may_put_and_abort_delivers_and_nothing_else_is_asked(faulty
     assert faulty.visible() == {KEY: DATA} and faulty.uploads() == []
 
 
-def test_more_rights_that_were_not_granted_are_named(faulty: Faulty) -> None:
-    faulty.proxy.decide = least_rights
-    store = faulty.store(can_read=True)
-    for act in (lambda: list(store.listing("")), lambda: store.read(KEY).__enter__()):
-        with pytest.raises(StoreError) as caught:
-            act()
-        assert "AccessDenied" in caught.value.message and caught.value.remedy == REMEDIES["AccessDenied"]
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("CreateMultipartUpload", "s3:PutObject "),
+        ("UploadPart", "s3:PutObject "),
+        (COMPLETE, "s3:PutObject "),
+        ("HeadObject", "s3:GetObject "),
+        ("GetObject", "s3:GetObject "),
+        ("ListObjects", "s3:ListBucket "),
+        ("ListMultipartUploads", "s3:ListBucketMultipartUploads "),
+    ],
+)
+def test_a_refusal_names_the_permission_of_what_was_refused(
+    faulty: Faulty, operation: str, permission: str
+) -> None:
+    store = faulty.store(can_read=operation != COMPLETE)
+    faulty.proxy.decide = lambda name, number: "refuse" if name == operation else None
+    now = datetime.now(timezone.utc)
+    with pytest.raises(StoreError) as caught:
+        store.publish(staged(store))
+        store.read(KEY).__enter__()
+        list(store.listing(""))
+        store.sweep(now, frozenset(), lambda key: True)
+    assert "Grant" in caught.value.remedy and permission in caught.value.remedy
+    assert ("s3:PutObject " in caught.value.remedy) is (permission == "s3:PutObject ")
+
+
+def test_a_part_that_is_not_the_one_that_was_sent_is_staged_again(faulty: Faulty) -> None:
+    store = faulty.store()
+    file = staged(store)
+    reference = json.loads(file.staged)
+    reference["parts"][0]["ETag"] = '"0123456789abcdef0123456789abcdef"'
+    with pytest.raises(StagedLost):
+        store.publish(replace(file, staged=json.dumps(reference)))
+    assert faulty.visible() == {}
+
+
+def test_parts_carry_their_checksum_whatever_the_sdk_is_told(
+    faulty: Faulty, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    # a region of its own makes a client of its own
+    access = Access(endpoint=s3, region="us-east-1", can_read=True)
+    client.cache_clear()
+    store = open_store(f"s3://{faulty.bucket}/acme", "acme", access)
+    file = staged(store)
+    assert json.loads(file.staged)["parts"][0]["ChecksumCRC32"]
+    store.publish(file)
+    client.cache_clear()
+    assert faulty.visible() == {KEY: DATA}
 
 
 def test_another_tries_equal_object_is_success_and_leaves_no_upload(faulty: Faulty) -> None:
@@ -232,8 +275,15 @@ def test_what_s3_refuses_is_told_without_its_text_or_a_secret(
     assert "private" not in str(caught.value) + repr(caught.value.__cause__) + caught.value.remedy
 
 
-def test_a_server_that_is_away_is_told(faulty: Faulty) -> None:
-    store = open_store("s3://bucket/acme", "acme", Access(endpoint="http://127.0.0.1:9"))
+@pytest.mark.parametrize("act", ["stage", "list", "read", "sweep"])
+def test_a_server_that_is_away_is_told(act: str) -> None:
+    store = open_store("s3://bucket/acme", "acme", Access(endpoint="http://127.0.0.1:9", can_read=True))
+    acts: dict[str, Callable[[], object]] = {
+        "stage": lambda: store.stage(KEY, "b", "one"),
+        "list": lambda: list(store.listing("")),
+        "read": lambda: store.read(KEY).__enter__(),
+        "sweep": lambda: store.sweep(datetime.now(timezone.utc), frozenset(), lambda key: True),
+    }
     with pytest.raises(StoreError) as caught:
-        store.stage(KEY, "b", "one")
+        acts[act]()
     assert "EndpointConnectionError" in caught.value.message and "Run export again" in caught.value.remedy
