@@ -47,6 +47,7 @@ def export(
 ) -> Result:
     """Delivers what is due. Raises ConfigError before anything is written."""
     chosen, instant = _chosen(settings, datasets), _instant(now)
+    _store(settings)  # a destination that the environment contradicts is refused here, not in a task
     with pinned(spark):
         outcome = _exporter(spark, settings, instant, now is not None, progress).run(chosen)
     problems = list(outcome.problems)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -26,17 +27,27 @@ from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, k
 
 PART_BYTES = 8 << 20  # of 50,000 blocks at the most: files up to 390 GB
 _SHA = "rover_sha256"
+_DIRECTORY = ("hdi_isfolder", "true")  # metadata of a directory that is listed as an empty blob
 _GONE = {"InvalidBlockList"}
 _TAKEN = {"BlobAlreadyExists", "ConditionNotMet"}
 _ENVIRON = os.environ  # noqa: TID251 - Azure's SDK leaves its variables, secrets among them, to the caller
 REMEDIES = {
-    "AuthorizationFailure": "Grant create and write on the container, or a SAS with c and w.",
-    "AuthorizationPermissionMismatch": "Grant create and write on the container, or a SAS with c and w.",
     "AuthenticationFailed": "Renew the SAS or the key, and check this machine's clock.",
     "NoAuthenticationInformation": "Give the SDK credentials: a managed identity, or AZURE_STORAGE_SAS_TOKEN.",
     "ClientAuthenticationError": "Give the SDK credentials: a managed identity, or AZURE_STORAGE_SAS_TOKEN.",
+    "CredentialUnavailableError": "Give the SDK credentials: a managed identity, or AZURE_STORAGE_SAS_TOKEN.",
+    "AzureSigningError": "Correct the account's key: it is not base64.",
     "ContainerNotFound": "Correct the container's name in destination.",
 }
+_REFUSED = {"AuthorizationFailure", "AuthorizationPermissionMismatch"}
+_PUTTING = "create and write on the container, or a SAS with c and w"
+# what was refused -> what it takes
+_PERMISSIONS = {
+    "look at": "read on the container, or a SAS with r",
+    "read": "read on the container, or a SAS with r",
+    "list": "list on the container, or a SAS with l",
+}
+_TAGGING = "blobs/tags/write (Storage Blob Data Owner has it, Contributor has not), or a SAS with t"
 _AGAIN = "Run export again: it goes on where it stopped."
 
 
@@ -85,12 +96,12 @@ class AzureStore:
     """One container and prefix."""
 
     unswept = "Azure itself drops blocks that were never committed, a week after the last one"
-    untried = ""
 
     def __init__(self, location: str, access: Access) -> None:
         self._container, _, prefix = location.partition("/")
         self._prefix = prefix.strip("/")
         self._access = access
+        _client(access.model_dump_json())  # which account is meant: told before anything is written
 
     @property
     def prefix(self) -> str:
@@ -101,6 +112,11 @@ class AzureStore:
     def can_read(self) -> bool:
         """As the settings say."""
         return self._access.can_read
+
+    @property
+    def untried(self) -> str:
+        """Tags are written with a list of blocks, and only then."""
+        return f"For store.tags let the role have {_TAGGING}." if self._access.tags else ""
 
     def blob(self, key: str) -> Any:
         """A client of one blob; nothing is asked for."""
@@ -160,11 +176,13 @@ class AzureStore:
         return []
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Committed blobs by key prefix."""
+        """Committed blobs by key prefix, without what stands for a directory where names are hierarchical."""
         container = self._service.get_container_client(self._container)
         with self.told("list", prefix):
-            for each in container.list_blobs(name_starts_with=prefix or None):
-                yield ObjectInfo(each.name, each.size)
+            for each in container.list_blobs(name_starts_with=prefix or None, include=["metadata"]):
+                # names of metadata are the same in any case
+                if _DIRECTORY not in {(name.lower(), value) for name, value in (each.metadata or {}).items()}:
+                    yield ObjectInfo(each.name, each.size)
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
@@ -194,10 +212,12 @@ class AzureStore:
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         code = _code(error)
+        remedy = REMEDIES.get(code, _AGAIN)
+        if code in _REFUSED:
+            tags = f"; for store.tags also {_TAGGING}" if what == "publish" and self._access.tags else ""
+            remedy = f"Grant {_PERMISSIONS.get(what, _PUTTING)}{tags}."
         return StoreError(
-            f"cannot {what} az://{self._container}/{key}: {code}",
-            code="store_refused",
-            remedy=REMEDIES.get(code, _AGAIN),
+            f"cannot {what} az://{self._container}/{key}: {code}", code="store_refused", remedy=remedy
         )
 
 
@@ -216,7 +236,7 @@ def _client(access: str) -> Any:
     """One client a process and access."""
     wanted = Access.model_validate_json(access)
     if text := _ENVIRON.get("AZURE_STORAGE_CONNECTION_STRING"):
-        return BlobServiceClient.from_connection_string(text, **_options())
+        return _connected(text, wanted.endpoint)
     account = _ENVIRON.get("AZURE_STORAGE_ACCOUNT")
     if not (wanted.endpoint or account):
         raise ConfigError(
@@ -224,13 +244,49 @@ def _client(access: str) -> Any:
             code="account_missing",
             remedy='Set store.endpoint = "https://ACCOUNT.blob.core.windows.net", or AZURE_STORAGE_ACCOUNT.',
         )
-    credential: Any = _ENVIRON.get("AZURE_STORAGE_SAS_TOKEN") or _ENVIRON.get("AZURE_STORAGE_KEY")
-    if credential is None:
-        from azure.identity import DefaultAzureCredential
-
-        credential = DefaultAzureCredential()
     place = wanted.endpoint or f"https://{account}.blob.core.windows.net"
-    return BlobServiceClient(place, credential=credential, **_options())
+    credential: Any = _ENVIRON.get("AZURE_STORAGE_SAS_TOKEN") or _ENVIRON.get("AZURE_STORAGE_KEY")
+    try:
+        if credential is None:
+            from azure.identity import DefaultAzureCredential
+
+            credential = DefaultAzureCredential()
+        return BlobServiceClient(place, credential=credential, **_options())
+    except ValueError:
+        raise ConfigError(
+            f"destination: the SDK takes no client for {_host(place)} with the credentials that it finds",
+            code="account_invalid",
+            remedy="A token goes to https:// only; a key to https://ACCOUNT.blob.core.windows.net, which names its account.",
+        ) from None
+
+
+def _connected(text: str, endpoint: str | None) -> Any:
+    """A client of the account that a connection string names, which must be that of the settings."""
+    try:
+        made = BlobServiceClient.from_connection_string(text, **_options())
+    except ValueError:
+        raise ConfigError(
+            "AZURE_STORAGE_CONNECTION_STRING is no connection string",
+            code="account_invalid",
+            remedy="Copy it whole from the account's access keys, or unset it.",
+        ) from None
+    theirs = _host(f"{made.scheme}://{made.primary_hostname}")
+    if endpoint and _host(endpoint) != theirs:
+        raise ConfigError(
+            f"store.endpoint names {_host(endpoint)}, but AZURE_STORAGE_CONNECTION_STRING {theirs}",
+            code="account_ambiguous",
+            remedy="Correct the one that is wrong, or leave it out.",
+        )
+    return made
+
+
+def _host(url: str) -> str:
+    """An account's host, and its path where an emulator has several; never what stands before an @ or after a ?."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].lower()
+    if parts.scheme == "https":
+        host = host.removesuffix(":443")
+    return host + parts.path.rstrip("/")
 
 
 def _options() -> dict[str, Any]:

@@ -40,6 +40,16 @@ def test_a_source_that_cannot_serve_is_refused_with_what_mends_it(world: World) 
     _refused(world, "column_missing", "where")
 
 
+def test_credentials_for_another_account_than_that_of_the_settings_are_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.identities(row(1, "email", "a", AT))
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "AccountName=theirs;AccountKey=hunter2")
+    store = {"endpoint": "https://ours.blob.core.windows.net"}
+    world.options = {"destination": "az://container/acme", "store": store}
+    _refused(world, "account_ambiguous", "ours.blob.core.windows.net", "theirs.blob.core.windows.net")
+
+
 def test_a_changed_filter_is_refused_until_a_rerun_confirms_it(world: World) -> None:
     world.identities(f"{row(1, 'email', 'a', AT)}, {row(2, 'phone', 'b', AT)}")
     world.delivered()
