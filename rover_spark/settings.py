@@ -94,6 +94,11 @@ class Settings(Frozen):
         if not separator or scheme not in _SCHEMES:
             raise ValueError(f"has the unknown scheme {scheme!r}; there are {', '.join(_SCHEMES)}")
         path = rest.rstrip("/")
+        if scheme in {"s3", "gs", "az"} and any(sign in rest for sign in "?#"):
+            raise ValueError(  # what follows may be a SAS: it would stand in every key
+                f"takes {scheme}://BUCKET/PREFIX and no '?' or '#': a SAS or a key belongs into the environment, "
+                "where the SDK finds it (AZURE_STORAGE_SAS_TOKEN, AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS)"
+            )
         if scheme == "file":
             if not path.startswith("/"):
                 raise ValueError("takes an absolute path: file:///data/bucket")

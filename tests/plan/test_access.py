@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from typing import Any
 
 import pytest
@@ -136,6 +137,27 @@ def test_each_destination_takes_its_own() -> None:
 def test_a_bucket_that_cannot_be_one_is_refused(destination: str) -> None:
     with pytest.raises(ConfigError, match="destination"):
         parse({**BASE, "destination": destination})
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "az://cont/acme?sv=1&sig=hunter2",
+        "az://cont?sig=hunter2",
+        "s3://bucket/acme/#hunter2",
+        "gs://b1c/a?x=hunter2/b",
+    ],
+)
+def test_a_secret_in_a_destination_is_refused_and_not_repeated(destination: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**BASE, "destination": destination})
+    assert caught.value.message.startswith("configuration: destination: ")
+    assert "environment" in caught.value.message
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)) + caught.value.remedy
+
+
+def test_a_directory_may_hold_what_an_address_may_not() -> None:
+    assert parse({**BASE, "destination": "file:///data/what?#1"}).destination == "file:///data/what?#1"
 
 
 @pytest.mark.parametrize(
