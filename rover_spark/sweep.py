@@ -23,14 +23,24 @@ def sweep(store: Store, ledger: Ledger, older_than: datetime, receives: str) -> 
     planned = _planned(ledger)
 
     def mine(key: str) -> bool:
-        if receives != EXPORTS:  # an integration's folders are its own
-            places = (f"{store.prefix}/{each}/".lstrip("/") for each in (receives, folder(receives)))
-            return key.startswith(tuple(places))
-        known = parse_rover_key(key)
-        return known is not None and (known.dataset, int(known.instant.timestamp())) in planned
+        return staged_here(key, store.prefix, receives, planned)
 
     store.abort(set(_superseded(ledger)) - set(kept))
     return store.sweep(older_than, frozenset(kept), mine)
+
+
+def staged_here(key: str, prefix: str, receives: str, planned: set[tuple[str, int]]) -> bool:
+    """Whether a key below ``prefix`` is one of this export: of its folders, or with a dataset and instant it planned."""
+    if receives != EXPORTS:  # an integration's folders are its own
+        places = (f"{prefix}/{each}/".lstrip("/") for each in (receives, folder(receives)))
+        return key.startswith(tuple(places))
+    known = parse_rover_key(key)
+    # another export may deliver below this prefix, in the same second
+    return (
+        known is not None
+        and known.prefix == prefix
+        and (known.dataset, int(known.instant.timestamp())) in planned
+    )
 
 
 def _planned(ledger: Ledger) -> set[tuple[str, int]]:
