@@ -16,15 +16,15 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError
+from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError, told
 from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
 
 ENGINE_ERRORS = (PySparkException, Py4JJavaError)
 FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
-_LISTED = 96  # commits of a history that are listed at first
-_BEFORE = (
-    32  # … and behind the one asked for: Delta moves times that do not rise on, from where a listing begins
-)
+# Commits of a history that are listed at first, and behind the one that is asked for: Delta moves on times that do not
+# rise, beginning with the listing's own first one.
+_LISTED = 96
+_BEFORE = 32
 _GAPS = (
     "DELTA_MISSING_CHANGE_DATA",
     "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE",
@@ -40,7 +40,6 @@ _GAPS = (
     "PATH_NOT_FOUND",
     "FileNotFoundException",
 )
-_STORE = "rover_spark.errors.StoreError: "  # how a task tells that the destination refused it
 _MISSING = (
     "DELTA_MISSING_DELTA_TABLE",
     "DELTA_TABLE_NOT_FOUND",
@@ -180,19 +179,20 @@ def span(table: str, first: int | None, last: int) -> str:
 def reading(dataset: str, what: str) -> Iterator[None]:
     """Turns what Spark says about missing versions or files into a SourceGap that names ``what`` was read.
 
-    What a task says of the destination becomes a StoreError; anything else that Spark raises a RunError with its first
-    line. The cause is kept.
+    What a task says of the destination becomes a StoreError with the task's own remedy; anything else that Spark raises
+    a RunError with its first line. The cause is kept.
     """
     try:
         yield
     except ENGINE_ERRORS as error:
         text = _text(error)
-        said = first_line(text)
-        if said.startswith(_STORE):
+        problem = told(said_most(text))
+        if problem is not None:
+            then = "" if "export again" in problem.remedy else " Then run export again."
             raise StoreError(
-                f"{dataset}: {said.removeprefix(_STORE)}; nothing of this batch is visible",
-                code="store_refused",
-                remedy="Check that the destination is there and what its role may do, then run export again.",
+                f"{dataset}: {problem.message}; nothing of this batch is visible",
+                code=problem.code,
+                remedy=f"{problem.remedy}{then}".strip(),
             ) from error
         found = next((word for word in _GAPS if word in text), None)
         if found is not None:
@@ -203,7 +203,7 @@ def reading(dataset: str, what: str) -> Iterator[None]:
                 remedy=rerun_remedy(dataset),
             ) from error
         raise RunError(
-            f"{dataset}: Spark failed on {what}: {said}",
+            f"{dataset}: Spark failed on {what}: {first_line(text)}",
             code="spark_failed",
             remedy="Run it again; with -v Spark's own log shows more. Nothing of this batch is visible.",
         ) from error
@@ -227,7 +227,12 @@ def _text(error: Exception) -> str:
 
 
 def first_line(text: str) -> str:
-    """The line of an engine's error that says most, cut to 300 characters: a Python worker's own, the cause, the first."""
+    """The line of an engine's error that says most, cut to 300 characters."""
+    return said_most(text)[:300]
+
+
+def said_most(text: str) -> str:
+    """The line of an engine's error that says most: a Python worker's own, the cause, the first."""
     lines = [line for line in text.splitlines() if line.strip()]
     traceback = next(
         (n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")), len(lines)
@@ -235,7 +240,7 @@ def first_line(text: str) -> str:
     raised = next((line for line in lines[traceback + 1 :] if not line.startswith(" ")), None)
     causes = [line.strip() for line in lines if line.strip().startswith("Caused by:")]
     said = raised or (causes[-1] if causes else lines[0] if lines else "no message")
-    return said.strip()[:300]
+    return said.strip()
 
 
 def _why(found: str) -> str:

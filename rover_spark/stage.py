@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.access import Access
 from rover_spark.encode.lines import Lines
-from rover_spark.errors import NotRepeatable
+from rover_spark.errors import NotRepeatable, telling
 from rover_spark.files import files_of
 from rover_spark.plan import Plan
 from rover_spark.progress import Progress
@@ -114,7 +114,10 @@ def _task(
     plan: Plan, notice: Notice | None, access: Access | None, texts: Texts
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield stage_batches(batches, plan, open_store(plan.destination, plan.export, access), notice, texts)
+        with telling():
+            store = open_store(plan.destination, plan.export, access)
+            manifest = stage_batches(batches, plan, store, notice, texts)
+        yield manifest
 
     return run
 

@@ -1,10 +1,14 @@
-"""What is told of a long error of Spark's: the one line that says most."""
+"""What is told of a long error of Spark's: the one line that says most, and what a task itself tells."""
 
 from __future__ import annotations
 
-import pytest
+import traceback
 
-from rover_spark.source import first_line
+import pytest
+from pyspark.errors import PythonException
+
+from rover_spark.errors import ConfigError, Problem, RoverSparkError, RunError, StoreError, telling, told
+from rover_spark.source import first_line, reading
 
 WORKER = """
   An exception was thrown from the Python worker. Please see the stack trace below.
@@ -33,3 +37,59 @@ ModuleNotFoundError: No module named 'rover_spark'
 )
 def test_the_line_that_says_most(text: str, said: str) -> None:
     assert first_line(text) == said
+
+
+def raised_in_a_task(error: Exception) -> str:
+    """What Spark shows of it on the driver."""
+    try:
+        with telling():
+            raise error
+    except Exception as raised:
+        lines = "".join(traceback.format_exception(raised))
+        return f"Job aborted due to stage failure\n  An exception was thrown:\n{lines}\n\tat org.apache.spark.x\n"
+
+
+def read_after(error: Exception) -> RoverSparkError:
+    with pytest.raises(RunError) as caught, reading("fan_profiles", "version 3 of t"):
+        raise PythonException(raised_in_a_task(error))
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", [StoreError, ConfigError])
+def test_what_a_task_is_told_to_do_reaches_the_driver(kind: type[RoverSparkError]) -> None:
+    remedy = 'The bucket lies in another region: set store.region = "eu-north-1".'
+    error = read_after(kind("cannot stage s3://b/é: PermanentRedirect", code="a_code", remedy=remedy))
+    assert type(error) is StoreError and error.code == "a_code"
+    assert error.message.startswith("fan_profiles: cannot stage s3://b/é: PermanentRedirect; nothing of")
+    assert error.remedy == f"{remedy} Then run export again."
+
+
+def test_what_says_already_to_run_again_says_it_once() -> None:
+    error = read_after(StoreError("cannot", code="store_refused", remedy="Run export again: it goes on."))
+    assert error.remedy == "Run export again: it goes on."
+
+
+def test_a_problem_of_any_length_arrives_cut_and_without_its_cause() -> None:
+    error = StoreError("m\n" * 5_000, code="store_refused", remedy="r" * 5_000)
+    error.__cause__ = ValueError("hunter2")
+    text = raised_in_a_task(error)
+    assert "hunter2" not in text
+    found = read_after(error)
+    assert 1_000 < len(found.message) < 2_000 and 1_000 < len(found.remedy) < 2_000
+
+
+@pytest.mark.parametrize(
+    "line", ["what a task tells: ", 'what a task tells: {"code":', "what a task tells: {}", "x"]
+)
+def test_a_line_that_is_no_problem_tells_none(line: str) -> None:
+    assert told(line) is None
+
+
+def test_what_follows_a_problem_in_its_line_is_left_alone() -> None:
+    line = 'RuntimeError: what a task tells: {"code": "a", "message": "b", "remedy": "c"}, and more'
+    assert told(line) == Problem("a", "b", "c")
+
+
+def test_another_error_of_a_task_stays_what_it_is() -> None:
+    error = read_after(ValueError("a defect"))
+    assert error.code == "spark_failed" and "ValueError: a defect" in error.message
