@@ -155,3 +155,24 @@ def test_a_bucket_is_tried_by_the_driver_and_by_a_task(
     assert bucket.objects() == {}, "what receivers read is untouched"
     acme.options["destination"] = bucket.url.replace("://b", "://x", 1)
     assert not check(acme).ok
+
+
+@pytest.mark.parametrize(
+    ("server", "store", "words"),
+    [
+        ("azure", {"tags": {"source": "acme"}}, "blobs/tags/write"),
+        ("gcs", {}, "storage.objects.delete at the keys"),
+        ("azure", {}, ""),
+    ],
+    ids=["tags", "overwriting", "nothing"],
+)
+def test_rights_that_only_a_publish_takes_are_warned_of(
+    acme: World, server: str, store: dict[str, Any], words: str, request: pytest.FixtureRequest
+) -> None:
+    bucket = buckets.SERVERS[server](request.getfixturevalue(server))
+    acme.options = {"destination": bucket.url, "store": {"endpoint": bucket.access.endpoint, **store}}
+    result = check(acme)
+    one = found(result, "publish, read, list")
+    assert result.ok and one["found"].startswith("not tried")
+    assert one["state"] == ("warning" if words else "ok") and words in one["remedy"]
+    assert bucket.objects() == {}
