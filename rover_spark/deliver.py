@@ -20,8 +20,7 @@ from rover_spark.publish import publish
 from rover_spark.publish import replace as put_back
 from rover_spark.stage import Manifest, watched
 from rover_spark.staged import staged
-from rover_spark.store import StagedFile, Store, open_store
-from rover_spark.store.base import staged_lost
+from rover_spark.store import StagedFile, Store, open_store, staged_lost
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ it: staging also in a task. Nothing is raised; each try is a Finding.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from rover_spark.prepare import Planner
 from rover_spark.prepare_events import EventPlanner
 from rover_spark.settings import Settings
 from rover_spark.status import WARN_BELOW_DAYS, kept_days, statuses
-from rover_spark.store import StagedFile, Staging, Store, open_store
+from rover_spark.store import StagedFile, Store, open_store, staged_whole
 from rover_spark.store.base import STAGING
 
 _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
@@ -161,8 +160,8 @@ def _destination(spark: SparkSession, settings: Settings) -> Iterator[Finding]:
     try:
         store = open_store(settings.destination, settings.name, settings.access)
         key = "/".join(filter(None, (store.prefix, STAGING, settings.name, "probe")))
-        staging = _staged(store, key, _attempt())
-        reference = staging.finish()
+        staging = store.stage(key, "check", _attempt())
+        reference = staged_whole(staging, key, _PAYLOAD).staged
     except RoverSparkError as error:
         yield _failed(about, "stage", error.problem)
         return
@@ -194,10 +193,11 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
     if "staged" not in told:
         yield _failed(about, tried, Problem(**told))
         return
+    file = StagedFile(**told["staged"])
     yield Finding(about, tried, "ok", "executors reach it")
     tried = "publish, read, list"
     if not store.can_read or settings.contract == "currents":
-        store.abort([told["staged"]])
+        store.abort([file.staged])
         found = "not tried: store.can_read is false, and nobody may remove what is published"
         if store.can_read:
             found = "not tried: receivers read all that stands below the prefix"
@@ -205,7 +205,7 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
         yield Finding(about, tried, "warning" if store.untried else "ok", found, store.untried)
         return
     try:
-        _publish(store, key, told["staged"])
+        _publish(store, file)
     except StagedLost:
         remedy = "A directory must be one that all executors and the driver see: a mounted volume, NFS."
         yield Finding(about, tried, "failed", "the driver does not find what a task staged", remedy)
@@ -220,7 +220,8 @@ def _task(destination: str, export: str, access: Access, key: str, attempt: str)
         for batch in batches:
             if batch.num_rows:
                 try:
-                    told = {"staged": _staged(open_store(destination, export, access), key, attempt).finish()}
+                    staging = open_store(destination, export, access).stage(key, "check", attempt)
+                    told = {"staged": vars(staged_whole(staging, key, _PAYLOAD))}
                 except RoverSparkError as error:
                     told = vars(error.problem)
                 yield pa.RecordBatch.from_pydict({"told": [json.dumps(told)]})
@@ -228,18 +229,11 @@ def _task(destination: str, export: str, access: Access, key: str, attempt: str)
     return run
 
 
-def _staged(store: Store, key: str, attempt: str) -> Staging:
-    staging = store.stage(key, "check", attempt)
-    staging.write(_PAYLOAD)
-    return staging
-
-
-def _publish(store: Store, key: str, staged: str) -> None:
+def _publish(store: Store, file: StagedFile) -> None:
     # the payload is always the same: where an earlier check left it, this is no conflict
-    digest, size = hashlib.sha256(_PAYLOAD).hexdigest(), len(_PAYLOAD)
-    store.publish(StagedFile(key, 1, size, digest, size, digest, 0, 0, staged))
-    with store.read(key) as stream:
-        stream.read(size)
+    store.publish(file)
+    with store.read(file.key) as stream:
+        stream.read(file.bytes)
     next(iter(store.listing("/".join(filter(None, (store.prefix, "exports/"))))), None)
 
 

@@ -6,17 +6,15 @@ takes in both. Putting it again gives the same bytes at the same keys; a changel
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rover_spark.errors import StoreError
 from rover_spark.eventplan import EventPlan, RegisteredSchema
 from rover_spark.heads import BatchRecord
 from rover_spark.publish import replace
-from rover_spark.store import StagedFile, Store
+from rover_spark.store import StagedFile, Store, staged_whole
 
 
 def folder(receives: str) -> str:
@@ -74,13 +72,4 @@ def put_beside(store: Store, receives: str, schemas: Sequence[RegisteredSchema])
 
 
 def _staged(store: Store, key: str, text: str, attempt: str) -> StagedFile:
-    data = text.encode()
-    staging = store.stage(key, "schemas", attempt)
-    try:
-        staging.write(data)
-        reference = staging.finish()
-    except StoreError:
-        staging.abort()
-        raise
-    digest = hashlib.sha256(data).hexdigest()
-    return StagedFile(key, 1, len(data), digest, len(data), digest, 0, 0, reference)
+    return staged_whole(store.stage(key, "schemas", attempt), key, text.encode())

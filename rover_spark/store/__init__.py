@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, Staging, Store
+from rover_spark.store.base import Mine, ObjectInfo, StagedFile, Staging, Store, staged_lost, staged_whole
 from rover_spark.store.local import LocalStore
 from rover_spark.store.memory import MemoryStore
 
-__all__ = ["Mine", "ObjectInfo", "StagedFile", "Staging", "Store", "open_store"]
+__all__ = [
+    "Mine",
+    "ObjectInfo",
+    "StagedFile",
+    "Staging",
+    "Store",
+    "open_store",
+    "staged_lost",
+    "staged_whole",
+]
 
 _EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure"}
 

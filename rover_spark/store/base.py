@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
-from rover_spark.errors import KeyTaken, StagedLost
+from rover_spark.errors import KeyTaken, StagedLost, StoreError
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,18 @@ def staged_name(key: str, attempt: str) -> str:
     """A name of its own for one try at a key, of which the last part alone may be that of several keys."""
     folder, _, name = key.rpartition("/")
     return f"{hashlib.sha256(folder.encode()).hexdigest()[:12]}-{name}.{attempt}"
+
+
+def staged_whole(staging: Staging, key: str, data: bytes) -> StagedFile:
+    """A small object, staged in one go. Raises StoreError; nothing is left behind then."""
+    try:
+        staging.write(data)
+        reference = staging.finish()
+    except StoreError:
+        staging.abort()
+        raise
+    digest = hashlib.sha256(data).hexdigest()
+    return StagedFile(key, 1, len(data), digest, len(data), digest, 0, 0, reference)
 
 
 _CONTENT_TYPES = {".avro": "application/avro", ".avsc": "application/json", ".md": "text/markdown"}
