@@ -82,10 +82,10 @@ class Delivery:
         Raises:
             StagedLost: they are gone again.
         """
-        lost = publish(self._store(plan), record.files, self._published)
+        lost = {file.key for file in publish(self._store(plan), record.files, self._published)}
         if lost:
-            head, record = self._made_good(head, plan, record, {file.key for file in lost})
-            again = [file for file in record.files if file.key in {each.key for each in lost}]
+            head, record = self._made_good(head, plan, record, lost)
+            again = [file for file in record.files if file.key in lost]
             for file in publish(self._store(plan), again, self._published):
                 raise staged_lost(file)
         head = self._ledger.record(
@@ -98,7 +98,7 @@ class Delivery:
     ) -> tuple[Head, BatchRecord]:
         """The record with these keys' files staged anew, in the ledger before any of them is published.
 
-        What is published stays what the ledger says it is: the same text may be compressed otherwise today.
+        What is known to be published stays what the ledger says it is: the same text may be compressed otherwise today.
         """
         if self._ledger.heads()[plan.dataset].transition != head.transition:
             raise LedgerConflict(
@@ -106,7 +106,15 @@ class Delivery:
                 code="ledger_conflict",
                 remedy="Nothing to do: that run goes on.",
             )
-        again = {file.key: file for file in self._again(plan, record)}
+        try:
+            again = {file.key: file for file in self._again(plan, record)}
+        except SourceGap as gap:
+            raise SourceGap(
+                f"{plan.batch}: it was staged, and a part of it may be visible; staged bytes of the rest are gone, and "
+                f"cannot be made again: {gap.message}",
+                code=gap.code,
+                remedy="Bring back the source's files or versions, from a backup: the batch waits, and so do later ones.",
+            ) from gap
         store = self._store(plan)
         store.abort(file.staged for file in again.values() if file.key not in lost)
         files = tuple(again[file.key] if file.key in lost else file for file in record.files)

@@ -18,17 +18,17 @@ from rover_spark.contract.currents import (
 from rover_spark.errors import Problem
 from rover_spark.eventplan import EventPlan, Group, RegisteredSchema
 from rover_spark.heads import BatchRecord
-from rover_spark.store.base import StagedFile
+from rover_spark.store.base import StagedFile, prefix_of
 
 BY_HAND = "The ledger was changed by hand, or this is a defect: report it."
 _THRESHOLDS = (EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG)
 
 
 class Offsets:
-    """Takes delivered batches in their order. ``schemas`` is the registry, by id; keys stand below ``prefix``."""
+    """Takes delivered batches in their order. ``schemas`` is the registry, by id."""
 
-    def __init__(self, prefix: str, schemas: Mapping[int, RegisteredSchema]) -> None:
-        self._prefix, self._schemas = prefix, schemas
+    def __init__(self, schemas: Mapping[int, RegisteredSchema]) -> None:
+        self._schemas = schemas
         self._free: dict[tuple[str, int], int] = {}  # the next offset of each event type and partition
 
     def problems(self, batch: BatchRecord) -> list[Problem]:
@@ -64,7 +64,7 @@ class Offsets:
         due = group.offset
         room = one.per_file  # of the file before
         for file in files:
-            key = parse_currents_key(self._prefix, file.key)
+            key = parse_currents_key(prefix_of(plan.destination), file.key)
             told = (one.event_type, hour, one.schema_id, group.partition)
             if key is None or key != CurrentsKey(plan.integration, *told, key.offset):
                 yield "key_differs", f"{file.key}: its batch planned another key"

@@ -190,22 +190,21 @@ def reading(dataset: str, what: str) -> Iterator[None]:
         if problem is not None:
             then = "" if "export again" in problem.remedy else " Then run export again."
             raise StoreError(
-                f"{dataset}: {problem.message}; nothing of this batch is visible",
+                f"{dataset}: {problem.message}; nothing new is visible",
                 code=problem.code,
                 remedy=f"{problem.remedy}{then}".strip(),
             ) from error
         found = next((word for word in _GAPS if word in text), None)
         if found is not None:
             raise SourceGap(
-                f"{dataset}: {what} cannot be read whole ({found}): {_why(found)}. "
-                "Nothing of this range was delivered",
+                f"{dataset}: {what} cannot be read whole ({found}): {_why(found)}. Nothing of it was staged",
                 code="source_gap",
                 remedy=rerun_remedy(dataset),
             ) from error
         raise RunError(
             f"{dataset}: Spark failed on {what}: {first_line(text)}",
             code="spark_failed",
-            remedy="Run it again; with -v Spark's own log shows more. Nothing of this batch is visible.",
+            remedy="Run it again; with -v Spark's own log shows more. Nothing new is visible.",
         ) from error
 
 

@@ -104,7 +104,7 @@ def stage(
         raise NotRepeatable(
             f"{plan.batch}: {plan.source_rows} source rows were counted when it was planned, {arrived} arrived",
             code="rows_differ",
-            remedy="Nothing is visible. The source changed under a pinned version, or an expression is not steady.",
+            remedy="Nothing new is visible. The source changed under a pinned version, or an expression is not steady.",
         )
     ordered = tuple(sorted(files, key=lambda file: (file.chunk, file.part)))
     return Manifest(ordered, tally, floors, mended, late, lateness, zoneless)

@@ -52,10 +52,12 @@ def _planned(ledger: Ledger) -> set[tuple[str, int]]:
 
 
 def _superseded(ledger: Ledger) -> list[str]:
-    """References to staged files that a later try at their batch replaced."""
+    """References to staged files that a later try at their batch replaced, and does not name itself."""
     if not ledger.exists:
         return []
     rows = ledger.frame().where("kind = 'file'")
     newest = rows.groupBy("batch").agg(F.max("transition").alias("newest"))
-    found = rows.join(newest, "batch").where("transition < newest").select("staged")
-    return [row["staged"] for row in found.collect()]
+    told = (
+        rows.join(newest, "batch").groupBy("batch", "staged", "newest").agg(F.max("transition").alias("last"))
+    )
+    return [row["staged"] for row in told.where("last < newest").collect()]

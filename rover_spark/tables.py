@@ -21,7 +21,7 @@ class Tables:
     def state(self, setting: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state, its history back to version ``since`` as far as it reaches (None: the latest).
 
-        Where ``since`` is a commit that the history does not show, all of the history is listed: Delta moves on times
+        Where the history shows another commit than ``since`` at its version, all of it is listed: Delta moves on times
         that do not rise, so what it tells of a commit may depend on where the listing begins.
 
         Raises:
@@ -30,7 +30,8 @@ class Tables:
         if not isinstance(since, HistoryRow):
             return self._reaching(setting, table, since)
         state = self._reaching(setting, table, since.version)
-        return state if state.holds((since,)) else self._reaching(setting, table, 0)
+        as_expected = state.row(since.version) in (since, None)
+        return state if as_expected else self._reaching(setting, table, 0)
 
     def _reaching(self, setting: str, table: str, since: int | None) -> TableState:
         known = self._states.get(table)

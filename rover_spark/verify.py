@@ -20,7 +20,7 @@ from rover_spark.eventcheck import BY_HAND, Offsets
 from rover_spark.eventplan import RegisteredSchema
 from rover_spark.heads import BatchRecord
 from rover_spark.records.changes import OUTCOMES
-from rover_spark.store import StagedFile, Store
+from rover_spark.store import StagedFile, Store, prefix_of
 
 _HEAL = "rover-spark redeliver -c FILE --batch {batch} puts the same bytes back while Delta still holds the version."
 
@@ -50,14 +50,14 @@ def verify(
     known: set[str] = set()
     files = records = size = 0
     registry = schemas or {}
-    offsets = Offsets(store.prefix, registry)
+    offsets = Offsets(registry)
     for batch in batches:
         known.update(file.key for file in batch.files)
         if batch.state != "COMMITTED":
             continue
         problems += [*_counts(batch), *offsets.problems(batch)]
         for file in batch.files:
-            found = _file(store, file, batch.batch, registry)
+            found = _file(store, file, batch, registry)
             problems += [found] if found else []
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
@@ -83,10 +83,10 @@ def _counts(batch: BatchRecord) -> list[Problem]:
 
 
 def _file(
-    store: Store, file: StagedFile, batch: str, schemas: Mapping[int, RegisteredSchema]
+    store: Store, file: StagedFile, batch: BatchRecord, schemas: Mapping[int, RegisteredSchema]
 ) -> Problem | None:
     def problem(code: str, what: str) -> Problem:
-        return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch))
+        return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch.batch))
 
     packed, text = hashlib.sha256(), hashlib.sha256()
     lines = taken = size = 0
@@ -100,7 +100,9 @@ def _file(
             return problem("object_changed", f"has another size than the {file.bytes} bytes delivered")
         if packed.hexdigest() != file.sha256:
             return problem("object_changed", "its bytes are not those delivered")
-        if (key := parse_currents_key(store.prefix, file.key)) is not None:
+        # below the prefix of its own day
+        prefix = prefix_of(batch.plan.destination) if batch.plan else store.prefix
+        if (key := parse_currents_key(prefix, file.key)) is not None:
             wrong = _events(store, file, schemas.get(key.schema_id))
             return problem("object_changed", wrong) if wrong else None
         with store.read(file.key) as stream:

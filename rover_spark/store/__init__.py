@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, Staging, Store, staged_lost, staged_whole
+from rover_spark.store.base import (
+    Mine,
+    ObjectInfo,
+    StagedFile,
+    Staging,
+    Store,
+    prefix_of,
+    staged_lost,
+    staged_whole,
+)
 from rover_spark.store.local import LocalStore
 from rover_spark.store.memory import MemoryStore
 
@@ -15,6 +24,7 @@ __all__ = [
     "Staging",
     "Store",
     "open_store",
+    "prefix_of",
     "staged_lost",
     "staged_whole",
 ]

@@ -125,6 +125,12 @@ class Store(Protocol):
         ...
 
 
+def prefix_of(destination: str) -> str:
+    """The key prefix of what is delivered to a destination URL; empty for a directory, which itself is the prefix."""
+    scheme, _, rest = destination.partition("://")
+    return "" if scheme == "file" else rest.partition("/")[2].strip("/")
+
+
 def staged_name(key: str, attempt: str) -> str:
     """A name of its own for one try at a key, of which the last part alone may be that of several keys."""
     folder, _, name = key.rpartition("/")

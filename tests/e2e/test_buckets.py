@@ -123,10 +123,7 @@ def test_a_bucket_that_is_away_for_a_day_loses_nothing_and_is_drained_when_it_is
         assert not result.ok and result.batches == ()
         (problem,) = result.problems
         assert problem.code == "store_refused" and f"{remote.bucket.url}/" in problem.message
-        assert (
-            "nothing of this batch is visible" in problem.message
-            and "run export again" in problem.remedy.lower()
-        )
+        assert "nothing new is visible" in problem.message and "run export again" in problem.remedy.lower()
         assert fault != "refuse" or problem.remedy.startswith("Grant "), "what the task was told to do"
         assert "not-a-secret-on-loopback" not in str(result.document())
     before = remote.bucket.objects()

@@ -60,9 +60,15 @@ class Bucket:
         }
     )
 
+    prefix: str = "acme"
+
+    @property
+    def destination(self) -> str:
+        return f"memory://{self.root.as_posix().replace('/', '-')}/{self.prefix}"
+
     @property
     def store(self) -> Store:
-        return open_store(f"memory://{self.root.as_posix().replace('/', '-')}/acme", "acme")
+        return open_store(self.destination, "acme")
 
     def deliver(self, *groups: Group, delivered: dict[int, tuple[int, ...]]) -> None:
         """A batch of these groups; of each, files of so many events, one after another."""
@@ -73,7 +79,7 @@ class Bucket:
             for n, kind in enumerate((CUSTOM, PURCHASE), 1)
         )
         plan = EventPlan(
-            export="acme", dataset="events", epoch=1, seq=seq, phase="changes", instant=seq, destination="",
+            export="acme", dataset="events", epoch=1, seq=seq, phase="changes", instant=seq, destination=self.destination,
             source_rows=sum(group.rows for group in groups), versions={}, integration=PLACE, partitions=2,
             codec=self.codec, compression_level=1, max_event_bytes=900_000, slices=slices, groups=groups, schemas=(),
         )  # fmt: skip
@@ -134,6 +140,11 @@ def bucket(tmp_path: Path) -> Bucket:
 def test_what_was_planned_and_not_delivered_leaves_gaps_that_are_none_of_a_problem(bucket: Bucket) -> None:
     found = bucket.verify()
     assert (found.files, found.records, found.problems) == (7, LIMIT + 40, ())
+
+
+def test_what_was_delivered_below_another_prefix_is_held_against_that_one(bucket: Bucket) -> None:
+    bucket.prefix = "acme/since-then"
+    assert bucket.found() == []
 
 
 def test_offsets_of_an_aborted_batch_are_taken_again(bucket: Bucket) -> None:
