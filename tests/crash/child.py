@@ -88,7 +88,8 @@ def _die_when_half_is_staged(root: Path) -> None:
 
 def main(root: Path, point: str, conf: dict[str, str]) -> int:
     """Runs one export; dies at the point."""
-    store = type(open_store(settings_of(root).destination, "acme"))
+    settings = settings_of(root)
+    store = type(open_store(settings.destination, "acme", settings.access))
     record, publish, stage = Ledger.record, store.publish, room.stage
     published = 0
 
@@ -113,7 +114,7 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
         return stage(*args)
 
     Ledger.record, store.publish, room.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
-    result = commands.export(build_session("child", conf=conf), settings_of(root), now=NOW)
+    result = commands.export(build_session("child", conf=conf), settings, now=NOW)
     return 0 if result.ok else 1
 
 
