@@ -60,7 +60,7 @@ def test_what_a_task_is_told_to_do_reaches_the_driver(kind: type[RoverSparkError
     remedy = 'The bucket lies in another region: set store.region = "eu-north-1".'
     error = read_after(kind("cannot stage s3://b/é: PermanentRedirect", code="a_code", remedy=remedy))
     assert type(error) is StoreError and error.code == "a_code"
-    assert error.message.startswith("fan_profiles: cannot stage s3://b/é: PermanentRedirect; nothing of")
+    assert error.message.startswith("fan_profiles: cannot stage s3://b/é: PermanentRedirect; nothing new")
     assert error.remedy == f"{remedy} Then run export again."
 
 
