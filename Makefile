@@ -83,14 +83,15 @@ $(SERVERS)/.ready: Makefile
 	@touch $@
 
 test: setup servers
-	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
+	@# files in their order: the crash tests, which last longest, begin early and not at the end
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-full: setup servers
 	$(VENV)/bin/pytest -n 2 --dist loadscope --full $(ARGS)
 
 test-floor: floor
 	@# PySpark 3.5 still asks distutils for versions
-	$(FLOOR)/bin/pytest -n 2 --dist loadfile -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
+	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
 
 bench: setup
 	@$(VENV)/bin/python -m tests.bench $(ARGS)
