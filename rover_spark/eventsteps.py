@@ -15,7 +15,7 @@ from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKL
 from rover_spark.errors import ConfigError, RunError, SourceGap
 from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Group, RegisteredSchema, Slice
 from rover_spark.plan import TableState, rerun_remedy
-from rover_spark.steps import check_anchor, first_version
+from rover_spark.steps import begin_later, check_anchor, first_version
 
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
 
@@ -34,7 +34,7 @@ def place(
     if last is None:
         first = first_version(f'events."{event_type}".start', start, state)
         offsets: tuple[int, ...] = ()
-        remedy = begin_later([event_type])
+        remedy = begin_later([f'events."{event_type}".start'])
     else:
         _refuse_changed(event_type, wanted, last)
         check_anchor(f'events."{event_type}"', last, state)
@@ -63,12 +63,6 @@ def place(
         by_feed=by_feed,
         keeps_feed=state.keeps_feed,
     )
-
-
-def begin_later(event_types: Iterable[str]) -> str:
-    """The remedy where a first delivery reaches back to what cannot be read any more: nothing is given up then."""
-    names = ", ".join(f'events."{name}".start' for name in event_types)
-    return f"Begin later: set {names} to the version after which all can be read."
 
 
 def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:

@@ -25,6 +25,7 @@ from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableSta
 from rover_spark.records import filtered, mapped, units
 from rover_spark.settings import Settings
 from rover_spark.steps import (
+    begin_later,
     check_anchor,
     first_step,
     last_of,
@@ -142,9 +143,7 @@ class Planner:
             try:
                 return self._pin(dataset, step, head, wanted, state)
             except SourceGap as gap:
-                remedy = (
-                    f"Begin later: set datasets.{dataset}.start to the version after which all can be read."
-                )
+                remedy = begin_later([f"datasets.{dataset}.start"])
                 raise SourceGap(gap.message, code=gap.code, remedy=remedy) from gap
         try:
             before = self._outstanding(dataset, head)

@@ -16,7 +16,7 @@ from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice, batch_of
-from rover_spark.eventsteps import Counted, begin_later, kept, laid_out, place, registered
+from rover_spark.eventsteps import Counted, kept, laid_out, place, registered
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import HistoryRow, Phase, Plan, TableState
@@ -25,7 +25,7 @@ from rover_spark.records.avro import Misfit, derived
 from rover_spark.records.currents import companies, counted, told
 from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
-from rover_spark.steps import reach
+from rover_spark.steps import begin_later, reach
 from rover_spark.tables import Tables
 
 _AT_ONCE = 25  # companies of event types counted by one job
@@ -171,7 +171,7 @@ class EventPlanner:
                     rows = counted(self._spark, some, integration, partitions).collect()
             except SourceGap as gap:
                 read = [one for company in some for _, one in company]
-                fresh = [one.event_type for one in read if not one.offsets]
+                fresh = [f'events."{one.event_type}".start' for one in read if not one.offsets]
                 if not fresh:
                     raise
                 others = f" For the others: {gap.remedy}" if len(fresh) < len(read) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 
 from rover_spark.contract.rover import DATASETS, Dataset
@@ -92,6 +93,14 @@ def first_version(setting: str, start: str | int, state: TableState) -> int | No
             remedy="Name a version that exists, or leave start out.",
         )
     return first
+
+
+def begin_later(starts: Iterable[str]) -> str:
+    """The remedy where a first delivery reaches back to what cannot be read any more: nothing is given up then.
+
+    ``starts`` are the settings that decide it.
+    """
+    return f"Begin later: set {', '.join(starts)} to the version after which all can be read."
 
 
 def reach(start: str | int) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError, StoreError
-from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.store import StagedFile, Store, open_store, staged_whole
 from rover_spark.store import azure as adapter
 from rover_spark.store.azure import REMEDIES, _client
 from tests.proxy import Proxy
@@ -34,9 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def staged(store: Store) -> StagedFile:
-    staging = store.stage(KEY, "fan_profiles.1.1", "one")
-    staging.write(DATA)
-    return described(staging.finish())
+    return staged_whole(store.stage(KEY, "fan_profiles.1.1", "one"), KEY, DATA)
 
 
 def described(reference: str) -> StagedFile:

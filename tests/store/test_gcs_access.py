@@ -13,7 +13,7 @@ import pytest
 
 from rover_spark.access import Access
 from rover_spark.errors import StoreError
-from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.store import StagedFile, Store, open_store, staged_whole
 from rover_spark.store.gcs import REMEDIES, _client
 from tests.proxy import Proxy
 from tests.store import buckets
@@ -46,13 +46,7 @@ def role(gcs: str) -> Iterator[Role]:
 
 
 def staged(store: Store, attempt: str = "one") -> StagedFile:
-    staging = store.stage(KEY, "fan_profiles.1.1", attempt)
-    try:
-        staging.write(DATA)
-        return described(staging.finish())
-    except StoreError:
-        staging.abort()  # else its end tries again, when the proxy has gone
-        raise
+    return staged_whole(store.stage(KEY, "fan_profiles.1.1", attempt), KEY, DATA)
 
 
 def described(reference: str) -> StagedFile:
