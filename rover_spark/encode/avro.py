@@ -12,15 +12,14 @@ from functools import partial
 
 import isal
 import pyarrow as pa
-from isal import isal_zlib
 
 from rover_spark.encode.counted import CountedFile
+from rover_spark.encode.igzip import RAW, Deflater
 from rover_spark.encode.lines import Lines
 
 ENCODER = f"isal {isal.__version__}, pyarrow {pa.__version__}"
 BLOCK_BYTES = 1 << 18  # of datums, before compression: what a reader holds in memory at once
 _MAGIC = b"Obj\x01"
-_RAW_DEFLATE = -15  # window bits that ask zlib for deflate without header and checksum
 _SYNC_BYTES = 16
 
 
@@ -118,10 +117,9 @@ def _compressor(codec: str, level: int) -> Callable[[bytes], bytes]:
 
 
 def _deflate(block: bytes, level: int) -> bytes:
-    # a new one each time, fed at once: igzip's output depends on what came before and on how its input is cut
-    compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW_DEFLATE)
-    packed: bytes = compressor.compress(block) + compressor.flush()
-    return packed
+    # a new one each time, fed at once: its output depends on what came before and on how its input is cut
+    deflater = Deflater(level, RAW)
+    return deflater.compress(block) + deflater.flush()
 
 
 def _snappy(codec: pa.Codec, block: bytes) -> bytes:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import isal
-from isal import isal_zlib
 
 from rover_spark.encode.counted import CountedFile
+from rover_spark.encode.igzip import GZIP, Deflater
 from rover_spark.encode.lines import Lines
 
 ENCODER = f"isal {isal.__version__}"
 _BLOCK = 1 << 20
-_GZIP = 31  # window bits that ask zlib for a gzip member; its header carries no time and no name
 
 
 class NdjsonFile(CountedFile):
@@ -25,7 +24,7 @@ class NdjsonFile(CountedFile):
 
     def __init__(self, sink: Callable[[bytes], object], level: int) -> None:
         super().__init__(sink)
-        self._compressor = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP)
+        self._deflater = Deflater(level, GZIP)
 
     def write(self, lines: Lines, start: int, stop: int) -> None:
         """Appends rows start..stop, a line each."""
@@ -37,13 +36,13 @@ class NdjsonFile(CountedFile):
         # igzip's output depends on how its input is cut, so it always gets blocks of one size
         whole = len(self._waiting) - len(self._waiting) % _BLOCK
         for start in range(0, whole, _BLOCK):
-            self._emit(self._compressor.compress(bytes(self._waiting[start : start + _BLOCK])))
+            self._emit(self._deflater.compress(bytes(self._waiting[start : start + _BLOCK])))
         del self._waiting[:whole]
 
     def close(self) -> None:
         """Compresses the rest and ends the member."""
-        self._emit(self._compressor.compress(bytes(self._waiting)))
-        self._emit(self._compressor.flush())
+        self._emit(self._deflater.compress(bytes(self._waiting)))
+        self._emit(self._deflater.flush())
         self._waiting.clear()
 
 
@@ -53,7 +52,7 @@ def inflate(stream: BinaryIO, limit: int) -> Iterator[bytes]:
     Raises:
         ValueError: not one whole gzip member, or more text than ``limit``: a bomb is left where it is.
     """
-    inflater = zlib.decompressobj(_GZIP)
+    inflater = zlib.decompressobj(GZIP)
     given = 0
     while block := inflater.unconsumed_tail or stream.read(_BLOCK):
         try:
