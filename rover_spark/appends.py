@@ -1,13 +1,16 @@
-"""Rows that an append-only table gained over a range of versions, from the files that each commit added.
+"""Rows that a table gained over a range of versions in which none was taken away, from the files that each commit added.
 
-For event tables without a change data feed. Gives the columns that the feed would give, every row as an insert; a
-commit that took anything away is a SourceGap, for what it did cannot be told without the feed. Writes nothing.
+For event tables without a change data feed, and for large ranges beside one, which makes an object of each row. Gives the
+columns that the feed would give, every row as an insert; without a feed, a commit that took anything away is a SourceGap,
+for what it did cannot be told. Writes nothing.
 Source: Delta transaction log protocol, "Add File and Remove File".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
@@ -20,9 +23,12 @@ from rover_spark.eventplan import EVENTS, Slice
 from rover_spark.plan import TableState, rerun_remedy
 
 _ACTIONS = (
-    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, dataChange: BOOLEAN, deletionVector: "
-    "STRUCT<storageType: STRING>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>"
+    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, size: BIGINT, dataChange: BOOLEAN, deletionVector: "
+    "STRUCT<storageType: STRING>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>, cdc STRUCT<path: STRING>"
 )
+# Beside a feed: tables that are looked into at all, and how large its new files must be on average. Each of them is asked
+# for by name, which is dearer than the feed where they are many and small.
+LARGE_TABLE, LARGE_FILE = 64 << 20, 1 << 20
 _FILE = "_file"
 _TAKEN = {_FILE, "_commit_ms", "_metadata", *source.FEED_COLUMNS}
 Added = tuple[str, list[str], int]  # path as the log spells it, partition columns, version
@@ -52,6 +58,48 @@ def _feed_needed(setting: str, table: str, why: str) -> ConfigError:
     )
 
 
+@dataclass(frozen=True)
+class _Log:
+    """What a slice's commits did: the files that they added, of so many bytes, and the first version that took rows away.
+
+    ``obstacle`` is why those files do not tell all of their rows, or None.
+    """
+
+    root: str
+    added: list[Added]
+    bytes: int
+    taken: int | None
+    obstacle: str | None
+
+
+def by_files(
+    spark: SparkSession, slices: tuple[Slice, ...], states: Mapping[str, TableState]
+) -> tuple[Slice, ...]:
+    """The slices, those to be read by their files that the feed would be the dearer way to; ``states`` by event type."""
+    known: dict[tuple[str, int | None, int], bool] = {}
+
+    def dear(one: Slice) -> bool:
+        if one.from_version is None or not one.by_feed or states[one.event_type].bytes < LARGE_TABLE:
+            return False
+        place = (one.source.table, one.from_version, one.to_version)
+        if place not in known:
+            known[place] = _files_tell_all(spark, one)
+        return known[place]
+
+    return tuple(replace(one, by_feed=False) if dear(one) else one for one in slices)
+
+
+def _files_tell_all(spark: SparkSession, one: Slice) -> bool:
+    try:
+        log = _log(spark, one)
+    except (
+        source.ENGINE_ERRORS
+    ):  # a catalog may keep the log to itself; what is wrong with it, the feed tells
+        return False
+    whole = log.taken is None and log.obstacle is None
+    return whole and log.bytes >= LARGE_FILE * max(len(log.added), 1)
+
+
 def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     """The rows of a slice's versions, with the columns of Delta's change data feed. Wrap the action in ``reading``.
 
@@ -63,21 +111,26 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     table, setting = one.source.table, f'events."{one.event_type}".table'
     if one.by_feed:
         return source.changes(spark, table, one.from_version, one.to_version)
+    log = _log(spark, one)
+    if log.taken is not None:
+        raise SourceGap(
+            f'events."{one.event_type}": version {log.taken} of {table} changed or removed rows, and without a '
+            "change data feed its new rows cannot be told from them. Nothing was staged",
+            code="event_changed",
+            remedy=rerun_remedy(EVENTS),
+        )
+    if log.obstacle:
+        raise _feed_needed(setting, table, log.obstacle)
     rows = source.snapshot(spark, table, one.to_version)
-    detail = spark.sql(f"DESCRIBE DETAIL {source.quoted(table)}").select("location", "properties")
-    root, properties = detail.collect()[0]
-    added = _added(spark, root, one)
-    if why := _obstacle({field.name: field.dataType for field in rows.schema.fields}, properties, added):
-        raise _feed_needed(setting, table, why)
     columns = [F.col(source.backticked(name)) for name in rows.columns]
-    if added:
-        paths = [_GLOB.sub(_ESCAPED, f"{root}/{unquote(path)}") for path, *_ in added]
-        reader = spark.read.schema(rows.schema).option("basePath", root)
+    if log.added:
+        paths = [_GLOB.sub(_ESCAPED, f"{log.root}/{unquote(path)}") for path, *_ in log.added]
+        reader = spark.read.schema(rows.schema).option("basePath", log.root)
         rows = reader.parquet(*paths).select(*columns, F.col("_metadata.file_name").alias(_FILE))
     else:
         rows = rows.limit(0).withColumn(_FILE, F.lit(""))
     at = {commit.version: commit.timestamp for commit in one.commits}
-    commits = [(path.rpartition("/")[2], version, at[version]) for path, _, version in added]
+    commits = [(path.rpartition("/")[2], version, at[version]) for path, _, version in log.added]
     known = F.broadcast(
         spark.createDataFrame(commits, f"{_FILE} STRING, _commit_version BIGINT, _commit_ms BIGINT")
     )
@@ -94,6 +147,8 @@ def _obstacle(types: dict[str, DataType], properties: dict[str, str], added: lis
     """Why these files cannot be read by themselves, or None: what a table tells beside them would be missing."""
     if properties.get("delta.columnMapping.mode", "none") != "none":
         return "maps its columns to other names"
+    if properties.get("delta.enableTypeWidening", "").lower() == "true":
+        return "may have files of narrower types"
     if taken := sorted(_TAKEN & {name.lower() for name in types}):
         return f"has a column named {taken[0]}"
     if len({path.rpartition("/")[2] for path, *_ in added}) != len(added):
@@ -107,26 +162,34 @@ def _obstacle(types: dict[str, DataType], properties: dict[str, str], added: lis
     return None
 
 
-def _added(spark: SparkSession, root: str, one: Slice) -> list[Added]:
-    """Every file that the slice's commits added."""
+def _log(spark: SparkSession, one: Slice) -> _Log:
+    """What stands in Delta's log of the slice's commits."""
+    detail = spark.sql(f"DESCRIBE DETAIL {source.quoted(one.source.table)}").select("location", "properties")
+    root, properties = detail.collect()[0]
     log = [f"{_GLOB.sub(_ESCAPED, root)}/_delta_log/{commit.version:020d}.json" for commit in one.commits]
     actions = spark.read.schema(_ACTIONS).option("mode", "FAILFAST").json(log)
+    took_away = "remove.dataChange OR cdc IS NOT NULL OR (add.dataChange AND add.deletionVector IS NOT NULL)"
     found = (
-        actions.where("add.dataChange OR remove.dataChange")
+        actions.withColumn("taken", F.coalesce(F.expr(took_away), F.lit(False)))
+        .where("taken OR add.dataChange")
         .select(
             F.substring("_metadata.file_name", 1, 20).cast("bigint").alias("version"),
             "add.path",
+            "add.size",
             F.map_keys("add.partitionValues").alias("keys"),
-            (F.col("remove").isNotNull() | F.col("add.deletionVector").isNotNull()).alias("taken"),
+            "taken",
         )
         .collect()
     )
-    taken = sorted({row["version"] for row in found if row["taken"]})
-    if taken:
-        raise SourceGap(
-            f'events."{one.event_type}": version {taken[0]} of {one.source.table} changed or removed rows, and without a '
-            "change data feed its new rows cannot be told from them. Nothing was staged",
-            code="event_changed",
-            remedy=rerun_remedy(EVENTS),
-        )
-    return [(row["path"], row["keys"] or [], row["version"]) for row in found]
+    types = {
+        field.name: field.dataType
+        for field in source.snapshot(spark, one.source.table, one.to_version).schema
+    }
+    added = [(row["path"], row["keys"] or [], row["version"]) for row in found if row["path"] is not None]
+    return _Log(
+        root,
+        added,
+        bytes=sum(row["size"] or 0 for row in found),
+        taken=min((row["version"] for row in found if row["taken"]), default=None),
+        obstacle=_obstacle(types, properties, added),
+    )

@@ -27,11 +27,12 @@ class HistoryRow:
 
 @dataclass(frozen=True)
 class TableState:
-    """A source as it stands: table id, history rows in ascending order, the latest last, and its properties."""
+    """A source as it stands: table id, history rows in ascending order, the latest last, its properties and size."""
 
     table_id: str
     rows: tuple[HistoryRow, ...]
     properties: dict[str, str]
+    bytes: int = 0
 
     @property
     def latest(self) -> HistoryRow:

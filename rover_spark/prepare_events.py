@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegerType, StringType
 
 from rover_spark import source
-from rover_spark.appends import arrived, require_readable
+from rover_spark.appends import arrived, by_files, require_readable
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
@@ -137,6 +137,8 @@ class EventPlanner:
         aborted = {batch_of(number) for number in head.aborted}
         ids, new = registered(texts, known, batch_of(seq), aborted, allow_breaking=currents.allow_breaking)
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
+        states = {name: self.state(name, self._settings.events[name].table, None) for name in named}
+        slices = by_files(self._spark, slices, states)
         rows = self._count(slices, currents.integration_id, currents.partitions)
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
         files = self._settings.files

@@ -74,7 +74,8 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
     """
     name = quoted(table)
     try:
-        detail = spark.sql(f"DESCRIBE DETAIL {name}").select("id", "properties", "format").collect()[0]
+        told = spark.sql(f"DESCRIBE DETAIL {name}")
+        detail = told.select("id", "properties", "format", "sizeInBytes").collect()[0]
         if detail["format"] != "delta":
             raise _missing(setting, table, f"its format is {detail['format']}")
         listed = _history(spark, name, None if since is None else since - _BEFORE)
@@ -83,7 +84,7 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
             raise _missing(setting, table, "there is no Delta table") from None
         raise
     rows = tuple(HistoryRow(row["version"], row["at"], row["operation"]) for row in listed)
-    return TableState(detail["id"], rows, dict(detail["properties"] or {}))
+    return TableState(detail["id"], rows, dict(detail["properties"] or {}), detail["sizeInBytes"] or 0)
 
 
 def _history(spark: SparkSession, name: str, first: int | None) -> list[Row]:

@@ -247,14 +247,12 @@ def _nothing(avro: Any) -> str:
     return {"long": "bigint", "bytes": "binary"}.get(str(kind), str(kind))
 
 
-def text_of(given: Column, avro: Any) -> Column | None:
-    """The text of a value of that Avro type, its elements' behind each other; None for types that are not looked into."""
+def is_text(avro: Any) -> bool:
+    """Whether values of that Avro type are text, or arrays of it: what else may hold text is not looked into."""
     inner = _branch(avro)[1]
-    if inner == "string":
-        return given
-    if isinstance(inner, dict) and inner["type"] == "array" and _branch(inner["items"])[1] == "string":
-        return F.concat_ws("", given)
-    return None
+    if isinstance(inner, dict) and inner["type"] == "array":
+        inner = _branch(inner["items"])[1]
+    return bool(inner == "string")
 
 
 def characters(text: Column) -> Column:
@@ -262,6 +260,13 @@ def characters(text: Column) -> Column:
     if hasattr(F, "make_valid_utf8"):
         return F.make_valid_utf8(text)
     return F.regexp_replace(text, "^", "")  # Spark 3.5: through Java's strings and back
+
+
+def ill_formed(text: Column) -> Column:
+    """Whether ``characters`` puts U+FFFD into a text; false where there is none."""
+    if hasattr(F, "is_valid_utf8"):
+        return ~F.coalesce(F.is_valid_utf8(text), F.lit(True))
+    return F.coalesce(characters(text) != text, F.lit(False))
 
 
 def _keeps(value: Column, dtype: DataType, given: Column, kind: str) -> Column:

@@ -22,7 +22,7 @@ from rover_spark.eventplan import HOUR_MS, EventPlan, Slice
 from rover_spark.records.changes import BEFORE
 from rover_spark.records.chunks import element
 from rover_spark.records.events import ROUTE, columns_of, identity, members, seconds, types_of, zone
-from rover_spark.records.values import JSON_OPTIONS, mended
+from rover_spark.records.values import JSON_OPTIONS
 from rover_spark.source import span
 
 TOO_LARGE = "event_too_large"
@@ -128,7 +128,7 @@ def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str
         .withColumn("zone", zone() if "timezone" in types else F.lit(None).cast("string"))
     )
     schema = json.loads(text)
-    values, reasons, emitted = members(schema, types, one.event_type)
+    values, reasons, replaced = members(schema, types, one.event_type)
     appended = F.col("_change_type") == "insert"
     lateness = F.unix_seconds("_commit_timestamp") - F.col("seconds")
     whole = F.struct(*(F.col(f"f_{name}").alias(name) for name in types))
@@ -148,7 +148,6 @@ def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str
     no_zone = (
         F.col("f_timezone").isNotNull() & F.col("zone").isNull() if "timezone" in types else F.lit(False)
     )
-    own = {f"f_{name}": dtype for name, dtype in types.items()}
     frame = frame.withColumn("outcome", outcome).select(
         _chunk(plan, company).alias("chunk"),
         F.when(delivered, F.col("id")).alias("id"),
@@ -158,7 +157,7 @@ def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str
         (delivered & (lateness > LATE_SECONDS)).alias("late"),
         F.when(delivered, lateness).alias("lateness"),
         (delivered & no_zone).alias("zoneless"),
-        (delivered & mended(emitted, own)).alias("mended"),
+        (delivered & replaced).alias("mended"),
         "problem",
         F.when(F.col("problem").isNotNull(), as_json).alias("row_json"),
         _by_route([F.lit(each.event_type) for _, each in company]).alias("event"),

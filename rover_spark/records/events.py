@@ -16,10 +16,10 @@ from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZTy
 from rover_spark.contract.zones import ZONES
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import EventSource
-from rover_spark.records.avro import Misfit, characters, shaped, spelled_out, text_of
+from rover_spark.records.avro import Misfit, characters, ill_formed, is_text, shaped, spelled_out
 from rover_spark.records.fields import filtered, selected
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
-from rover_spark.records.values import holds_replacement, raw_text
+from rover_spark.records.values import raw_text
 from rover_spark.source import FEED_COLUMNS
 
 ROUTE = "_route"  # which of the event types that are read together a row belongs to
@@ -112,14 +112,14 @@ def zone() -> Column:
 def members(
     schema: dict[str, Any], types: dict[str, DataType], event_type: str
 ) -> tuple[list[Column], list[Column], Column]:
-    """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD stands in its text.
+    """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD was put into its text.
 
     Raises:
         ConfigError: a field without a column, or whose column cannot become its type.
     """
     setting = f'events."{event_type}"'
     values: list[Column] = []
-    replaced = holds_replacement(F.col("id"))
+    replaced = ill_formed(F.col("f_id")) if "id" in types else F.lit(False)
     reasons = [
         F.when(F.col("id").isNull(), F.lit("id: null")),
         F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
@@ -152,7 +152,6 @@ def members(
                 ) from None
             values.append(given.alias(name))
             reasons.append(wrong)
-            text = text_of(given, field["type"])
-            if text is not None and raw_text(column, dtype) is not None:
-                replaced = replaced | holds_replacement(text)
+            if name != "timezone" and is_text(field["type"]) and (raw := raw_text(column, dtype)) is not None:
+                replaced = replaced | ill_formed(raw)
     return values, reasons, replaced

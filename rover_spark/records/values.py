@@ -160,9 +160,9 @@ def raw_text(column: Column, dtype: DataType) -> Column | None:
         and isinstance(dtype.keyType, StringType)
         and isinstance(dtype.valueType, StringType)
     ):
-        return F.concat_ws("", F.map_keys(column), F.map_values(column))
+        return F.concat_ws(" ", F.map_keys(column), F.map_values(column))
     if isinstance(dtype, ArrayType) and isinstance(dtype.elementType, StringType):
-        return F.concat_ws("", column)
+        return F.concat_ws(" ", column)
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
+from rover_spark import appends, commands
 from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import EventPlan
@@ -196,6 +196,37 @@ def test_rows_queue_under_the_hour_of_their_commit(stream: Stream) -> None:
         for name in (CUSTOM, "every")
         for n, hour in enumerate((0, 2, 5))
     }
+
+
+def by_feed(batch: Any) -> list[bool]:
+    return [each.by_feed for each in batch.plan.slices]
+
+
+def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.events[CUSTOM] |= {"start": "earliest", "changes": "ignore"}
+    for n in range(3):
+        stream.add(values(10 * n, 10 * n + 10))
+    stream.sql("OPTIMIZE {t}")
+    (by_rows,) = stream.delivered().batches
+    assert by_feed(by_rows) == [True], "a small table: it is not even looked at"
+    other = Stream(stream.spark, tmp_path / "other")
+    other.events = stream.events
+    monkeypatch.setattr(appends, "LARGE_TABLE", 0)
+    monkeypatch.setattr(appends, "LARGE_FILE", 0)
+    (by_name,) = other.delivered().batches
+    assert by_feed(by_name) == [False] and by_name.counts == by_rows.counts
+    assert fingerprint(other.bucket) == fingerprint(stream.bucket)
+    stream.add(values(30, 40))
+    stream.sql("DELETE FROM {t} WHERE event_id = 'e3'")
+    (taken,) = stream.delivered().batches
+    assert by_feed(taken) == [True] and taken.counts["suppressed"] == 1, "only the feed tells what was taken"
+    stream.add(values(40, 50))
+    monkeypatch.setattr(appends, "LARGE_FILE", 1 << 30)
+    (many,) = stream.delivered().batches
+    assert by_feed(many) == [True], "a small file is dear to ask for"
+    assert ids(stream) == expected((0, 50))
 
 
 def test_a_feed_that_is_turned_on_begins_where_it_stands(bare: Stream) -> None:
