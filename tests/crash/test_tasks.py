@@ -43,8 +43,11 @@ def _swept(spark: SparkSession, root: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("trouble", "attempts", "left"),
-    [("killed", 2, 2), ("failing", 2, 0), ("lost", 1, 1)],
-    ids=["its worker is killed twice", "it fails twice", "it is lost after it staged"],
+    [
+        pytest.param("killed", 2, 2, id="its worker is killed twice"),
+        pytest.param("failing", 2, 0, id="it fails twice", marks=pytest.mark.full),
+        pytest.param("lost", 1, 1, id="it is lost after it staged"),
+    ],
 )
 def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
     spark: SparkSession,

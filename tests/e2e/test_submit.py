@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rover_spark import commands
 from tests import receiver
 from tests.e2e.world import World, row
@@ -14,6 +16,7 @@ from tests.e2e.world import World, row
 REPO = Path(__file__).parents[2]
 
 
+@pytest.mark.full  # the cluster's test submits this job too
 def test_spark_submit_runs_the_export_job(world: World) -> None:
     world.identities(row(1, "email", "a", "2026-11-01 10:00:00"))
     config = world.config()
