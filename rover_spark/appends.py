@@ -31,9 +31,11 @@ _ACTIONS = (
 # for by name, which is dearer than the feed where they are many and small.
 LARGE_TABLE, LARGE_FILE = 64 << 20, 1 << 20
 _FILE = "_file"
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Spark's name of the folder of nulls
 _TAKEN = {_FILE, "_commit_ms", "_metadata", *source.FEED_COLUMNS}
-Added = tuple[str, list[str], int]  # path as the log spells it, partition columns, version
+Added = tuple[str, dict[str, str | None], int]  # path as the log spells it, partition values, version
 _MOMENTS = (TimestampType, TimestampNTZType, BinaryType)
+_OCTET = re.compile("%([0-9A-Fa-f]{2})")
 _GLOB, _ESCAPED = re.compile(r"([\\{}\[\]*?])"), r"\\\1"  # a place is never a pattern
 
 
@@ -80,7 +82,10 @@ def by_files(
     known: dict[tuple[str, int | None, int], bool] = {}
 
     def dear(one: Slice) -> bool:
-        if one.from_version is None or not one.by_feed or states[one.event_type].bytes < LARGE_TABLE:
+        if one.from_version is None or not one.by_feed:
+            return False
+        # many small commits are not worth a look into each
+        if states[one.event_type].bytes < max(LARGE_TABLE, LARGE_FILE * len(one.commits)):
             return False
         place = (one.source.table, one.from_version, one.to_version)
         if place not in known:
@@ -113,6 +118,8 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     if one.by_feed:
         return source.changes(spark, table, one.from_version, one.to_version)
     log = _log(spark, one)
+    if one.keeps_feed and (log.taken is not None or log.obstacle):  # altered since it was planned
+        return source.changes(spark, table, one.from_version, one.to_version)
     if log.taken is not None:
         raise SourceGap(
             f'events."{one.event_type}": version {log.taken} of {table} changed or removed rows, and without a '
@@ -154,13 +161,23 @@ def _obstacle(types: dict[str, DataType], properties: dict[str, str], added: lis
         return f"has a column named {taken[0]}"
     if len({path.rpartition("/")[2] for path, *_ in added}) != len(added):
         return "has files that are named alike"
-    for path, keys, _ in added:
-        folders = [each.partition("=")[0] for each in unquote(path).split("/")[:-1]]
-        if ":" in path or sorted(folders) != sorted(keys):
+    for path, values, _ in added:
+        *folders, name = unquote(path).split("/")
+        told = {
+            _unescaped(key): _unescaped(value) for key, _, value in (each.partition("=") for each in folders)
+        }
+        if ":" in path or told != {key: value or _NO_VALUE for key, value in values.items()}:
             return "has files outside of the folders of their partitions"
-        if any(key not in types or isinstance(types[key], _MOMENTS) for key in keys):
-            return f"is partitioned by {', '.join(keys)}, of which one is a time or bytes, or is gone"
+        if name.startswith(("_", ".")):
+            return "has files that Spark passes over"
+        if any(key not in types or isinstance(types[key], _MOMENTS) for key in values):
+            return f"is partitioned by {', '.join(values)}, of which one is a time or bytes, or is gone"
     return None
+
+
+def _unescaped(part: str) -> str:
+    """A folder's name or value as Spark reads it: octet by octet, which is not how every writer escapes it."""
+    return _OCTET.sub(lambda found: chr(int(found[1], 16)), part)
 
 
 def _log(spark: SparkSession, one: Slice) -> _Log:
@@ -177,7 +194,7 @@ def _log(spark: SparkSession, one: Slice) -> _Log:
             F.substring("_metadata.file_name", 1, 20).cast("bigint").alias("version"),
             "add.path",
             "add.size",
-            F.map_keys("add.partitionValues").alias("keys"),
+            F.col("add.partitionValues").alias("values"),
             "taken",
         )
         .collect()
@@ -186,7 +203,7 @@ def _log(spark: SparkSession, one: Slice) -> _Log:
         field.name: field.dataType
         for field in source.snapshot(spark, one.source.table, one.to_version).schema
     }
-    added = [(row["path"], row["keys"] or [], row["version"]) for row in found if row["path"] is not None]
+    added = [(row["path"], row["values"] or {}, row["version"]) for row in found if row["path"] is not None]
     return _Log(
         root,
         added,

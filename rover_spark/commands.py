@@ -181,7 +181,7 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
 
 
 def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -> Result:
-    """The history of an integration's schemas; with ``publish`` also put beside its files, for receivers."""
+    """The history of an integration's schemas; with ``publish`` also put beside its prefix, for receivers."""
     if settings.contract != "currents":
         message = "a Rover export has no schemas"
         raise ConfigError(message, code="schemas_refused", remedy='They belong to contract = "currents".')
@@ -190,7 +190,9 @@ def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -
     more: dict[str, Any] = {"schemas": registry.documents(found)}
     if publish and found:
         told = registry.in_use(found, ledger.batches())
-        more["published"] = registry.put_beside(_store(settings), settings.receives, told)
+        place = registry.beside(settings.destination)
+        store = open_store(place, settings.name, settings.access)
+        more |= {"place": place, "published": registry.put(store, settings.receives, told)}
     return Result("schemas", "done" if found else "nothing to do", more=more)
 
 

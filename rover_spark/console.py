@@ -128,6 +128,8 @@ def show(console: Console, result: Result) -> None:
         console.print(_schemas(result.more["schemas"]))
         for key in result.more.get("published", ()):
             console.print(Text.assemble("put ", plain(key)))
+        if "place" in result.more:
+            console.print(Text.assemble("all of it in ", plain(result.more["place"])))
         return
     elif result.command == "check":
         console.print(_checks(result.more["checks"]))

@@ -61,6 +61,10 @@ def check_integration(currents: CurrentsSettings | None, events: Mapping[str, Ev
         raise ValueError("events: there is none; name at least one event type")
     for event_type, chosen in events.items():
         check_event_type(event_type)
+        if len({name.casefold() for name in chosen.columns}) < len(chosen.columns):
+            raise ValueError(
+                f'events."{event_type}".columns: Spark cannot tell names apart that differ in case alone'
+            )
         if chosen.natural_key and "id" in chosen.columns:
             raise ValueError(
                 f'events."{event_type}": an id comes from columns.id or from natural_key, not from both'

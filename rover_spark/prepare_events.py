@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -199,13 +200,22 @@ class EventPlanner:
 
     def _valid(self, event_type: str) -> str:
         try:
-            return canonical(parse(self._schema(event_type)))
+            text = canonical(parse(self._schema(event_type)))
         except ValueError as error:
             raise ConfigError(
                 f'events."{event_type}".schema: {error}',
                 code="schema_invalid",
                 remedy="Mend the .avsc file; or give one, schema = …; or other names to fields, columns = { … }.",
             ) from None
+        fields = {each["name"] for each in json.loads(text)["fields"]}
+        for name in self._settings.events[event_type].columns:
+            if name not in fields:
+                raise ConfigError(
+                    f'events."{event_type}".columns.{name}: the schema has no such field, so it would not be delivered',
+                    code="field_missing",
+                    remedy="Add the field to the .avsc file, or take the column out.",
+                )
+        return text
 
     def _schema(self, event_type: str) -> str:
         """The schema that today's settings ask for: that of the file, else one made of the columns."""

@@ -1,7 +1,9 @@
-"""An integration's schemas where receivers can look them up: one .avsc each and a changelog, beside its event files.
+"""An integration's schemas where receivers can look them up: one .avsc each and a changelog, beside its prefix.
 
-Promises that nothing of it lies where event files are read: the folder has a name of its own, and no prefix of keys
-takes in both. Putting it again gives the same bytes at the same keys; a changelog names only files that are there.
+Promises that nothing of it lies where event files are read: receivers are told to search all keys that begin with the
+prefix, and no key of these does. Putting it again gives the same bytes at the same keys; a changelog names only files that
+are there.
+Source: Currents, "Apache Avro format".
 """
 
 from __future__ import annotations
@@ -11,15 +13,27 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rover_spark.errors import ConfigError
 from rover_spark.eventplan import EventPlan, RegisteredSchema
 from rover_spark.heads import BatchRecord
 from rover_spark.publish import replace
 from rover_spark.store import StagedFile, Store, staged_whole
 
 
-def folder(receives: str) -> str:
-    """The folder beside the one in which an integration's events are ``received``."""
-    return f"schemas.{receives}"
+def beside(destination: str) -> str:
+    """Where the schemas of what is delivered to a destination go: ``s3://bucket/schemas.acme`` for ``s3://bucket/acme``.
+
+    Raises:
+        ConfigError: the destination is a whole bucket, of which receivers read all.
+    """
+    above, _, prefix = destination.rpartition("/")
+    if above.endswith(":/"):  # nothing stands between the scheme and the bucket's name
+        raise ConfigError(
+            f"{destination} is a whole bucket, of which receivers read all as events: there is no place for schemas beside it",
+            code="schemas_refused",
+            remedy="Deliver below a prefix, or hand out what rover-spark schemas --json prints.",
+        )
+    return f"{above}/schemas.{prefix}"
 
 
 def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:
@@ -53,14 +67,14 @@ def changelog(schemas: Sequence[RegisteredSchema]) -> str:
     return "\n".join(parts)
 
 
-def put_beside(store: Store, receives: str, schemas: Sequence[RegisteredSchema]) -> list[str]:
-    """Puts all of them at their keys, whatever stood there; the keys.
+def put(store: Store, receives: str, schemas: Sequence[RegisteredSchema]) -> list[str]:
+    """Puts all of them at their keys in the integration's folder ``receives``, whatever stood there; the keys.
 
     Raises:
         StoreError: what was put before it stays; putting again mends the rest.
     """
     attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only
-    root = "/".join(filter(None, (store.prefix, folder(receives))))
+    root = "/".join(filter(None, (store.prefix, receives)))
     texts = {
         f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
         for each in schemas

@@ -89,7 +89,9 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
 
 def _history(spark: SparkSession, name: str, first: int | None) -> list[Row]:
     """(version, at in ms, operation, rows) of the newest commits, the oldest first; back to ``first`` where it reaches."""
-    rows = F.coalesce(F.col("operationMetrics")["numOutputRows"].cast("bigint"), F.lit(0))
+    # Spark's word, and that of delta-rs
+    said = (F.col("operationMetrics")[word] for word in ("numOutputRows", "num_added_rows"))
+    rows = F.coalesce(*(each.cast("bigint") for each in said), F.lit(0))
     limit, found = _LISTED, list[Row]()
     while True:
         frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")
@@ -114,8 +116,18 @@ class Commit:
 
 
 def commits_after(spark: SparkSession, table: str, version: int) -> list[Commit]:
-    """The commits after a version, the oldest first: metadata only."""
+    """The commits after a version, the oldest first: metadata only.
+
+    Raises:
+        SourceGap: the table has not got so far: it was made anew.
+    """
     listed = _history(spark, quoted(table), version + 1)
+    if listed[-1]["version"] < version:
+        raise SourceGap(
+            f"{table}: its newest version is {listed[-1]['version']}, and {version} was delivered",
+            code="source_gap",
+            remedy="Run export: it tells what to do.",
+        )
     return [Commit(row["version"], row["at"], row["rows"]) for row in listed if row["version"] > version]
 
 

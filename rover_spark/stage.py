@@ -136,14 +136,15 @@ def stage_batches(
         for batch in batches:
             for found in pc.value_counts(batch.column("outcome")).to_pylist():
                 tally[found["values"]] += found["counts"]
-            for mark in set(MARKS) & set(batch.schema.names):
-                tally[mark] += pc.sum(batch.column(mark)).as_py() or 0
-            if LATENESS in batch.schema.names:
-                lateness = max(lateness, pc.max(batch.column(LATENESS)).as_py() or 0)
             again = repeats.among(batch)
             for outcome in again.values():
                 tally[outcome] += 1
                 tally["delivered"] -= 1
+            for mark, column in _marks(batch, again).items():
+                if mark == LATENESS:
+                    lateness = max(lateness, pc.max(column).as_py() or 0)
+                else:
+                    tally[mark] += pc.sum(column).as_py() or 0
             lines, start = Lines(batch.column("line")), 0
             runs = pc.run_end_encode(batch.column("chunk"))
             for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
@@ -159,6 +160,15 @@ def stage_batches(
         {"outcome": name, "rows": rows} for name, rows in {**tally, LATENESS: lateness}.items() if rows
     ]
     return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
+
+
+def _marks(batch: pa.RecordBatch, again: Iterable[int]) -> dict[str, pa.Array]:
+    """What is told of rows beside their outcome. Of those that repeat an id only the floor: they are not delivered."""
+    there = {name: batch.column(name) for name in (*MARKS, LATENESS) if name in batch.schema.names}
+    if repeats := set(again):
+        first = pa.array([row not in repeats for row in range(len(batch))])
+        there = {name: each if name == FLOOR else each.filter(first) for name, each in there.items()}
+    return there
 
 
 class _Repeats:

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 
 from rover_spark.contract.keys import EXPORTS, parse_rover_key
 from rover_spark.ledger import Ledger
-from rover_spark.registry import folder
 from rover_spark.store import Store
 
 
@@ -31,9 +30,8 @@ def sweep(store: Store, ledger: Ledger, older_than: datetime, receives: str) -> 
 
 def staged_here(key: str, prefix: str, receives: str, planned: set[tuple[str, int]]) -> bool:
     """Whether a key below ``prefix`` is one of this export: of its folders, or with a dataset and instant it planned."""
-    if receives != EXPORTS:  # an integration's folders are its own
-        places = (f"{prefix}/{each}/".lstrip("/") for each in (receives, folder(receives)))
-        return key.startswith(tuple(places))
+    if receives != EXPORTS:  # an integration's folder is its own
+        return key.startswith(f"{prefix}/{receives}/".lstrip("/"))
     known = parse_rover_key(key)
     # another export may deliver below this prefix, in the same second
     return (

@@ -33,7 +33,7 @@ from pyspark.sql.types import (
 )
 
 from rover_spark.contract.avro import LOGICAL
-from rover_spark.records.values import is_variant, json_text
+from rover_spark.records.values import is_variant, json_text, not_finite
 
 _ATOMS: tuple[tuple[type[DataType], Any], ...] = (
     (BooleanType, "boolean"),
@@ -171,7 +171,9 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
         return characters(value), fine
     if kind == "string" and logical is None:
         if isinstance(dtype, MapType | StructType | ArrayType) or is_variant(dtype):
-            return json_text(value, dtype), fine
+            lost = not_finite(value, dtype)
+            wrong = fine if lost is None else F.when(lost, F.lit(f"{where}: a number that JSON has not"))
+            return json_text(value, dtype), wrong
         if isinstance(dtype, NumericType | BooleanType | DateType):
             return value.cast("string"), fine
     if kind == "enum" and isinstance(dtype, StringType):
@@ -248,11 +250,12 @@ def _nothing(avro: Any) -> str:
 
 
 def is_text(avro: Any) -> bool:
-    """Whether values of that Avro type are text, or arrays of it: what else may hold text is not looked into."""
+    """Whether values of that Avro type are text, or arrays or maps of it: what else may hold text is not looked into."""
     inner = _branch(avro)[1]
-    if isinstance(inner, dict) and inner["type"] == "array":
-        inner = _branch(inner["items"])[1]
-    return bool(inner == "string")
+    kind = inner["type"] if isinstance(inner, dict) else inner
+    if kind in {"array", "map"}:
+        return is_text(inner["items" if kind == "array" else "values"])
+    return bool(kind == "string")
 
 
 def characters(text: Column) -> Column:

@@ -64,6 +64,10 @@ def _check(frame: DataFrame, setting: str, wanted: EventSource) -> None:
         refuse(
             "columns.time", "an event needs a timestamp, or whole seconds since 1970", "Use to_timestamp(…)."
         )
+    if not isinstance(types.get("f_timezone", StringType()), StringType):
+        refuse(
+            "columns.timezone", "a time zone is told by its name, as text", "Name a column of text, or none."
+        )
     for n, text in enumerate(wanted.natural_key):
         if not isinstance(types[f"k_{n}"], ID_TYPES):
             refuse("natural_key", f"{text} has no exact text", f"Write cast({text} as string).")
@@ -88,7 +92,12 @@ def identity(frame: DataFrame, source: EventSource, prefix: Column) -> Column:
         return F.when(F.col("f_id") != "", characters(F.col("f_id")))
     types = {field.name: field.dataType for field in frame.schema.fields}
     names = [f"k_{n}" for n in range(len(source.natural_key))]
-    parts = [encoded(id_text(F.col(name), types[name])) for name in names]
+    # the feed mends text before we see it: files that are read beside it must give the same id
+    texts = [id_text(F.col(name), types[name]) for name in names]
+    parts = [
+        encoded(characters(text) if isinstance(types[name], StringType) else text)
+        for name, text in zip(names, texts, strict=True)
+    ]
     digest = F.sha2(F.concat(prefix, *parts), 256)
     cuts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
     whole = reduce(lambda left, right: left & right, (F.col(name).isNotNull() for name in names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from rover_spark.errors import Problem
 from rover_spark.plan import TableState
 from rover_spark.result import Result
 from tests.e2e.stream import CUSTOM, Stream, values
+from tests.e2e.world import World, row
 
 MINUTES = timedelta(minutes=5)
 DONE = Result("export", "done")
@@ -102,6 +104,32 @@ def test_what_waits_is_told_by_the_histories_alone(spark: SparkSession, tmp_path
     assert held.is_due(held.oldest + 300_000, MINUTES, enough(stream.settings))
     stream.events["another"] = stream.events[CUSTOM]
     assert waiting().at_once, "a new event type is enabled at once"
+
+
+def test_a_table_that_was_made_anew_is_no_source_in_which_nothing_waits(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    stream = Stream(spark, tmp_path)
+    stream.add(values(0, 3))
+    stream.delivered()
+    shutil.rmtree(stream.table)
+    anew = Stream(spark, tmp_path)
+    told, stop = list[Result](), Resting(1)
+    assert not commands.export_every(spark, anew.settings, MINUTES, told=told.append, stop=stop).ok
+    (problem,) = told[0].problems
+    assert problem.code == "source_gap" and told[0].batches == ()
+
+
+def test_rover_datasets_wait_for_a_file_of_the_size_that_is_aimed_at(world: World) -> None:
+    world.identities(row(1, "email", "a", "2026-11-01 10:00:00"))
+    world.options = {"files": {"target_records": 2}}
+    world.delivered()
+    sources = Sources(world.spark, world.settings)
+    assert sources.waiting() == Waiting()
+    for n in (2, 3):
+        assert not sources.waiting().is_due(0, MINUTES, enough(world.settings))
+        world.sql(f"INSERT INTO {{t}} VALUES {row(n, 'email', 'b', '2026-11-02 10:00:00')}", t="ids")
+    assert sources.waiting().is_due(0, MINUTES, enough(world.settings))
 
 
 def test_the_oldest_that_waits_is_found_behind_many_commits(

@@ -151,7 +151,8 @@ def test_schemas_go_on_where_readers_can_follow_and_are_refused_where_not(
         "3.avsc",
         "CHANGELOG.md",
     ]
-    assert all((stream.bucket / "acme" / key).is_file() for key in document["published"])
+    assert document["place"] == f"file://{stream.bucket}/schemas.acme"
+    assert all((stream.bucket / "schemas.acme" / key).is_file() for key in document["published"])
     assert commands.verify(stream.spark, stream.settings).ok, "they are none of the integration's files"
     assert [each["id"] for each in history] == [1, 2, 3]
     assert history[0]["changes"] == [] and len(history[1]["changes"]) == 1 and "n" in history[2]["changes"][0]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
 from rover_spark import appends, commands
@@ -198,6 +201,35 @@ def test_rows_queue_under_the_hour_of_their_commit(stream: Stream) -> None:
     }
 
 
+PARTS = pa.schema([("event_id", "string"), ("at", pa.timestamp("us", "UTC")), ("kind", "string")])
+
+
+@pytest.mark.parametrize("feed", [True, False])
+def test_files_whose_folders_spark_would_read_otherwise_are_not_read_by_themselves(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, feed: bool
+) -> None:
+    """Another writer escapes UTF-8 octet by octet: Spark would make two characters of one."""
+    monkeypatch.setattr(appends, "LARGE_TABLE", 0)
+    monkeypatch.setattr(appends, "LARGE_FILE", 0)
+    table = str(stream.root / "tables" / "parts")
+    kept = "delta.enableChangeDataFeed" if feed else "delta.appendOnly"
+    at = datetime(2026, 11, 20, 10, tzinfo=timezone.utc)
+    rows = [{"event_id": f"e{n}", "at": at, "kind": kind} for n, kind in enumerate(("é", "plain", None))]
+    data = pa.Table.from_pylist(rows, schema=PARTS)
+    write_deltalake(table, data, partition_by=["kind"], configuration={kept: "true"})
+    columns = {"id": "event_id", "time": "at", "kind": "kind"}
+    stream.events = {CUSTOM: {"table": table, "columns": columns, "start": "earliest"}}
+    if not feed:
+        with pytest.raises(ConfigError, match="outside of the folders"):
+            stream.export()
+        assert stream.files() == {}, "it is told, and nothing of it is lost"
+        return
+    (batch,) = stream.delivered().batches
+    assert by_feed(batch) == [True] and batch.counts["delivered"] == 3
+    told = {event["id"]: event["kind"] for events in stream.files().values() for event in events}
+    assert told == {"e0": "é", "e1": "plain", "e2": None}
+
+
 def by_feed(batch: Any) -> list[bool]:
     return [each.by_feed for each in batch.plan.slices]
 
@@ -217,6 +249,13 @@ def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     monkeypatch.setattr(appends, "LARGE_FILE", 0)
     (by_name,) = other.delivered().batches
     assert by_feed(by_name) == [False] and by_name.counts == by_rows.counts
+    assert fingerprint(other.bucket) == fingerprint(stream.bucket)
+    # what is altered later takes the files' readability away, not the batch's
+    stream.sql(
+        "ALTER TABLE {t} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name', 'delta.minReaderVersion' = '2', "
+        "'delta.minWriterVersion' = '5')"
+    )
+    assert commands.redeliver(other.spark, other.settings, by_name.batch).ok
     assert fingerprint(other.bucket) == fingerprint(stream.bucket)
     stream.add(values(30, 40))
     stream.sql("DELETE FROM {t} WHERE event_id = 'e3'")

@@ -118,6 +118,27 @@ def cut(rows: Sequence[Row], max_bytes: int) -> list[tuple[int, int, str]]:
     return found
 
 
+def test_what_is_told_beside_a_record_is_told_of_delivered_ones_and_a_floor_of_each() -> None:
+    texts = ["a\n", "a\n", "b\n", "c\n"]
+    marks = {
+        "floor": [True, True, False, False],
+        "mended": [True, True, False, True],
+        "late": [True, True, True, False],
+    }
+    columns = {
+        "chunk": [0] * 4,
+        "outcome": ["delivered"] * 4,
+        "id": ["1", "1", "1", "2"],
+        "line": texts,
+        **marks,
+    }
+    batch = pa.RecordBatch.from_pydict({**columns, "lateness": pa.array([7, 7, 9, 3], pa.int64())})
+    found = stage_batches([batch], PLAN, open_store("memory://marks", PLAN.export)).to_pylist()
+    assert tally(found) == {
+        "delivered": 2, "superseded": 1, "conflict": 1, "floor": 2, "mended": 2, "late": 1, "lateness": 7,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("rows", "cuts"),
     [

@@ -45,9 +45,9 @@ def test_an_upload_is_ours_by_its_whole_prefix_its_dataset_and_its_instant(
         ("acme", f"acme/{BEHAVIORS}", True),
         ("", f"acme/{BEHAVIORS}", False),
         ("acme", f"acme/eu/{BEHAVIORS}", False),
-        ("acme", f"acme/schemas.{FOLDER}/CHANGELOG.md", True),
+        ("acme", f"schemas.acme/{FOLDER}/CHANGELOG.md", False),
         ("acme", f"acme/{FOLDER}2/one.avro", False),
     ],
 )
-def test_an_integrations_uploads_lie_in_its_own_folders(prefix: str, name: str, ours: bool) -> None:
+def test_an_integrations_uploads_lie_in_its_own_folder(prefix: str, name: str, ours: bool) -> None:
     assert staged_here(name, prefix, FOLDER, set()) is ours

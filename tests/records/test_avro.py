@@ -135,6 +135,8 @@ WRONG: list[tuple[str, Any, str]] = [  # expression, Avro type, why it is kept o
     ("array(1, null)", {"type": "array", "items": "int"}, "v: null"),
     ("map('k', cast(null AS int))", {"type": "map", "values": "int"}, "v: null"),
     ("named_struct('x', cast(null AS int))", POINT, "v.x: null"),
+    ("map('k', double('NaN'))", "string", "v: a number that JSON has not"),
+    ("named_struct('a', array(float('Infinity')))", ["null", "string"], "v: a number that JSON has not"),
     ("map(cast(X'FF' AS string), 1)", {"type": "map", "values": "int"}, "v: a key is no text"),
 ]
 

@@ -1,4 +1,4 @@
-"""Schemas beside the data: what receivers find, on each kind of store and with the least rights."""
+"""Schemas beside the data: what receivers find, on each kind of store and without the right to read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from rover_spark.contract.currents import Integration
+from rover_spark.errors import ConfigError
 from rover_spark.eventplan import RegisteredSchema
-from rover_spark.registry import folder, put_beside
+from rover_spark.registry import beside, put
 from rover_spark.store import open_store
 from tests.store.buckets import SERVERS
 
@@ -30,19 +31,37 @@ def test_schemas_lie_beside_the_events_and_never_among_them(
 ) -> None:
     bucket = SERVERS[server](request.getfixturevalue(server))
     access = bucket.access.model_copy(update={"can_read": can_read})
-    store = open_store(f"{bucket.url}/acme", "acme", access)
-    keys = put_beside(store, PLACE.name, HISTORY[:2])
+    store = open_store(beside(f"{bucket.url}/all/acme"), "acme", access)
+    keys = put(store, PLACE.name, HISTORY[:2])
     assert sorted(bucket.objects()) == sorted(keys)
-    keys = put_beside(store, PLACE.name, HISTORY)
+    keys = put(store, PLACE.name, HISTORY)
     found = bucket.objects()
     assert sorted(found) == sorted(keys) and len(found) == 4 and bucket.staged() == 0
-    receives = f"acme/{PLACE.name}"
-    assert not any(key.startswith(receives) for key in found), "not even by a prefix without a slash"
-    root = f"acme/{folder(PLACE.name)}"
+    assert not any(key.startswith("all/acme") for key in found), "receivers search all keys that begin so"
+    root = f"all/schemas.acme/{PLACE.name}"
     assert json.loads(found[f"{root}/users.behaviors.Purchase/3.avsc"]) == json.loads(SECOND)
     log = found[f"{root}/CHANGELOG.md"].decode()
     assert log.index("## 3: `users.behaviors.Purchase`") < log.index("n was added") < log.index("## 2: ")
     # somebody's damage is mended by putting them again
-    put_beside(store, PLACE.name, [replace(HISTORY[0], text=SECOND)])
-    put_beside(store, PLACE.name, HISTORY)
+    put(store, PLACE.name, [replace(HISTORY[0], text=SECOND)])
+    put(store, PLACE.name, HISTORY)
     assert bucket.objects() == found
+
+
+@pytest.mark.parametrize(
+    ("destination", "place"),
+    [
+        ("s3://bucket/acme", "s3://bucket/schemas.acme"),
+        ("gs://bucket/a/b", "gs://bucket/a/schemas.b"),
+        ("file:///data/acme", "file:///data/schemas.acme"),
+        ("file:///acme", "file:///schemas.acme"),
+        ("s3://bucket", None),
+        ("az://container", None),
+    ],
+)
+def test_a_whole_bucket_has_no_place_beside_it(destination: str, place: str | None) -> None:
+    if place is None:
+        with pytest.raises(ConfigError, match="whole bucket"):
+            beside(destination)
+    else:
+        assert beside(destination) == place
