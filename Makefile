@@ -8,6 +8,14 @@ SETUP_INPUTS := pyproject.toml constraints.txt conf/spark_home.py conf/spark-def
 
 # servers for the tests of stores; Go's caches only live while they are built
 SERVERS := .servers
+VERSITYGW := v1.8.0
+FAKE_GCS := v1.56.1
+TOXIPROXY := v2.5.0
+AZURITE := 3.37.0
+GO_PROGRAMS := github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW) github.com/fsouza/fake-gcs-server@$(FAKE_GCS) \
+	github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY)
+GO_SERVERS := $(SERVERS)/.go-$(VERSITYGW)-$(FAKE_GCS)-$(TOXIPROXY)
+NPM_SERVERS := $(SERVERS)/.npm-$(AZURITE)
 GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
 GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCACHE=$(abspath $(SERVERS))/go/cache GOFLAGS=-modcacherw
 
@@ -62,9 +70,8 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 demo: setup
 	@$(VENV)/bin/rover-spark demo $(ARGS)
 
-# small Spark jobs keep one core busy: two sessions side by side take half the time
 # servers that stores are tested with; where a tool is missing its store is not tested, and says so
-servers: $(SERVERS)/.ready $(SERVERS)/avro-tools.jar
+servers: $(GO_SERVERS) $(NPM_SERVERS) $(SERVERS)/avro-tools.jar
 
 # Apache's own reader of Avro files
 $(SERVERS)/avro-tools.jar: $(VENV)/.ready
@@ -72,17 +79,20 @@ $(SERVERS)/avro-tools.jar: $(VENV)/.ready
 	@test -s $@ || { echo "servers: Apache's Avro tools" && $(VENV)/bin/python conf/spark_home.py org.apache.avro:avro-tools:1.12.1 $@; }
 	@touch $@
 
-$(SERVERS)/.ready: Makefile
+$(GO_SERVERS):
 	@mkdir -p $(SERVERS)/bin
-	@if test -n "$(GO)"; then echo "servers: S3, Google Cloud Storage (go install, some minutes)" && \
-		$(GO_HOME) $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && \
-		$(GO_HOME) $(GO) install github.com/fsouza/fake-gcs-server@v1.56.1 && rm -rf $(SERVERS)/go; \
+	@if test -n "$(GO)"; then echo "servers: S3, Google Cloud Storage, a proxy that fails (go install, some minutes)" && \
+		for each in $(GO_PROGRAMS); do $(GO_HOME) $(GO) install $$each || exit 1; done && \
+		mv $(SERVERS)/bin/server $(SERVERS)/bin/toxiproxy-server && rm -rf $(SERVERS)/go && touch $@; \
 	else echo "servers: no Go here: s3:// and gs:// will not be tested"; fi
-	@if command -v npm >/dev/null; then echo "servers: Azure (npm install)" && \
-		NODE_OPTIONS=--use-openssl-ca npm install --silent --no-save --no-audit --no-fund --cache $(SERVERS)/npm --prefix $(SERVERS) azurite@3.37.0 && rm -rf $(SERVERS)/npm; \
-	else echo "servers: no npm here: az:// will not be tested"; fi
-	@touch $@
 
+$(NPM_SERVERS):
+	@mkdir -p $(SERVERS)
+	@if command -v npm >/dev/null; then echo "servers: Azure (npm install)" && \
+		NODE_OPTIONS=--use-openssl-ca npm install --silent --no-save --no-audit --no-fund --cache $(SERVERS)/npm --prefix $(SERVERS) azurite@$(AZURITE) && rm -rf $(SERVERS)/npm && touch $@; \
+	else echo "servers: no npm here: az:// will not be tested"; fi
+
+# small Spark jobs keep one core busy: two sessions side by side take half the time
 test: setup servers
 	@# files in their order: the crash tests, which last longest, begin early and not at the end
 	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pyspark.sql import SparkSession
 
 from rover_spark.access import Access
-from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap
+from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StoreError
 from rover_spark.heads import BatchRecord, Head, State
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
@@ -130,7 +130,14 @@ class Delivery:
     def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
         """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
         files = self._again(plan, record)
-        put_back(self._store(plan), files, self._published)
+        try:
+            put_back(self._store(plan), files, self._published)
+        except StoreError as error:
+            raise StoreError(
+                f"{error.message}; files of {plan.batch} that were put back before it stay",
+                code=error.code,
+                remedy=f"{'' if error.code == 'staged_lost' else error.remedy} Run redeliver again.".strip(),
+            ) from None
         head = self._ledger.heads()[plan.dataset]
         self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note="redelivered")
         return replace(record, files=files, note="redelivered")

@@ -38,6 +38,8 @@ EXCLUDES = (
     "io.unitycatalog:unitycatalog-client,io.unitycatalog:unitycatalog-hadoop,"
     "io.delta:delta-kernel-api,io.delta:delta-kernel-defaults,io.delta:delta-kernel-unitycatalog"
 )
+# Names of settings whose values Spark keeps out of its UI and event logs: its own list lacks the SDKs' variables
+SECRETS = "(?i)secret|password|token|access[._]?key|account[._]?key|storage[._]?key|connection[._]?string"
 _ENVIRON = os.environ  # noqa: TID251 - Spark is told of Java, Python and its home by variables only
 
 
@@ -137,6 +139,7 @@ def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:
         complete.set("spark.sql.extensions", ",".join([*extensions, EXTENSION]))
     complete.set("spark.sql.session.timeZone", "UTC")
     complete.setIfMissing("spark.sql.catalog.spark_catalog", CATALOG)
+    complete.setIfMissing("spark.redaction.regex", SECRETS)
     complete.setIfMissing("spark.ui.showConsoleProgress", "false")
     if verbose:
         complete.setIfMissing("spark.log.level", "INFO")

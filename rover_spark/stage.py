@@ -101,6 +101,7 @@ def stage(
     floors, mended, late, zoneless = (tally.pop(mark) for mark in MARKS)
     arrived = sum(tally.values())
     if arrived != plan.source_rows:
+        open_store(plan.destination, plan.export, access).abort(file.staged for file in files)
         raise NotRepeatable(
             f"{plan.batch}: {plan.source_rows} source rows were counted when it was planned, {arrived} arrived",
             code="rows_differ",
@@ -260,7 +261,9 @@ class _Writer:
     def abort(self) -> None:
         if self._staging is not None:
             self._staging.abort()
-        self._store.abort(file.staged for file in self._done)
+        for file in self._done:
+            if self._store.abort([file.staged]):
+                break  # out of reach: each further one would be waited for, too; sweep removes them
 
 
 @contextmanager

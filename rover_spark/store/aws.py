@@ -9,10 +9,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.session import get_session
 
 from rover_spark.access import Access
+from rover_spark.errors import ConfigError
 
 # what S3 or botocore says -> what to do about it
 REMEDIES = {
@@ -24,6 +25,13 @@ REMEDIES = {
     "RequestTimeTooSkewed": "Set the clock of this machine.",
     "NoCredentialsError": "Give the SDK credentials: an instance role, a profile, or AWS_ACCESS_KEY_ID and its secret.",
     "ProfileNotFound": "Correct store.profile, or write that profile into the SDK's configuration.",
+}
+OF_CREDENTIALS = {
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
 }
 _LOOKING = "the role s3:GetObject on bucket/prefix/* and s3:ListBucket on the bucket"
 # the operation that was refused -> who needs which permission for it
@@ -39,6 +47,12 @@ _PUTTING = (
     "the role s3:PutObject on bucket/prefix/*, kms:GenerateDataKey and kms:Decrypt on the KMS key, "
     "and with store.tags s3:PutObjectTagging"
 )
+
+
+class AnswerCut(BotoCoreError):  # type: ignore[misc]  # botocore has no types
+    """An answer without what it must hold: the connection broke inside it, and what was asked for may have been done."""
+
+    fmt = "the answer was cut"
 
 
 def remedy(error: Exception, otherwise: str) -> str:
@@ -72,7 +86,14 @@ def client(access: str) -> Any:
         user_agent_extra="rover_spark",
     )
     made = boto3.Session(botocore_session=session)
-    return made.client("s3", region_name=wanted.region, endpoint_url=wanted.endpoint, config=config)
+    try:
+        return made.client("s3", region_name=wanted.region, endpoint_url=wanted.endpoint, config=config)
+    except ValueError:
+        raise ConfigError(
+            "store.endpoint: the SDK takes no such address",
+            code="config_invalid",
+            remedy='Write it as "https://HOST:PORT"; a host\'s name holds letters, digits and hyphens.',
+        ) from None
 
 
 def _assumed(session: Any, wanted: Access) -> DeferredRefreshableCredentials:

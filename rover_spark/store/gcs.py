@@ -55,6 +55,7 @@ _FAILURES = (
     InvalidResponse,
     DataCorruption,
 )
+_CUT = (AttributeError, KeyError, TypeError)  # what the SDK makes of an answer that was cut, or is none
 REMEDIES = {
     "Unauthorized": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
     "DefaultCredentialsError": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
@@ -168,7 +169,7 @@ class GcsStore:
                 token, _, _ = target.rewrite(self.blob(file.staged), token=token, retry=_RETRY, **condition)
                 if token is None:
                     return None
-        except _FAILURES as error:
+        except (*_FAILURES, *_CUT) as error:
             failure: Exception = error
             return failure
 
@@ -178,7 +179,10 @@ class GcsStore:
 
     def _look(self, key: str) -> Any:
         with self.told("look at", key):
-            return self._bucket.get_blob(key)
+            found = self._bucket.get_blob(key)
+            if found is not None and found.size is None:  # no object is without
+                raise KeyError("size")
+            return found
 
     def made(self, name: str) -> Any:
         """When an object was made; None where it is not there."""
@@ -246,7 +250,7 @@ class GcsStore:
         """Turns what the SDK raises into a StoreError."""
         try:
             yield
-        except _FAILURES as error:
+        except (*_FAILURES, *_CUT) as error:
             raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
@@ -255,7 +259,7 @@ class GcsStore:
         ):  # an upload's own word for what all other requests name by class
             named: Any = from_http_status
             error = named(error.response.status_code, "")
-        code = type(error).__name__
+        code = "AnswerCut" if isinstance(error, _CUT) else type(error).__name__
         remedy = REMEDIES.get(code, _AGAIN)
         if code == "Forbidden":
             remedy = f"Grant the role {_PERMISSIONS[what]}"

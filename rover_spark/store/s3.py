@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rover_spark.access import Access
 from rover_spark.errors import RunError, StoreError
-from rover_spark.store.aws import client, error_code, remedy
+from rover_spark.store.aws import OF_CREDENTIALS, AnswerCut, client, error_code, remedy
 from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
 
 PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
@@ -30,6 +30,13 @@ _TRY = "rover-try"
 _GONE = {"NoSuchUpload", "InvalidPart", "404"}
 _TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _FAILURES = (ClientError, BotoCoreError)
+# what the answer to an operation always holds: without it, it was cut, and botocore does not notice
+_HOLDS = {
+    "create_multipart_upload": "UploadId",
+    "upload_part": "ETag",
+    "complete_multipart_upload": "ETag",
+    "head_object": "ETag",
+}
 _AGAIN = "Run export again: it goes on where it stopped."
 
 
@@ -145,7 +152,13 @@ class S3Store:
             if error is not None:
                 raise self._unpublished(file, error) from None
             return None
-        found = self._head(file.key)
+        try:
+            found = self._head(file.key)
+        except StoreError:
+            # an answer to HEAD has no body, so it says less than what went wrong before
+            if error is None or error_code(error) in _TAKEN | _GONE:
+                raise
+            raise self._refused("publish", file.key, error) from None
         if found is None:
             raise self._unpublished(file, error) from None
         if not self._is_ours(found, file):
@@ -179,11 +192,9 @@ class S3Store:
     def _head(self, key: str) -> dict[str, Any] | None:
         try:
             return self._call("head_object", key)
-        except ClientError as error:
+        except _FAILURES as error:
             if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
                 return None
-            raise self._refused("look at", key, error) from None
-        except BotoCoreError as error:
             raise self._refused("look at", key, error) from None
 
     def _is_ours(self, found: dict[str, Any], file: StagedFile) -> bool:
@@ -227,11 +238,9 @@ class S3Store:
         """Streams the object."""
         try:
             body = self._call("get_object", key)["Body"]
-        except ClientError as error:
+        except _FAILURES as error:
             if error_code(error) in {"NoSuchKey", "404"}:
                 raise FileNotFoundError(key) from None
-            raise self._refused("read", key, error) from None
-        except BotoCoreError as error:
             raise self._refused("read", key, error) from None
         with closing(body), self._told("read", key):
             yield body
@@ -268,6 +277,8 @@ class S3Store:
         found: dict[str, Any] = getattr(self._client, operation)(
             Bucket=self._bucket, Key=key, **self._owner, **more
         )
+        if _HOLDS.get(operation, "ResponseMetadata") not in found:
+            raise AnswerCut
         return found
 
     @contextmanager
@@ -278,8 +289,11 @@ class S3Store:
             raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
+        if error_code(error) in OF_CREDENTIALS:
+            client.cache_clear()  # renewed ones are looked for
+        todo = remedy(error, _AGAIN)
+        if self._owner and todo.startswith("Grant "):
+            todo = f"Check that store.expected_owner owns the bucket. {todo}"
         return StoreError(
-            f"cannot {what} s3://{self._bucket}/{key}: {error_code(error)}",
-            code="store_refused",
-            remedy=remedy(error, _AGAIN),
+            f"cannot {what} s3://{self._bucket}/{key}: {error_code(error)}", code="store_refused", remedy=todo
         )

@@ -292,9 +292,14 @@ def test_the_second_copy_of_a_slow_task_delivers_and_the_slow_one_changes_nothin
     conf |= {"spark.speculation.quantile": "0.5", "spark.speculation.multiplier": "2"}
     conf |= {"spark.eventLog.enabled": "true", "spark.eventLog.dir": events.as_uri()}
     conf |= {"spark.eventLog.compress": "false", "spark.eventLog.rolling.enabled": "false"}
+    conf |= {
+        "spark.executorEnv.AZURE_STORAGE_KEY": "not-for-logs",
+        "spark.executorEnv.AWS_ACCESS_KEY_ID": "nor-this",
+    }
     _assert_done(run(conf, TROUBLE="held", TROUBLE_PARTITION=2, TROUBLE_ATTEMPTS=1), tmp_path)
     assert len(blows_of(tmp_path)) == 1
     lines = [line for log in events.glob("app-*") for line in log.read_text().splitlines()]
+    assert not [line for line in lines if "not-for-logs" in line or "nor-this" in line]
     ends = [json.loads(line) for line in lines if '"Event":"SparkListenerTaskEnd"' in line]
     copies = [end for end in ends if end["Task Info"]["Speculative"]]
     assert ("Success", 2) in [(end["Task End Reason"]["Reason"], end["Task Info"]["Index"]) for end in copies]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -153,6 +154,23 @@ def test_a_bucket_that_goes_away_half_way_is_filled_when_it_is_back(
     remote.straight()
     assert commands.verify(world.spark, world.settings).ok
     assert world.export().result == "nothing to do"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("contract", "server"), [("rover", server) for server in SERVERS])
+def test_a_server_that_is_gone_for_a_minute_in_the_middle_of_a_run_costs_a_run_at_the_most(
+    remote: Remote,
+) -> None:
+    remote.fails("drop", STAGE[remote.server], after=1)
+    back = Timer(60, remote.recovers)
+    back.start()
+    first = remote.world.export()
+    back.join()
+    if not first.ok:
+        assert remote.bucket.objects() == {}
+        remote.world.delivered()
+    remote.straight()
+    assert len(remote.bucket.objects()) == 2 and commands.verify(remote.world.spark, remote.world.settings).ok
 
 
 @_on_each("lose", "error 200")
