@@ -92,11 +92,8 @@ class Settings(Frozen):
     def _destination(cls, value: str) -> str:
         scheme, separator, rest = value.partition("://")
         if not separator or scheme not in _SCHEMES:
-            # what has no scheme may be a connection string, with its key
-            named = (
-                f"has the unknown scheme {scheme!r}" if separator and scheme.isalnum() else "has no scheme"
-            )
-            raise ValueError(f"{named}; there are {', '.join(_SCHEMES)}")
+            # not repeated: what has no scheme may be a connection string, with its key
+            raise ValueError(f"has an unknown scheme, or none; there are {', '.join(_SCHEMES)}")
         path = rest.rstrip("/")
         if scheme in {"s3", "gs", "az"} and any(sign in rest for sign in "?#"):
             raise ValueError(  # what follows may be a SAS: it would stand in every key

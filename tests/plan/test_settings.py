@@ -485,3 +485,12 @@ def test_the_tree_that_was_read_does_not_reach_into_the_settings() -> None:
     settings = parse(config)
     config["datasets"]["fan_profiles"]["table"] = "/other"
     assert settings == parse(MINIMAL)
+
+
+def test_a_connection_string_as_destination_is_not_repeated() -> None:
+    text = (
+        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse({**MINIMAL, "destination": text})
+    assert "c2VjcmV0" not in str(caught.value) + caught.value.remedy and "s3" in caught.value.message
