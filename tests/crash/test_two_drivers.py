@@ -28,6 +28,7 @@ PROCESSES = 4
     ("contract", "rounds"),
     [
         ("rover", 4),
+        ("currents", 2),
         pytest.param("rover", 10, marks=pytest.mark.full),
         pytest.param("currents", 10, marks=pytest.mark.full),
     ],
