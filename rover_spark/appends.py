@@ -96,11 +96,10 @@ def by_files(
 
 
 def _files_tell_all(spark: SparkSession, one: Slice) -> bool:
+    # a catalog may keep the log to itself; what is wrong with it, the feed tells
     try:
         log = _log(spark, one)
-    except (
-        source.ENGINE_ERRORS
-    ):  # a catalog may keep the log to itself; what is wrong with it, the feed tells
+    except source.ENGINE_ERRORS:
         return False
     whole = log.taken is None and log.obstacle is None
     return whole and log.bytes >= LARGE_FILE * max(len(log.added), 1)
@@ -199,10 +198,8 @@ def _log(spark: SparkSession, one: Slice) -> _Log:
         )
         .collect()
     )
-    types = {
-        field.name: field.dataType
-        for field in source.snapshot(spark, one.source.table, one.to_version).schema
-    }
+    schema = source.snapshot(spark, one.source.table, one.to_version).schema
+    types = {field.name: field.dataType for field in schema.fields}
     added = [(row["path"], row["values"] or {}, row["version"]) for row in found if row["path"] is not None]
     return _Log(
         root,

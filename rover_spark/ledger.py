@@ -64,7 +64,8 @@ class Ledger:
             with locked(lock_beside(self._location)):
                 self._spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
-                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', 'delta.checkpointInterval' = '50', 'delta.dataSkippingNumIndexedCols' = '0')"
+                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', "
+                    "'delta.checkpointInterval' = '50', 'delta.dataSkippingNumIndexedCols' = '0')"
                 )
             detail = self._detail()
         if detail is None:

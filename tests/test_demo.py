@@ -151,6 +151,10 @@ def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSess
         assert [row.asDict() for row in by_spark] == events
         if "Purchase" in str(path):
             assert apache.events(spark, path) == events
+            assert int(apache.ask(spark, "count", path)) == len(events)
+            assert [
+                each["name"] for each in json.loads(apache.ask(spark, "getschema", path))["fields"]
+            ] == list(fields)
     assert sorted(seen) == sorted(lived), "each event once"
 
 

@@ -214,7 +214,8 @@ class GcsStore:
         blob = self._look(key)
         if blob is None:
             raise FileNotFoundError(key)
-        with self.told("read", key), blob.open("rb", chunk_size=PART_BYTES) as stream:
+        # what whoever reads makes of the bytes is no answer of the store
+        with self.told("read", key, cut=()), blob.open("rb", chunk_size=PART_BYTES) as stream:
             yield stream
 
     @property
@@ -246,11 +247,11 @@ class GcsStore:
         return _client(self._access.model_dump_json()).bucket(self._name)
 
     @contextmanager
-    def told(self, what: str, key: str) -> Iterator[None]:
+    def told(self, what: str, key: str, cut: tuple[type[Exception], ...] = _CUT) -> Iterator[None]:
         """Turns what the SDK raises into a StoreError."""
         try:
             yield
-        except (*_FAILURES, *_CUT) as error:
+        except (*_FAILURES, *cut) as error:
             raise self._refused(what, key, error) from None
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:

@@ -140,6 +140,18 @@ def test_staged_bytes_are_invisible_at_every_moment(bucket: Adapter) -> None:
     assert visible(store) == {bucket.key(): b"payload"}
 
 
+def test_a_task_that_goes_on_staging_after_the_publish_changes_nothing(bucket: Adapter) -> None:
+    store, key = bucket.store(), bucket.key()
+    zombie = store.stage(key, BATCH, "zombie")
+    zombie.write(b"older")
+    store.publish(staged(store, key))
+    zombie.write(b" and later")
+    late = zombie.finish()
+    assert visible(store) == {key: b"payload"}
+    store.abort([late])
+    assert visible(store) == {key: b"payload"}
+
+
 def test_staged_files_do_not_lie_where_receivers_read(disk: Adapter) -> None:
     staged(disk.store(), disk.key())
     assert {path.split("/")[0] for path in on_disk(disk)} == {STAGING}
@@ -407,6 +419,16 @@ def test_listing_goes_by_key_prefix(bucket: Adapter) -> None:
 
 def test_listing_a_destination_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     assert list(open_store(f"file://{tmp_path}/nowhere", "acme").listing("exports/")) == []
+
+
+@pytest.mark.parametrize("mine", [KeyError, TypeError, AttributeError, ValueError])
+def test_what_goes_wrong_with_who_reads_is_no_error_of_the_store(
+    bucket: Adapter, mine: type[Exception]
+) -> None:
+    store, key = bucket.store(), bucket.key()
+    store.publish(staged(store, key))
+    with pytest.raises(mine), store.read(key):
+        raise mine("what the bytes were taken for")
 
 
 @pytest.mark.parametrize("key", ["nothing", "exports/nothing", FOLDER])
