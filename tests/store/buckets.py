@@ -11,6 +11,7 @@ from typing import Any
 from rover_spark.access import Access
 from rover_spark.store import StagedFile, open_store
 from tests.proxy import Conditional, Proxy
+from tests.toxic import Network
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def before(server: str, endpoint: str) -> Proxy:
     return kind("http://" + endpoint.split("/")[2])
 
 
-def behind(access: Access, proxy: Proxy, **more: Any) -> Access:
+def behind(access: Access, proxy: Proxy | Network, **more: Any) -> Access:
     """The same access through the proxy."""
     path = "".join(f"/{part}" for part in (access.endpoint or "").split("/")[3:])
     return access.model_copy(update={"endpoint": proxy.endpoint + path, **more})

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from rover_spark.errors import StagedLost, StoreError
-from rover_spark.store import Store, open_store
-from tests.store.buckets import SERVERS, Bucket
+from rover_spark.store import open_store
+from tests.store.buckets import SERVERS, Bucket, behind
 from tests.store.test_faults import DATA, KEY, staged
 from tests.toxic import AWAY, TOXICS, Network, toxiproxy
 
@@ -31,18 +31,13 @@ def network(toxics: str, bucket: Bucket) -> Network:
     return Network(toxics, bucket.url.partition("://")[2], bucket.access.endpoint or "")
 
 
-def through(network: Network, bucket: Bucket, *, can_read: bool) -> Store:
-    path = "".join(f"/{part}" for part in (bucket.access.endpoint or "").split("/")[3:])
-    access = bucket.access.model_copy(update={"endpoint": network.endpoint + path, "can_read": can_read})
-    return open_store(f"{bucket.url}/acme", "acme", access)
-
-
 @pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize("fault", [*TOXICS, AWAY])
 def test_a_network_that_goes_bad_for_seconds_delays_a_file_and_does_not_harm_it(
     network: Network, bucket: Bucket, fault: str, can_read: bool
 ) -> None:
-    store = through(network, bucket, can_read=can_read)
+    access = behind(bucket.access, network, can_read=can_read)
+    store = open_store(f"{bucket.url}/acme", "acme", access)
     network.goes_bad(fault, SECONDS)
     try:
         file = staged(store)
