@@ -102,6 +102,8 @@ class Proxy:
                     return self._xml(401 if self.path.startswith(GOOGLE) else 400, "ExpiredToken")
                 if fault == "unavailable":
                     return self._xml(503, "SlowDown")
+                if fault == "elsewhere":
+                    return self._xml(400, "AuthorizationHeaderMalformed", region="eu-north-1")
                 if fault == "taken":
                     return self._answer(412, b'{"error": {"code": 412, "message": "conditionNotMet"}}')
                 if fault == "slow":
@@ -128,8 +130,9 @@ class Proxy:
 
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any
 
-            def _xml(self, status: int, code: str) -> None:
-                text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
+            def _xml(self, status: int, code: str, region: str | None = None) -> None:
+                more = f"<Region>{region}</Region>" if region else ""
+                text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message>{more}</Error>"
                 self._answer(status, text.encode(), AZURE_SAYS.get(code))
 
             def _answer(self, status: int, text: bytes, code: str | None = None) -> None:

@@ -16,6 +16,7 @@ from rover_spark.ledger import Ledger
 from tests.crash.child import FILES, NOW, POINTS, settings_of
 from tests.crash.scene import copy_tables, destined, run_child
 from tests.e2e.world import fingerprint
+from tests.proxy import LEAST, Proxy, least_rights
 from tests.store.buckets import SERVERS, Bucket
 
 SETTLED = {**SESSION, "spark.master": "local[2]"}
@@ -59,18 +60,20 @@ def test_a_killed_run_is_finished_by_the_next_one(
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"
 
 
-def test_staged_bytes_that_the_store_dropped_are_staged_again(
+def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rights(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, s3: str
 ) -> None:
     bucket = SERVERS["s3"](s3)
     copy_tables(undisturbed, tmp_path)
-    destined(bucket, tmp_path, can_read=False)
-    assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
-    ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme")
-    ledger.open(create=False)
-    (batch,) = ledger.batches()
-    for file in batch.files:
-        bucket.lose(file)
-    assert bucket.staged() == 0 and bucket.fingerprint() == {}
-    assert commands.export(spark, settings_of(tmp_path), now=NOW).ok
+    with Proxy(s3, least_rights) as proxy:
+        destined(bucket, tmp_path, can_read=False, endpoint=proxy.endpoint)
+        assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
+        ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme")
+        ledger.open(create=False)
+        (batch,) = ledger.batches()
+        for file in batch.files:
+            bucket.lose(file)
+        assert bucket.staged() == 0 and bucket.fingerprint() == {}
+        assert commands.export(spark, settings_of(tmp_path), now=NOW).ok
+        assert set(proxy.seen) <= LEAST, "to recover takes no other right"
     assert bucket.fingerprint() == fingerprint(undisturbed / "bucket")

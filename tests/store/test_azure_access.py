@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from azure.storage.blob import generate_container_sas
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError, StoreError
@@ -99,6 +101,29 @@ def test_a_connection_string_reaches_its_account(azure: str, monkeypatch: pytest
     monkeypatch.delenv("AZURE_STORAGE_KEY")
     store = open_store(f"{bucket.url}/acme", "acme", Access(endpoint=azure))
     store.publish(staged(store))
+    assert bucket.objects() == {KEY: DATA}
+
+
+def test_a_token_that_may_create_and_write_is_right_enough_and_no_more(
+    azure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token itself is what refuses here: a receiver hands it out for its container, for c and w."""
+    bucket = buckets.azure(azure)
+    until = datetime.now(timezone.utc) + timedelta(hours=1)
+    name = bucket.url[len("az://") :]
+    token = generate_container_sas(AZURE_ACCOUNT, name, AZURE_KEY, permission="cw", expiry=until)
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", token)
+    monkeypatch.delenv("AZURE_STORAGE_KEY")
+    store = open_store(f"{bucket.url}/acme", "acme", Access(endpoint=azure))
+    file = staged(store)
+    store.publish(file)
+    store.replace(staged(store))
+    for act in ("read", "list"):
+        error = refused(store, act)
+        assert error.remedy == f"Grant {act} on the container, or a SAS with {act[0]}."
+        assert "sig=" not in "".join(traceback.format_exception(error))
+    monkeypatch.undo()
+    _client.cache_clear()
     assert bucket.objects() == {KEY: DATA}
 
 

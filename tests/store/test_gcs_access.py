@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.auth.transport.requests import Request
 
 from rover_spark.access import Access
 from rover_spark.errors import StoreError
@@ -150,3 +155,50 @@ def test_credentials_need_not_know_a_project(credentials: Path) -> None:
     person = {"type": "authorized_user", "client_id": "one", "client_secret": "no", "refresh_token": "no"}
     credentials.write_text(json.dumps(person))
     assert _client(Access().model_dump_json()).project is None
+
+
+RECEIVER = "receiver@theirs.iam.gserviceaccount.com"
+
+
+class Tokens(BaseHTTPRequestHandler):
+    """Where Google gives out tokens: to the account of a key, and to an account that may act as another."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.seen.append((self.path, self.headers.get("Authorization"), body))  # type: ignore[attr-defined]
+        mine = {"access_token": "mine", "expires_in": 3600}
+        theirs = {
+            "accessToken": "theirs",
+            "expireTime": f"{datetime.now(timezone.utc) + timedelta(hours=1):%FT%TZ}",
+        }
+        text = json.dumps(mine if self.path == "/token" else theirs).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_account_is_impersonated_with_the_credentials_that_the_sdk_finds(
+    credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Tokens) as server:
+        server.seen = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_address[1]}"
+        pem = rsa.generate_private_key(65537, 2048).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        key = {"type": "service_account", "client_email": "we@ours.iam", "private_key": pem.decode()}
+        credentials.write_text(json.dumps({**key, "token_uri": f"{place}/token"}))
+        monkeypatch.setattr("google.auth.iam._IAM_ENDPOINT", place + "/accounts/{}")
+        found = _client(Access(impersonate=RECEIVER).model_dump_json())._credentials
+        found.refresh(Request())
+        server.shutdown()
+        (own, _, _), (other, bearer, asked) = server.seen  # type: ignore[attr-defined]
+    assert (own, other, bearer) == ("/token", f"/accounts/{RECEIVER}", "Bearer mine")
+    assert json.loads(asked)["scope"] == ["https://www.googleapis.com/auth/devstorage.read_write"]
+    assert found.token == "theirs", "what the bucket is asked with"

@@ -153,6 +153,22 @@ def test_credentials_that_come_late_are_found(
     assert looked_at(server)[0]["ContentLength"] == len(DATA)
 
 
+def test_a_profile_of_the_sdks_configuration_is_the_one_that_signs(
+    server: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    text = "[{}]\nregion = eu-north-1\naws_access_key_id = {}\naws_secret_access_key = no\n"
+    (tmp_path / "config").write_text(
+        text.format("default", "OURS") + text.format("profile receiver", "THEIRS")
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    deliver(Access(endpoint=server.endpoint, profile="receiver"))
+    signed = {each["headers"]["Authorization"] for each in server.requests("/acme/exports/")}
+    assert len(signed) == 3
+    assert all("Credential=THEIRS/" in each and "/eu-north-1/s3/" in each for each in signed)
+
+
 def test_a_role_that_may_not_be_assumed_is_told_as_such() -> None:
     told = remedy(ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), "")
     assert "sts:AssumeRole" in told and "s3:" not in told

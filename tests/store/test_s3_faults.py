@@ -135,6 +135,14 @@ def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(
     assert faulty.visible() == {KEY: DATA}
 
 
+def test_a_bucket_of_another_region_is_told_with_the_region_that_is_right(faulty: Faulty) -> None:
+    faulty.proxy.decide = lambda seen, number: "elsewhere"
+    with pytest.raises(StoreError) as caught:
+        staged(faulty.store(region="us-west-1"))
+    assert caught.value.remedy == 'The bucket lies in another region: set store.region = "eu-north-1".'
+    assert 1 < len(faulty.proxy.seen) < 5, "the SDK goes there by itself, once"
+
+
 def test_a_role_that_may_put_and_abort_delivers_and_nothing_else_is_asked(faulty: Faulty) -> None:
     faulty.proxy.decide = least_rights
     store = faulty.store()
