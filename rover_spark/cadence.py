@@ -22,6 +22,7 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan
 from rover_spark.result import Result
 from rover_spark.settings import Settings
+from rover_spark.tables import side_by_side
 
 REST = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=5)
@@ -69,13 +70,14 @@ class Sources:
             for about, (table, version) in delivered.items():
                 if about in (self._settings.events or self._settings.datasets):
                     places[table] = min(version, places.get(table, version))
-        told = [commits for table, version in places.items() if (commits := self._after(table, version))]
+        told = [commits for commits in side_by_side(self._after, places.items()) if commits]
         return Waiting(
             rows=max((sum(commit.rows for commit in commits) for commits in told), default=0),
             oldest=min((commits[0].timestamp for commits in told), default=None),
         )
 
-    def _after(self, table: str, version: int) -> list[source.Commit]:
+    def _after(self, place: tuple[str, int]) -> list[source.Commit]:
+        table, version = place
         seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
         seen += source.commits_after(self._spark, table, seen[-1].version if seen else version)
         self._seen[table] = seen

@@ -31,10 +31,13 @@ from rover_spark.settings import Settings
 from rover_spark.status import WARN_BELOW_DAYS, kept_days, statuses
 from rover_spark.store import StagedFile, Store, open_store, staged_whole
 from rover_spark.store.base import STAGING
+from rover_spark.tables import side_by_side
 
 _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
 _SKEW_SECONDS = 60
+_SOURCE = "table, feed, columns"
 _EXCLUSIVE = ("S3DynamoDBLogStore",)
+_DATABRICKS = "spark.databricks.clusterUsageTags.clusterId"  # where a service of its own orders commits on S3
 
 State = Literal["ok", "warning", "failed"]
 
@@ -56,8 +59,9 @@ def findings(
     """Every try, in the order in which a run would come to it. Run it in a session whose values are pinned."""
     heads: dict[str, Head] = {}
     try:
-        ledger.open(create=False)
-        heads = ledger.heads()
+        with source.engine("ledger"):
+            ledger.open(create=False)
+            heads = ledger.heads()
     except RoverSparkError as error:
         yield _failed("ledger", "read it", error.problem)
     else:
@@ -93,31 +97,35 @@ def _tables(settings: Settings, name: str) -> list[tuple[str, str]]:
 def _sources(
     spark: SparkSession, settings: Settings, planner: Planner | EventPlanner, name: str, head: Head
 ) -> Iterator[Finding]:
-    tried = "table, feed, columns"
     try:
-        planner.check(name, head)
+        with source.engine(name):
+            planner.check(name, head)
     except RoverSparkError as error:
-        yield _failed(name, tried, error.problem)
+        yield _failed(name, _SOURCE, error.problem)
         return
-    for about, table in _tables(settings, name):
-        try:
-            state = planner.state(about, table, None)
-            with source.reading(about, source.span(table, None, state.latest.version)):
-                source.snapshot(spark, table, state.latest.version).limit(1).collect()
-        except RoverSparkError as error:
-            yield _failed(about, tried, error.problem)
-            continue
-        yield Finding(about, tried, "ok", f"version {state.latest.version} can be read")
-        days = kept_days(state)
-        kept = f"changes stay readable for {days:g} days"
-        if days < WARN_BELOW_DAYS:
-            remedy = "Raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table."
-            yield Finding(about, "retention", "warning", kept, remedy)
-        else:
-            yield Finding(about, "retention", "ok", kept)
-        ahead = (state.latest.timestamp - planner.now) / 1000
-        if ahead > _SKEW_SECONDS:
-            yield _skewed(about, "the newest commit", ahead)
+    for found in side_by_side(lambda each: list(_table(spark, planner, *each)), _tables(settings, name)):
+        yield from found
+
+
+def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, table: str) -> Iterator[Finding]:
+    try:
+        state = planner.state(about, table, None)
+        with source.reading(about, source.span(table, None, state.latest.version)):
+            source.snapshot(spark, table, state.latest.version).limit(1).collect()
+    except RoverSparkError as error:
+        yield _failed(about, _SOURCE, error.problem)
+        return
+    yield Finding(about, _SOURCE, "ok", f"version {state.latest.version} can be read")
+    days = kept_days(state)
+    kept = f"changes stay readable for {days:g} days"
+    if days < WARN_BELOW_DAYS:
+        remedy = "Raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table."
+        yield Finding(about, "retention", "warning", kept, remedy)
+    else:
+        yield Finding(about, "retention", "ok", kept)
+    ahead = (state.latest.timestamp - planner.now) / 1000
+    if ahead > _SKEW_SECONDS:
+        yield _skewed(about, "the newest commit", ahead)
 
 
 def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
@@ -127,7 +135,7 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
     scheme = location.partition("://")[0] if "://" in location else "file"
     if scheme in {"s3", "s3a", "s3n"}:
         chosen = spark.conf.get(f"spark.delta.logStore.{scheme}.impl", None) or ""
-        if not chosen.endswith(_EXCLUSIVE):
+        if not chosen.endswith(_EXCLUSIVE) and spark.conf.get(_DATABRICKS, None) is None:
             yield Finding(
                 "ledger",
                 "log store",

@@ -27,7 +27,7 @@ from rover_spark.records.currents import companies, counted, told
 from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
 from rover_spark.steps import begin_later, reach
-from rover_spark.tables import Tables
+from rover_spark.tables import Tables, side_by_side
 
 _AT_ONCE = 25  # companies of event types counted by one job
 _REQUIRED = {"id": "string", "time": "int"}
@@ -73,11 +73,13 @@ class EventPlanner:
                 code="now_too_early",
                 remedy="Leave --now out, or name a later one.",
             )
-        for event_type in self._settings.events:
-            wanted = self._wanted(event_type)
-            state = self.state(event_type, wanted.table, None)
-            require_readable(f'events."{event_type}".table', wanted.table, state)
-            require_fit(self._frame(event_type), event_type, self._texts(event_type))
+        side_by_side(self._require, self._settings.events)
+
+    def _require(self, event_type: str) -> None:
+        wanted = self._wanted(event_type)
+        state = self.state(event_type, wanted.table, None)
+        require_readable(f'events."{event_type}".table', wanted.table, state)
+        require_fit(self._frame(event_type), event_type, self._texts(event_type))
 
     def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.

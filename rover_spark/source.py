@@ -40,6 +40,7 @@ _GAPS = (
     "PATH_NOT_FOUND",
     "FileNotFoundException",
 )
+_NO_FILE_SYSTEM = ("ClassNotFoundException: Class org.apache.hadoop.fs.", "No FileSystem for scheme")
 _MISSING = (
     "DELTA_MISSING_DELTA_TABLE",
     "DELTA_TABLE_NOT_FOUND",
@@ -217,7 +218,7 @@ def reading(dataset: str, what: str) -> Iterator[None]:
         raise RunError(
             f"{dataset}: Spark failed on {what}: {first_line(text)}",
             code="spark_failed",
-            remedy="Run it again; with -v Spark's own log shows more. Nothing new is visible.",
+            remedy=f"{_then(text)} Nothing new is visible.",
         ) from error
 
 
@@ -227,11 +228,19 @@ def engine(doing: str) -> Iterator[None]:
     try:
         yield
     except ENGINE_ERRORS as error:
+        text = _text(error)
         raise RunError(
-            f"{doing}: Spark failed: {first_line(_text(error))}",
+            f"{doing}: Spark failed: {first_line(text)}",
             code="spark_failed",
-            remedy="Run it again; with -v Spark's own log shows more. What the ledger holds is still true.",
+            remedy=f"{_then(text)} What the ledger holds is still true.",
         ) from error
+
+
+def _then(text: str) -> str:
+    """What to do where Spark failed: again, unless it has no code for a place's file system at all."""
+    if any(word in text for word in _NO_FILE_SYSTEM):
+        return "Give Spark the Hadoop package of that file system, as hadoop-aws for s3a://, or name another path."
+    return "Run it again; with -v Spark's own log shows more."
 
 
 def _text(error: Exception) -> str:

@@ -14,6 +14,7 @@ from rover_spark.prepare import Planner
 from rover_spark.prepare_events import EventPlanner
 from rover_spark.settings import Settings
 from rover_spark.steps import check_anchor
+from rover_spark.tables import side_by_side
 
 _DAY_MS = 86_400_000
 _UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "week": 7 * _DAY_MS}
@@ -48,7 +49,9 @@ def statuses(
         return [_dataset(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
     head = heads.get(EVENTS, Head())
     places = {each.event_type: each for each in head.last.slices} if isinstance(head.last, EventPlan) else {}
-    return [_event_type(planner, settings, name, head, places.get(name)) for name in settings.events]
+    return side_by_side(
+        lambda name: _event_type(planner, settings, name, head, places.get(name)), settings.events
+    )
 
 
 def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> DatasetStatus:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
+from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
 from rover_spark import source
 from rover_spark.plan import HistoryRow, TableState
 
+_AT_ONCE = 8
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def side_by_side(act: Callable[[T], R], each: Iterable[T]) -> list[R]:
+    """What ``act`` gives, in their order. For looks into tables, which are mostly waiting. Raises the first one's error."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(act, each))
+
 
 class Tables:
-    """The states of the tables of one run, each as it was when the run first asked for it."""
+    """The states of the tables of one run, each as it was when the run first asked for it. Safe in threads."""
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
+        self._locks: dict[str, Lock] = defaultdict(Lock)
 
     def state(self, setting: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state, its history back to version ``since`` as far as it reaches (None: the latest).
@@ -27,11 +43,12 @@ class Tables:
         Raises:
             ConfigError: no Delta table there; the message names the setting.
         """
-        if not isinstance(since, HistoryRow):
-            return self._reaching(setting, table, since)
-        state = self._reaching(setting, table, since.version)
-        as_expected = state.row(since.version) in (since, None)
-        return state if as_expected else self._reaching(setting, table, 0)
+        with self._locks[table]:
+            if not isinstance(since, HistoryRow):
+                return self._reaching(setting, table, since)
+            state = self._reaching(setting, table, since.version)
+            as_expected = state.row(since.version) in (since, None)
+            return state if as_expected else self._reaching(setting, table, 0)
 
     def _reaching(self, setting: str, table: str, since: int | None) -> TableState:
         known = self._states.get(table)

@@ -54,15 +54,18 @@ def _settings(root: Path, name: str, events: dict[str, Any]) -> Settings:
 
 
 def table(spark: SparkSession, root: Path, rows: int, types: int) -> dict[str, Any]:
-    """The sources: one table of events of one type, one of events of many."""
+    """The sources: one table of events of one type, one of events of many, and as many tables of one type each."""
     for name, kind, count in (
         ("one", "'one'", rows),
         ("many", f"concat('kind-', id % {types})", types * PER_TYPE),
+        ("apart/0", "'one'", PER_TYPE),
     ):
         place = f"delta.`{root}/{name}`"
         spark.sql(
             f"CREATE TABLE {place} USING delta {FEED} AS SELECT {FIELDS}, {kind} AS kind FROM range({count})"
         )
+    for number in range(1, types):
+        shutil.copytree(root / "apart/0", root / f"apart/{number}")
     return {}
 
 
@@ -92,12 +95,15 @@ def export(spark: SparkSession, root: Path, rows: int, types: int) -> dict[str, 
     return {**meter.figures, "records": batch.counts["delivered"], "bytes": size, "files": len(batch.files)}
 
 
-def day(spark: SparkSession, root: Path, rows: int, types: int) -> dict[str, Any]:
-    """A day of many event types, out of one table; how many Spark jobs it took."""
+def day(spark: SparkSession, root: Path, rows: int, types: int, apart: bool = False) -> dict[str, Any]:
+    """A day of many event types, out of one table or of one each; how many Spark jobs it took."""
     events = {
-        f"bench.Kind{n}": {"table": f"{root}/many", "where": f"kind = 'kind-{n}'"} for n in range(types)
+        f"bench.Kind{n}": {"table": f"{root}/apart/{n}"}
+        if apart
+        else {"table": f"{root}/many", "where": f"kind = 'kind-{n}'"}
+        for n in range(types)
     }
-    settings = _settings(root, "many", events)
+    settings = _settings(root, "apart" if apart else "many", events)
     for place in (settings.ledger, settings.destination.removeprefix("file://")):
         shutil.rmtree(place, ignore_errors=True)
     with Meter() as meter:
@@ -111,7 +117,10 @@ CONTENDERS: dict[str, Callable[[SparkSession, Path, int, int], dict[str, Any]]] 
     PLAIN: plain,
     "df.write, its own level": partial(plain, level=-1),
     "export": export,
-    "day": day,
+}
+DAYS: dict[str, Callable[[SparkSession, Path, int, int], dict[str, Any]]] = {
+    "one table": day,
+    "a table each": partial(day, apart=True),
 }
 
 
@@ -151,19 +160,19 @@ def main() -> None:
     parser.add_argument("--types", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--dir", type=Path, default=Path("rover_bench"))
-    parser.add_argument("--only", choices=("table", *CONTENDERS), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=("table", *CONTENDERS, *DAYS), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     root = chosen.dir.resolve()
     if chosen.only:
         spark = build_session("bench", conf={**SESSION, "spark.local.dir": str(root / "local")})
-        act = {"table": table, **CONTENDERS}[chosen.only]
+        act = {"table": table, **CONTENDERS, **DAYS}[chosen.only]
         print(json.dumps(act(spark, root, chosen.rows, chosen.types)))
         return
     shutil.rmtree(root, ignore_errors=True)
     _run("table", root, chosen.rows, chosen.types)
-    beside = [name for name in CONTENDERS if name != "day"]
     rounds = [
-        {name: _run(name, root, chosen.rows, chosen.types) for name in beside} for _ in range(chosen.rounds)
+        {name: _run(name, root, chosen.rows, chosen.types) for name in CONTENDERS}
+        for _ in range(chosen.rounds)
     ]
     found = {
         name: {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
@@ -171,11 +180,12 @@ def main() -> None:
     }
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(_shown(found))
-    whole = _run("day", root, chosen.rows, chosen.types)
-    console.print(
-        f"{chosen.types} event types, {whole['records']:,.0f} events: {whole['wall']:.0f} s, {whole['cpu']:.0f} s of CPU, "
-        f"{whole['jobs']:.0f} Spark jobs, {whole['files']:.0f} files"
-    )
+    for name in DAYS:
+        whole = _run(name, root, chosen.rows, chosen.types)
+        console.print(
+            f"{chosen.types} event types, {name}, {whole['records']:,.0f} events: {whole['wall']:.0f} s, "
+            f"{whole['cpu']:.0f} s of CPU, {whole['jobs']:.0f} Spark jobs, {whole['files']:.0f} files"
+        )
     shutil.rmtree(root, ignore_errors=True)
 
 

@@ -106,6 +106,31 @@ def test_a_ledger_that_cannot_be_written_is_named(acme: World) -> None:
     assert not result.ok and found(result, "write beside it")["state"] == "failed"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "warned"),
+    [
+        ("spark.app.name", "any", True),
+        ("spark.delta.logStore.s3a.impl", "io.delta.storage.S3DynamoDBLogStore", False),
+        ("spark.databricks.clusterUsageTags.clusterId", "1121-120000-abcdefgh", False),
+    ],
+)
+def test_a_log_store_that_takes_commits_of_one_driver_only_is_named(
+    acme: World, name: str, value: str, warned: bool
+) -> None:
+    acme.options["ledger"] = "s3a://nowhere/acme"
+    before = acme.spark.conf.get(name, None)
+    acme.spark.conf.set(name, value)
+    try:
+        result = check(acme)
+    finally:
+        acme.spark.conf.unset(name) if before is None else acme.spark.conf.set(name, before)
+    seen = states(result)
+    assert seen.get(("ledger", "log store")) == ("warning" if warned else None)
+    assert seen["ledger", "write beside it"] == "failed", "Spark has no code for s3a:// here"
+    assert "hadoop-aws" in found(result, "read it")["remedy"]
+    assert seen["destination", "stage"] == "ok", "one failure does not hide the rest"
+
+
 def test_clocks_that_are_apart_are_named(acme: World) -> None:
     result = check(acme, now=NOON)  # the table's commits are of today
     one = found(result, "against fan_identity_graph")
