@@ -86,7 +86,7 @@ def azure_server(home: Path) -> Iterator[str]:
         "--blobPort",
         str(port),
     ]
-    command += ["--inMemoryPersistence", "--silent", "--skipApiVersionCheck"]
+    command += ["--inMemoryPersistence", "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     account = {"AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
     with running(command, port, home / "server.log", account):
         yield f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
