@@ -60,6 +60,20 @@ def test_events_are_queued_under_keys_of_the_contract_and_read_by_others(stream:
     assert stream.export().result == "nothing to do"
 
 
+def test_each_codec_reaches_the_bucket_and_may_change_between_batches(stream: Stream) -> None:
+    stream.delivered()
+    for number, codec in enumerate(("null", "snappy", "zstandard")):
+        stream.currents["codec"] = codec
+        stream.add(values(10 * number, 10 * number + 10))
+        (batch,) = stream.delivered().batches
+        path = stream.bucket / "acme" / batch.files[0].key.removeprefix("acme/")
+        with path.open("rb") as opened:
+            assert fastavro.reader(opened).metadata["avro.codec"] == codec
+        assert stream.spark.read.format("avro").load(str(path)).count() == 10
+    assert sum(len(events) for events in stream.files().values()) == 30
+    assert commands.verify(stream.spark, stream.settings).ok
+
+
 def test_what_is_no_event_is_counted_or_set_aside(stream: Stream) -> None:
     stream.events[CUSTOM] |= {"start": "earliest", "changes": "ignore"}
     now = "current_timestamp()"
