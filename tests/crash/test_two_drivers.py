@@ -8,6 +8,7 @@ import subprocess
 import sys
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -24,24 +25,31 @@ ROUNDS = 1000
 PROCESSES = 4
 
 
-@pytest.mark.parametrize(
-    ("contract", "rounds"),
-    [
-        ("rover", 4),
-        ("currents", 2),
-        pytest.param("rover", 10, marks=pytest.mark.full),
-        pytest.param("currents", 10, marks=pytest.mark.full),
-    ],
-)
+def _rounds() -> list[Any]:
+    """How often which contract at which server; CI has the first two."""
+    rest = [(contract, server, 4) for server in ("gcs", "azure") for contract in ("rover", "currents")]
+    rest += [("rover", "s3", 10), ("currents", "s3", 10)]
+    few = [("rover", "s3", 4), ("currents", "s3", 2)]
+    return [*few, *(pytest.param(*each, marks=pytest.mark.full) for each in rest)]
+
+
+@pytest.mark.parametrize(("contract", "server", "rounds"), _rounds())
 def test_two_drivers_started_together_give_one_result_each_time(
-    spark: SparkSession, whole: Path, tmp_path: Path, s3: str, contract: str, rounds: int
+    spark: SparkSession,
+    whole: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    contract: str,
+    server: str,
+    rounds: int,
 ) -> None:
+    endpoint = request.getfixturevalue(server)
     worlds = [tmp_path / str(n) for n in range(rounds)]
     buckets: dict[int, Bucket] = {}
     for number, root in enumerate(worlds):
         copy_tables(whole, root)
         if number % 4 >= 2:  # half of them into a bucket, with and without the right to read
-            buckets[number] = SERVERS["s3"](s3)
+            buckets[number] = SERVERS[server](endpoint)
             destined(buckets[number], root, can_read=number % 4 == 2)
     names = ("one", "two")
     drivers = [
