@@ -179,17 +179,20 @@ def test_two_types_may_tell_of_one_row_under_one_id(stream: Stream) -> None:
     }
 
 
-def test_rows_queue_under_the_hour_of_their_commit(stream: Stream) -> None:
+def test_rows_queue_under_the_hour_of_their_commit_and_repeats_under_that_of_the_first(
+    stream: Stream,
+) -> None:
     stream.events[CUSTOM]["start"] = "earliest"
     stream.events["every"] = {name: each for name, each in stream.events[CUSTOM].items() if name != "where"}
     stream.currents["partitions"] = 2
     for n in range(3):
-        stream.add(values(10 * n, 10 * n + 10))
+        stream.add(f"{values(10 * n, 10 * n + 10)} UNION ALL {values(3, 3 + 2 * n)}")
     began = int(time.time()) // 3600 * 3600 - 7 * 3600
     for version, hours in enumerate((0, 0, 2, 5)):
         log = Path(stream.table) / "_delta_log" / f"{version:020d}.json"
         os.utime(log, (began + hours * 3600 + version,) * 2)
-    stream.delivered()
+    (batch,) = stream.delivered().batches
+    assert (batch.counts["delivered"], batch.counts["superseded"]) == (2 * 30, 2 * (2 + 4))
     found: dict[tuple[str, int], list[str]] = {}
     for key, events in stream.files().items():
         hour = (int(key.hour.timestamp()) - began) // 3600
