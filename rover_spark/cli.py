@@ -253,7 +253,12 @@ def _run(
         document, code = result.document(), 0 if result.ok else 1
     except RoverSparkError as error:
         code = error.exit_code
-        document = {"command": name, "result": "failed", "batches": [], "problems": [asdict(error.problem)]}
+        document = {
+            "command": name.partition("_")[0],
+            "result": "failed",
+            "batches": [],
+            "problems": [asdict(error.problem)],
+        }
         from rover_spark.console import problems
 
         problems(Console(stderr=True), [error.problem])

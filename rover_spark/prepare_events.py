@@ -23,7 +23,7 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import HistoryRow, Phase, Plan, TableState
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
-from rover_spark.records.currents import companies, counted, told
+from rover_spark.records.currents import companies, counted, require_avro, told
 from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
 from rover_spark.steps import begin_later, reach
@@ -73,6 +73,7 @@ class EventPlanner:
                 code="now_too_early",
                 remedy="Leave --now out, or name a later one.",
             )
+        require_avro(self._spark)
         side_by_side(self._require, self._settings.events)
 
     def _require(self, event_type: str) -> None:

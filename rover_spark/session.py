@@ -50,9 +50,11 @@ def build_session(
 
     `conf` is for a new one and wins over spark-submit and spark-defaults.conf. `verbose` lets Spark's log through
     at INFO; without it a JVM started here writes nothing to the terminal, and a submitted one what its log4j says.
-    Raises ConfigError where there is no pyspark, no Java 17 or 21, no Delta.
+    Raises ConfigError where there is no pyspark, pyarrow or pandas, no Java 17 or 21, no Delta.
     """
     try:
+        import pandas  # noqa: F401 - whoever lacks one of these is told here, not by a stack trace later
+        import pyarrow  # noqa: F401
         from pyspark import SparkContext
         from pyspark.sql import SparkSession
         from pyspark.sql.utils import is_remote
@@ -60,7 +62,7 @@ def build_session(
         raise ConfigError(
             f"Spark cannot be loaded: {missing}.",
             code="no_spark",
-            remedy="Install it with `pip install 'rover-spark[spark]'`, or run by spark-submit.",
+            remedy="Install rover_spark with its extra [spark], or where the cluster brings Spark with [arrow].",
         ) from missing
     remote = is_remote() or "SPARK_REMOTE" in _ENVIRON
     if remote or SparkContext._active_spark_context is not None:

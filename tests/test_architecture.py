@@ -19,7 +19,7 @@ import rover_spark
 from rover_spark import errors
 from rover_spark.cli import app
 from rover_spark.errors import ConfigError, Problem, RoverSparkError, RunError
-from rover_spark.settings import Settings, load
+from rover_spark.settings import Settings, load, parse
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -167,6 +167,15 @@ def test_every_setting_stands_in_the_reference(setting: str) -> None:
 @pytest.mark.parametrize("file", ["reference.toml", "minimal.toml", "currents.toml"])
 def test_the_configurations_we_ship_load(file: str) -> None:
     assert isinstance(load(ROOT / "conf" / file, {}), Settings)
+
+
+def test_what_the_reference_says_of_currents_loads() -> None:
+    text = (ROOT / "conf" / "reference.toml").read_text(encoding="utf-8")
+    lines = text.partition("conf/currents.toml loads.\n#\n")[2].splitlines()
+    assert lines and all(line.startswith("#") for line in lines)
+    tree = tomllib.loads("\n".join(line[2:] for line in lines))
+    base = {"name": "acme", "destination": "file:///data/bucket/acme", "ledger": "/data/control/acme"}
+    assert parse({**base, "contract": "currents", **tree}).contract == "currents"
 
 
 def test_the_reference_shows_the_defaults() -> None:

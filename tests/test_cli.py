@@ -224,3 +224,15 @@ def test_one_json_document_whatever_the_terminal_can_show(tmp_path: Path, encodi
     assert b"Traceback" not in done.stderr
     assert done.returncode == 2
     assert json.loads(done.stdout)["problems"][0]["code"] == "config_unreadable"
+
+
+def test_a_cluster_without_arrow_is_told_what_to_install(good: Path) -> None:
+    without = "import sys; sys.modules['pyarrow'] = None; from rover_spark.cli import app; app(sys.argv[1:])"
+    command = [sys.executable, "-c", without, "status", "-c", str(good)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "pyarrow" in done.stderr and "[arrow]" in done.stderr
+
+
+def test_a_failure_of_a_run_that_stays_up_is_told_as_that_of_export(bad: Path) -> None:
+    assert document(run("export", "-c", bad, "--every", "5m", "--json"))["command"] == "export"

@@ -7,8 +7,10 @@ make the same of the same rows, but for their filter, are one company: they are 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import reduce
 
@@ -18,6 +20,7 @@ from pyspark.sql.avro.functions import to_avro
 
 from rover_spark.appends import arrived
 from rover_spark.contract.currents import natural_prefix
+from rover_spark.errors import ConfigError
 from rover_spark.eventplan import HOUR_MS, EventPlan, Slice
 from rover_spark.records.changes import BEFORE
 from rover_spark.records.chunks import element
@@ -28,6 +31,19 @@ from rover_spark.source import span
 TOO_LARGE = "event_too_large"
 LATE_SECONDS = 3600
 Company = list[tuple[int, Slice]]  # slices with their numbers in the plan
+
+
+def require_avro(spark: SparkSession) -> None:
+    """Raises ConfigError where this Spark has no Avro package, before anything is planned."""
+    try:
+        with redirect_stdout(io.StringIO()):  # where PySpark tells of it, at length
+            to_avro(F.lit(0))
+    except TypeError:  # a name that is no class of the JVM
+        raise ConfigError(
+            "contract: currents: this Spark has no Avro package, so no event could be encoded",
+            code="no_avro",
+            remedy=f"Add org.apache.spark:spark-avro_2.12:{spark.version.partition('-')[0]} to --packages; _2.13 from Spark 4 on.",
+        ) from None
 
 
 def companies(slices: Iterable[tuple[int, Slice]], texts: Mapping[str, str] | None = None) -> list[Company]:

@@ -104,3 +104,18 @@ def test_a_schema_that_is_not_there_is_told_by_its_name(stream: Stream) -> None:
     stream.add(values(0, 1))
     with pytest.raises(ConfigError, match=r"own\.avsc cannot be read"):
         stream.export()
+
+
+def test_a_spark_without_avro_is_told_before_anything_is_planned(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: object) -> None:
+        print("________ Spark Avro's libraries not found ________")
+        raise TypeError("'JavaPackage' object is not callable")
+
+    stream.add(values(0, 3))
+    monkeypatch.setattr("rover_spark.records.currents.to_avro", missing)
+    with pytest.raises(ConfigError, match="no Avro package") as caught:
+        stream.export()
+    assert caught.value.code == "no_avro" and f"spark-avro_2.12:{stream.spark.version}" in caught.value.remedy
+    assert capsys.readouterr().out == "", "standard output belongs to --json"
