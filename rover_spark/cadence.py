@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark import source
 from rover_spark.contract.currents import EVENTS_PER_FILE
+from rover_spark.errors import SourceGap
 from rover_spark.eventplan import EVENTS, EventPlan
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
@@ -79,7 +80,11 @@ class Sources:
     def _after(self, place: tuple[str, int]) -> list[source.Commit]:
         table, version = place
         seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
-        seen += source.commits_after(self._spark, table, seen[-1].version if seen else version)
+        try:
+            seen += source.commits_after(self._spark, table, seen[-1].version if seen else version)
+        except SourceGap:
+            self._seen.pop(table, None)  # of a table that was made anew
+            raise
         self._seen[table] = seen
         return seen
 

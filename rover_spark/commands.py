@@ -207,8 +207,9 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
         )
     ledger = _ledger(spark, settings)
     schemas = {each.id: each for each in ledger.schemas()}
-    found = hold_against(store, ledger.batches(), schemas, settings.receives)
-    more = {"verified": {"files": found.files, "records": found.records, "bytes": found.bytes}}
+    place, receives = settings.destination, settings.receives
+    found = hold_against(store, ledger.batches(), schemas, destination=place, receives=receives)
+    more = {"verified": {name: each for name, each in asdict(found).items() if name != "problems"}}
     ok = not found.problems
     return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
 
@@ -241,7 +242,8 @@ def sweep(
     """Removes what abandoned runs staged, but nothing that an open batch still needs; ``left`` says what it cannot."""
     before = datetime.fromtimestamp(_instant(now) / 1000, timezone.utc) - older_than
     store = _store(settings)
-    removed = remove_abandoned(store, _ledger(spark, settings), before, settings.receives)
+    ledger = _ledger(spark, settings)
+    removed = remove_abandoned(store, ledger, before, settings.destination, settings.receives)
     more = {"removed": removed, "left": store.unswept}
     return Result("sweep", "done" if removed else "nothing to do", more=more)
 
@@ -252,7 +254,7 @@ def _exporter(
     ledger = _ledger(spark, settings)
     planner = planner_of(spark, settings, ledger, instant, asked=asked)
     told = progress or LoggedProgress()
-    return Exporter(ledger, planner, Delivery(spark, ledger, settings.access, told), told)
+    return Exporter(ledger, planner, Delivery(spark, ledger, settings.access_at, told), told)
 
 
 def _store(settings: Settings) -> Store:

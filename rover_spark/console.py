@@ -124,6 +124,10 @@ def show(console: Console, result: Result) -> None:
                 f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"
             )
         )
+        if done["elsewhere"]:
+            console.print(
+                f"{done['elsewhere']} files were delivered to the destination of another day: not read"
+            )
     elif result.command == "schemas":
         console.print(_schemas(result.more["schemas"]))
         for key in result.more.get("published", ()):

@@ -6,6 +6,7 @@ batch only goes forward; what this process staged is removed only while no manif
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
@@ -34,9 +35,12 @@ class Outcome:
 class Delivery:
     """Delivers batches; ``delivered`` holds what became of them, in the order in which they ended."""
 
-    def __init__(self, spark: SparkSession, ledger: Ledger, access: Access, progress: Progress) -> None:
+    def __init__(
+        self, spark: SparkSession, ledger: Ledger, access: Callable[[str], Access], progress: Progress
+    ) -> None:
         self._spark = spark
-        self._access = access  # of today: how a bucket is reached decides nothing about what is delivered
+        # of today, by destination: how a bucket is reached decides nothing about what is delivered
+        self._access = access
         self._ledger = ledger
         self._progress = progress
         self.delivered: list[BatchRecord] = []
@@ -72,7 +76,7 @@ class Delivery:
     def _stage(self, plan: Plan) -> Manifest:
         """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
         with watched(self._spark, plan, self._progress) as notice:
-            manifest = staged(self._spark, self._ledger, plan, notice, self._access)
+            manifest = staged(self._spark, self._ledger, plan, notice, self._access(plan.destination))
         self._progress.step("staged", batch=plan.batch, files=len(manifest.files), **manifest.counts)
         return manifest
 
@@ -161,7 +165,7 @@ class Delivery:
         return replace(head, open=None, open_state=None, seq=plan.seq, aborted=(*head.aborted, plan.seq))
 
     def _store(self, plan: Plan) -> Store:
-        return open_store(plan.destination, plan.export, self._access)
+        return open_store(plan.destination, plan.export, self._access(plan.destination))
 
     def _done(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
         self._progress.step(record.state.lower(), batch=plan.batch, files=len(record.files), **record.counts)

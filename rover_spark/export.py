@@ -48,8 +48,9 @@ class Exporter:
             # a plan stands by itself: it is finished before today's settings are looked at
             self._each(lambda name: self._attempt(name, heads[name], only_open=True), opened)
             heads = self._heads(names)
+        failed: set[str] = set()
         try:
-            self._each(lambda name: self._planner.check(name, heads[name]), names)
+            self._each(lambda name: failed.add(name) if not self._fits(name, heads[name]) else None, names)
         except ConfigError as error:
             if not opened:
                 raise
@@ -57,7 +58,7 @@ class Exporter:
             self._problems.append(error.problem)
             return self._outcome(names)
         self._ledger.open(create=True)
-        due = [name for name in names if heads[name].open is None]
+        due = [name for name in names if heads[name].open is None and name not in failed]
         self._each(lambda name: self._attempt(name, heads[name], only_open=False), due)
         return self._outcome(names)
 
@@ -74,6 +75,18 @@ class Exporter:
     def _heads(self, datasets: Iterable[str]) -> dict[str, Head]:
         known = self._ledger.heads()
         return {dataset: known.get(dataset, Head()) for dataset in datasets}
+
+    def _fits(self, dataset: str, head: Head) -> bool:
+        """Whether it can be planned at all. Raises ConfigError: that is the user's to mend, whatever the others are."""
+        try:
+            with engine(dataset):
+                self._planner.check(dataset, head)
+        except ConfigError:
+            raise
+        except RoverSparkError as error:
+            self._problems.append(error.problem)
+            return False
+        return True
 
     def _attempt(self, dataset: str, head: Head, *, only_open: bool) -> None:
         try:
@@ -94,6 +107,7 @@ class Exporter:
                     raise
                 # another driver went first: follow it
                 self._progress.step("conflict", dataset=dataset)
+                self._planner.look_again()
                 head = self._ledger.heads().get(dataset, Head())
 
     def _recover(self, head: Head) -> Head:

@@ -99,7 +99,11 @@ class Planner:
         self.now = now
         self._asked = asked
         self._versions = cache(lambda: versions(spark))
-        self._tables = Tables(spark)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Forgets what the tables looked like: another driver may have gone further than this run saw."""
+        self._tables = Tables(self._spark)
 
     def state(self, dataset: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state as this run first saw it, its history back to ``since`` as far as it reaches."""
@@ -151,7 +155,8 @@ class Planner:
             before = self._outstanding(dataset, head)
             due = next_step(head, before.latest.version, state.latest.version)
             if due is not None and due.phase == "changes":
-                return self._pin(dataset, due, head, last.source, before)
+                # what changes rows or ids is as before, or outstanding under what a rerun replaces
+                return self._pin(dataset, due, head, last.source if head.rerun else wanted, before)
         except (SourceGap, ConfigError):
             if not head.rerun:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -42,11 +43,15 @@ class EventPlanner:
         self._spark, self._settings, self._ledger = spark, settings, ledger
         self.now = now
         self._asked = asked
-        self._tables = Tables(spark)
         self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
+        self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Forgets what the tables looked like: another driver may have gone further than this run saw."""
+        self._tables = Tables(self._spark)
         self._texts = cache(self._valid)
         self._frame = cache(self._selected)
-        self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
 
     def state(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table of an event type as this run first saw it."""
@@ -85,6 +90,9 @@ class EventPlanner:
     def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
 
+        Event types that are enabled come first, in a batch that reads nothing and so cannot be aborted: from where they
+        begin is remembered whatever becomes of the events of others.
+
         Raises:
             SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
         """
@@ -92,12 +100,15 @@ class EventPlanner:
         if head.rerun and last is not None:
             return self._giving_up(head, last)
         before = {each.event_type: each for each in last.slices} if last else {}
-        slices = [self._place(event_type, before.get(event_type)) for event_type in self._settings.events]
-        if last and all(one.from_version is None and one.event_type in before for one in slices):
+        new = {name: self._place(name, None) for name in self._settings.events if name not in before}
+        enabled = {name: one for name, one in new.items() if one.from_version is None}
+        if enabled:
+            return self._pinned(head, "enable", (*enabled.values(), *kept(last, enabled)), enabled)
+        slices = [new.get(name) or self._place(name, before[name]) for name in self._settings.events]
+        if all(one.from_version is None for one in slices):
             return None
         slices += kept(last, self._settings.events)
-        phase: Phase = "changes" if any(one.from_version is not None for one in slices) else "enable"
-        return self._pinned(head, phase, tuple(slices))
+        return self._pinned(head, "changes", tuple(slices), self._settings.events)
 
     def _place(self, event_type: str, last: Slice | None) -> Slice:
         chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
@@ -117,7 +128,7 @@ class EventPlanner:
             slices.append(replace(fresh, offsets=one.offsets))
             lost.append(f"{one.event_type} after version {one.to_version}")
         note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
-        return replace(self._pinned(head, "lost", tuple(slices)), note=note)
+        return replace(self._pinned(head, "lost", tuple(slices), self._settings.events), note=note)
 
     def _can_go_on(self, last: Slice) -> bool:
         """Whether today's settings still go on from there, and all that came since can be read."""
@@ -130,12 +141,14 @@ class EventPlanner:
             return False
         return True
 
-    def _pinned(self, head: Head, phase: Phase, slices: tuple[Slice, ...]) -> EventPlan:
+    def _pinned(
+        self, head: Head, phase: Phase, slices: tuple[Slice, ...], registers: Collection[str]
+    ) -> EventPlan:
         currents = self._settings.currents
         assert currents is not None
         seq = head.seq + 1
         known = self._ledger.schemas()
-        named = [one.event_type for one in slices if one.event_type in self._settings.events]
+        named = [one.event_type for one in slices if one.event_type in registers]
         texts = {event_type: self._texts(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
         aborted = {batch_of(number) for number in head.aborted}

@@ -33,7 +33,8 @@ def beside(destination: str) -> str:
             code="schemas_refused",
             remedy="Deliver below a prefix, or hand out what rover-spark schemas --json prints.",
         )
-    return f"{above}/schemas.{prefix}"
+    word = "avsc" if "schemas.".startswith(prefix) else "schemas"  # no key of these may begin with the prefix
+    return f"{above}/{word}.{prefix}"
 
 
 def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:

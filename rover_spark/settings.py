@@ -119,15 +119,15 @@ class Settings(Frozen):
 
     @property
     def access(self) -> Access:
+        """How today's destination is reached."""
+        return self.access_at(self.destination)
+
+    def access_at(self, destination: str) -> Access:
         """``store``, with a staging place beside the prefix where receivers read all that stands below it."""
-        above, _, last = self.destination.partition("://")[2].rpartition("/")
-        scheme = self.destination.partition("://")[0]
-        if (
-            self.contract != "currents"
-            or self.store.staging
-            or scheme not in {"file", "gs"}
-            or not (above and last)
-        ):
+        scheme, _, rest = destination.partition("://")
+        above, _, last = rest.rpartition("/")
+        derived = self.contract == "currents" and scheme in {"file", "gs"} and above and last
+        if self.store.staging or not derived:
             return self.store
         return self.store.model_copy(update={"staging": f"{scheme}://{above}"})
 
@@ -172,7 +172,8 @@ class Settings(Frozen):
             and self.destination.startswith(("gs://", "file://"))
         ):
             raise ValueError(
-                "store.staging: is needed where the destination is a whole bucket, of which receivers read all"
+                "destination: receivers read all below it, and staging has no place beside it: "
+                "add a prefix, as gs://BUCKET/PREFIX, or for a directory set store.staging"
             )
         inside = f"{self.access.staging}/".startswith(f"{self.destination}/")
         if inside and self.contract == "currents":

@@ -15,8 +15,8 @@ from rover_spark.ledger import Ledger
 from rover_spark.store import Store
 
 
-def sweep(store: Store, ledger: Ledger, older_than: datetime, receives: str) -> list[str]:
-    """Names of what was removed. ``receives`` is the folder of this export's files below the prefix."""
+def sweep(store: Store, ledger: Ledger, older_than: datetime, destination: str, receives: str) -> list[str]:
+    """Names of what was removed. ``receives`` is the folder of this export's files below the destination's prefix."""
     opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
     kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
     planned = _planned(ledger)
@@ -24,7 +24,7 @@ def sweep(store: Store, ledger: Ledger, older_than: datetime, receives: str) -> 
     def mine(key: str) -> bool:
         return staged_here(key, store.prefix, receives, planned)
 
-    store.abort(set(_superseded(ledger)) - set(kept))
+    store.abort(set(_superseded(ledger, destination)) - set(kept))
     return store.sweep(older_than, frozenset(kept), mine)
 
 
@@ -49,8 +49,8 @@ def _planned(ledger: Ledger) -> set[tuple[str, int]]:
     return {(row["dataset"], row["instant"] // 1000) for row in rows.distinct().collect()}
 
 
-def _superseded(ledger: Ledger) -> list[str]:
-    """References to staged files that a later try at their batch replaced, and does not name itself."""
+def _superseded(ledger: Ledger, destination: str) -> list[str]:
+    """References to files staged for a destination that a later try at their batch replaced, and does not name itself."""
     if not ledger.exists:
         return []
     rows = ledger.frame().where("kind = 'file'")
@@ -58,4 +58,8 @@ def _superseded(ledger: Ledger) -> list[str]:
     told = (
         rows.join(newest, "batch").groupBy("batch", "staged", "newest").agg(F.max("transition").alias("last"))
     )
-    return [row["staged"] for row in told.where("last < newest").collect()]
+    found = told.where("last < newest").collect()
+    # another store's references mean nothing to this one
+    batches = ledger.batches(*{row["batch"] for row in found}) if found else []
+    here = {each.batch for each in batches if each.plan and each.plan.destination == destination}
+    return [row["staged"] for row in found if row["batch"] in here]

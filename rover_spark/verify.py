@@ -19,6 +19,7 @@ from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.eventcheck import BY_HAND, Offsets
 from rover_spark.eventplan import RegisteredSchema
 from rover_spark.heads import BatchRecord
+from rover_spark.plan import Plan
 from rover_spark.records.changes import OUTCOMES
 from rover_spark.store import StagedFile, Store, prefix_of
 
@@ -27,11 +28,12 @@ _HEAL = "rover-spark redeliver -c FILE --batch {batch} puts the same bytes back 
 
 @dataclass(frozen=True)
 class Verified:
-    """How much was read, and what was found wrong."""
+    """How much was read, and what was found wrong; ``elsewhere`` files went to a destination of another day."""
 
     files: int
     records: int
     bytes: int
+    elsewhere: int
     problems: tuple[Problem, ...]
 
 
@@ -39,16 +41,18 @@ def verify(
     store: Store,
     batches: Iterable[BatchRecord],
     schemas: Mapping[int, RegisteredSchema] | None = None,
+    destination: str | None = None,
     receives: str = EXPORTS,
     notice: Callable[[StagedFile], None] | None = None,
 ) -> Verified:
     """Holds every COMMITTED file against its object, and every object that receivers read against the ledger.
 
-    ``schemas`` is the registry, by id; ``receives`` the folder below the prefix that receivers read.
+    ``schemas`` is the registry, by id; ``destination`` the place of today, where files are missing if they
+    are nowhere; ``receives`` the folder below its prefix that receivers read.
     """
     problems: list[Problem] = []
     known: set[str] = set()
-    files = records = size = 0
+    files = records = size = elsewhere = 0
     registry = schemas or {}
     offsets = Offsets(registry)
     for batch in batches:
@@ -58,6 +62,9 @@ def verify(
         problems += [*_counts(batch), *offsets.problems(batch)]
         for file in batch.files:
             found = _file(store, file, batch, registry)
+            if found and found.code == "object_missing" and _moved(batch.plan, destination):
+                elsewhere += 1
+                continue
             problems += [found] if found else []
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
@@ -69,7 +76,19 @@ def verify(
             problems.append(
                 Problem("object_foreign", message, "Remove it, or find out who delivers here besides.")
             )
-    return Verified(files, records, size, tuple(problems))
+    return Verified(files, records, size, elsewhere, tuple(problems))
+
+
+def _moved(plan: Plan | None, destination: str | None) -> bool:
+    """Whether a batch went into another bucket, or directory, than ``destination`` names; a prefix is no other bucket."""
+    if plan is None or destination is None:
+        return False
+
+    def place(url: str) -> str:
+        scheme, _, rest = url.partition("://")
+        return rest if scheme == "file" else f"{scheme}://{rest.partition('/')[0]}"
+
+    return place(plan.destination) != place(destination)
 
 
 def _counts(batch: BatchRecord) -> list[Problem]:

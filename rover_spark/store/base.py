@@ -132,9 +132,9 @@ def prefix_of(destination: str) -> str:
 
 
 def staged_name(key: str, attempt: str) -> str:
-    """A name of its own for one try at a key, of which the last part alone may be that of several keys."""
-    folder, _, name = key.rpartition("/")
-    return f"{hashlib.sha256(folder.encode()).hexdigest()[:12]}-{name}.{attempt}"
+    """A name of its own for one try at a key, for people with the end of it, no longer than file systems take."""
+    end = key.rpartition("/")[2].encode()[-180:].decode(errors="ignore")
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:12]}-{end}.{attempt}"
 
 
 def staged_whole(staging: Staging, key: str, data: bytes) -> StagedFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark import commands
+from rover_spark.store import open_store
 from tests.crash.child import NOW, settings_of
-from tests.e2e.world import FEED, uuid
+from tests.crash.scene import BELOW, copy_tables
+from tests.e2e.world import FEED, fingerprint, uuid
 
 
 def _delivered(spark: SparkSession, root: Path, contract: str) -> Path:
@@ -46,4 +49,24 @@ def streamed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> P
 def whole(contract: str, request: pytest.FixtureRequest) -> Path:
     """The undisturbed run of the contract that a test is about."""
     found: Path = request.getfixturevalue({"rover": "undisturbed", "currents": "streamed"}[contract])
+    return found
+
+
+@pytest.fixture
+def delivered(
+    spark: SparkSession, whole: Path, contract: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What the undisturbed run puts into a bucket: keys, which begin with the prefix, and hashes of the bytes."""
+    if not BELOW[contract]:
+        return fingerprint(whole / "bucket")
+    root = tmp_path_factory.mktemp("delivered")
+    copy_tables(whole, root)
+    agreed = {"contract": contract, "destination": f"memory://{root.name}{BELOW[contract]}"}
+    (root / "agreed.json").write_text(json.dumps(agreed))
+    settings = settings_of(root)
+    assert commands.export(spark, settings, now=NOW).ok
+    store, found = open_store(settings.destination, "acme", settings.access), {}
+    for info in store.listing(""):
+        with store.read(info.key) as stream:
+            found[info.key] = hashlib.sha256(stream.read()).hexdigest()
     return found

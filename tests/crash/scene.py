@@ -12,6 +12,9 @@ from typing import Any
 from tests.e2e.world import fingerprint
 from tests.store.buckets import Bucket
 
+# of an integration's bucket receivers read all: a prefix leaves a place beside it for what is staged
+BELOW = {"rover": "", "currents": "/acme"}
+
 
 def copy_tables(undisturbed: Path, root: Path) -> None:
     """The same commits with the same timestamps: a plan pins them. And what is agreed about the export."""
@@ -49,6 +52,6 @@ def destined(bucket: Bucket, root: Path, **access: Any) -> None:
     """The export of this root delivers there from now on."""
     agreed = json.loads((root / "agreed.json").read_text())
     store = {**bucket.access.model_dump(exclude_defaults=True), **access}
-    if agreed["contract"] == "currents" and bucket.url.startswith("gs:"):  # receivers read all of the bucket
-        store["staging"] = f"{bucket.url}/beside"
-    (root / "agreed.json").write_text(json.dumps({**agreed, "destination": bucket.url, "store": store}))
+    (root / "agreed.json").write_text(
+        json.dumps({**agreed, "destination": bucket.url + BELOW[agreed["contract"]], "store": store})
+    )

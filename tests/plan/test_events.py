@@ -66,7 +66,7 @@ def test_an_integration_is_staged_beside_its_prefix_and_delivered_as_one() -> No
         ({"events": {CUSTOM: {"table": "/t", "columns": {"id": "x"}, "natural_key": ["y"]}}}, "not from both"),
         ({"datasets": {"fan_profiles": {"table": "/t"}}}, "contract"),
         ({"contract": "rover", "currents": None}, "events: belong to"),
-        ({"destination": "gs://bucket"}, "store.staging: is needed"),
+        ({"destination": "gs://bucket"}, "destination: receivers read all below it"),
         ({"destination": "gs://bucket/x", "store": {"staging": "gs://other/x"}}, "store.staging: must lie"),
         ({"destination": "gs://bucket/x", "store": {"staging": "gs://bucket/x"}}, "store.staging: lies inside"),
         ({"store": {"staging": "file:///data/bucket/acme/s"}}, "store.staging: lies inside"),

@@ -55,6 +55,8 @@ def test_schemas_lie_beside_the_events_and_never_among_them(
         ("gs://bucket/a/b", "gs://bucket/a/schemas.b"),
         ("file:///data/acme", "file:///data/schemas.acme"),
         ("file:///acme", "file:///schemas.acme"),
+        ("s3://bucket/sch", "s3://bucket/avsc.sch"),  # receivers search all that begins with it
+        ("s3://bucket/a", "s3://bucket/schemas.a"),
         ("s3://bucket", None),
         ("az://container", None),
     ],

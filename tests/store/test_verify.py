@@ -83,12 +83,12 @@ def test_a_whole_bucket_is_clean_and_is_told_in_numbers(bucket: Bucket) -> None:
     files = bucket.deliver(1, *TEXTS) + bucket.deliver(2, TEXTS[1])
     told: list[StagedFile] = []
     found = verify(bucket.store, bucket.batches, notice=told.append)
-    assert found == Verified(3, 4, sum(file.bytes for file in files), ())
+    assert found == Verified(3, 4, sum(file.bytes for file in files), 0, ())
     assert told == files
 
 
 def test_an_empty_bucket_and_an_empty_ledger_agree(bucket: Bucket) -> None:
-    assert bucket.verify() == Verified(0, 0, 0, ())
+    assert bucket.verify() == Verified(0, 0, 0, 0, ())
 
 
 def test_a_batch_without_files_is_clean(bucket: Bucket) -> None:
