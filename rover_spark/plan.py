@@ -66,9 +66,11 @@ class Source:
 
     def differences(self, other: Source) -> list[str]:
         """Names of the settings that change which rows or ids a change stream would give."""
-        return [
+        changed = [
             n for n in ("table", "columns", "natural_key", "where") if getattr(self, n) != getattr(other, n)
         ]
+        keyed = any(self.extra.get(n) != other.extra.get(n) for n in self.natural_key)
+        return [*changed, "extra"] if keyed else changed
 
 
 @dataclass(frozen=True)

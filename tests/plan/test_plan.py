@@ -172,6 +172,7 @@ def test_the_source_has_an_expression_for_each_field_defaults_filled_in() -> Non
         ({"natural_key": ("roverID",)}, ["natural_key"]),
         ({"where": "x > 1"}, ["where"]),
         ({"where": "x > 1", "table": "/other"}, ["table", "where"]),
+        ({"natural_key": ("roverID", "tier"), "extra": {"tier": "other"}}, ["natural_key", "extra"]),
     ],
 )
 def test_a_changed_source_is_refused_until_a_rerun_confirms_it(
