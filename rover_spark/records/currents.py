@@ -72,7 +72,7 @@ def event_rows(spark: SparkSession, plan: EventPlan, texts: dict[str, str]) -> D
         _company_rows(feeds.of(each), plan, each, texts[each[0][1].event_type])
         for each in companies(due, texts)
     ]
-    return reduce(DataFrame.unionAll, parts)
+    return _union(parts)
 
 
 def counted(spark: SparkSession, found: Sequence[Company], integration: str, partitions: int) -> DataFrame:
@@ -89,8 +89,14 @@ def counted(spark: SparkSession, found: Sequence[Company], integration: str, par
                 _partition(of_row, partitions).alias("partition"),
             )
         )
-    rows = reduce(DataFrame.unionAll, parts)
-    return rows.groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
+    return _union(parts).groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
+
+
+def _union(parts: list[DataFrame]) -> DataFrame:
+    """All of them in their order, by halves: Spark looks at the whole plan of a union again, each time."""
+    while len(parts) > 1:
+        parts = [reduce(DataFrame.unionAll, parts[first : first + 2]) for first in range(0, len(parts), 2)]
+    return parts[0]
 
 
 def told(slices: Iterable[Slice]) -> str:
