@@ -48,9 +48,9 @@ class Exporter:
             # a plan stands by itself: it is finished before today's settings are looked at
             self._each(lambda name: self._attempt(name, heads[name], only_open=True), opened)
             heads = self._heads(names)
-        failed: set[str] = set()
+        fits: dict[str, bool] = {}
         try:
-            self._each(lambda name: failed.add(name) if not self._fits(name, heads[name]) else None, names)
+            self._each(lambda name: fits.update({name: self._fits(name, heads[name])}), names)
         except ConfigError as error:
             if not opened:
                 raise
@@ -58,7 +58,7 @@ class Exporter:
             self._problems.append(error.problem)
             return self._outcome(names)
         self._ledger.open(create=True)
-        due = [name for name in names if heads[name].open is None and name not in failed]
+        due = [name for name in names if fits[name] and heads[name].open is None]
         self._each(lambda name: self._attempt(name, heads[name], only_open=False), due)
         return self._outcome(names)
 
