@@ -124,7 +124,7 @@ def export(
             "stop": stop,
             "told": lambda result: _tell(result, as_json),
         }
-        _configured("export_every", config, as_json, verbose, options, tells=True)
+        _configured("export", config, as_json, verbose, options, tells=True, act="export_every")
 
 
 @app.command()
@@ -203,7 +203,14 @@ def sweep(
 
 
 def _configured(
-    name: str, config: Path, as_json: bool, verbose: bool, options: dict[str, Any], *, tells: bool = False
+    name: str,
+    config: Path,
+    as_json: bool,
+    verbose: bool,
+    options: dict[str, Any],
+    *,
+    tells: bool = False,
+    act: str = "",
 ) -> None:
     def prepare() -> Command:
         from rover_spark.settings import load
@@ -218,7 +225,7 @@ def _configured(
             from rover_spark import commands
 
             told = {"progress": progress} if tells else {}
-            result: Result = getattr(commands, name)(spark, settings, **options, **told)
+            result: Result = getattr(commands, act or name)(spark, settings, **options, **told)
             return result
 
         return command
@@ -253,12 +260,7 @@ def _run(
         document, code = result.document(), 0 if result.ok else 1
     except RoverSparkError as error:
         code = error.exit_code
-        document = {
-            "command": name.partition("_")[0],
-            "result": "failed",
-            "batches": [],
-            "problems": [asdict(error.problem)],
-        }
+        document = {"command": name, "result": "failed", "batches": [], "problems": [asdict(error.problem)]}
         from rover_spark.console import problems
 
         problems(Console(stderr=True), [error.problem])

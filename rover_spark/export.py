@@ -5,8 +5,7 @@ Promises that datasets do not hold each other back. A second driver follows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 
 from rover_spark.deliver import Delivery, Outcome
 from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
@@ -17,9 +16,9 @@ from rover_spark.prepare import Planner
 from rover_spark.prepare_events import EventPlanner, ahead
 from rover_spark.progress import Progress
 from rover_spark.source import engine
+from rover_spark.tables import side_by_side
 
 _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
-_AT_ONCE = 4
 
 
 class Exporter:
@@ -40,17 +39,16 @@ class Exporter:
         return [plan for dataset, head in heads.items() for plan in ahead(self._planner, dataset, head)]
 
     def run(self, datasets: Iterable[str]) -> Outcome:
-        """Delivers what is due. A dataset that fails does not hold back the others."""
+        """Delivers what is due, datasets side by side: they share nothing but the ledger, and none holds back another."""
         names = list(datasets)
         heads = self._heads(names)
         opened = [name for name in names if heads[name].open is not None]
         if opened:
             # a plan stands by itself: it is finished before today's settings are looked at
-            self._each(lambda name: self._attempt(name, heads[name], only_open=True), opened)
+            side_by_side(lambda name: self._attempt(name, heads[name], only_open=True), opened)
             heads = self._heads(names)
-        fits: dict[str, bool] = {}
         try:
-            self._each(lambda name: fits.update({name: self._fits(name, heads[name])}), names)
+            fits = side_by_side(lambda name: self._fits(name, heads[name]), names)
         except ConfigError as error:
             if not opened:
                 raise
@@ -58,19 +56,13 @@ class Exporter:
             self._problems.append(error.problem)
             return self._outcome(names)
         self._ledger.open(create=True)
-        due = [name for name in names if fits[name] and heads[name].open is None]
-        self._each(lambda name: self._attempt(name, heads[name], only_open=False), due)
+        due = [name for name, fit in zip(names, fits, strict=True) if fit and heads[name].open is None]
+        side_by_side(lambda name: self._attempt(name, heads[name], only_open=False), due)
         return self._outcome(names)
 
     def _outcome(self, names: list[str]) -> Outcome:
         self._delivery.delivered.sort(key=lambda each: (names.index(each.dataset), each.seq))
         return Outcome(self._delivery.delivered, self._problems)
-
-    def _each(self, act: Callable[[str], None], datasets: list[str]) -> None:
-        """Datasets side by side: they share nothing but the ledger. The first error, in their order, is raised."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for future in [pool.submit(act, dataset) for dataset in datasets]:
-                future.result()
 
     def _heads(self, datasets: Iterable[str]) -> dict[str, Head]:
         known = self._ledger.heads()

@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 def side_by_side(act: Callable[[T], R], each: Iterable[T]) -> list[R]:
-    """What ``act`` gives, in their order. For looks into tables, which are mostly waiting. Raises the first one's error."""
+    """What ``act`` gives, in their order, eight at once: tables, and datasets, wait mostly. Raises the first one's error."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(act, each))
 

@@ -83,12 +83,8 @@ def _moved(plan: Plan | None, destination: str | None) -> bool:
     """Whether a batch went into another bucket, or directory, than ``destination`` names; a prefix is no other bucket."""
     if plan is None or destination is None:
         return False
-
-    def place(url: str) -> str:
-        scheme, _, rest = url.partition("://")
-        return rest if scheme == "file" else f"{scheme}://{rest.partition('/')[0]}"
-
-    return place(plan.destination) != place(destination)
+    before, today = (url.removesuffix(prefix_of(url)).rstrip("/") for url in (plan.destination, destination))
+    return before != today
 
 
 def _counts(batch: BatchRecord) -> list[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,10 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark import commands
-from rover_spark.store import open_store
 from tests.crash.child import NOW, settings_of
 from tests.crash.scene import BELOW, copy_tables
 from tests.e2e.world import FEED, fingerprint, uuid
+from tests.store.buckets import Bucket
 
 
 def _delivered(spark: SparkSession, root: Path, contract: str) -> Path:
@@ -65,8 +64,4 @@ def delivered(
     (root / "agreed.json").write_text(json.dumps(agreed))
     settings = settings_of(root)
     assert commands.export(spark, settings, now=NOW).ok
-    store, found = open_store(settings.destination, "acme", settings.access), {}
-    for info in store.listing(""):
-        with store.read(info.key) as stream:
-            found[info.key] = hashlib.sha256(stream.read()).hexdigest()
-    return found
+    return Bucket(settings.destination, settings.access, lose=lambda file: file).fingerprint()
