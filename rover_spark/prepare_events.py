@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,13 +24,12 @@ from rover_spark.ledger import Ledger
 from rover_spark.plan import HistoryRow, Phase, Plan, TableState
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
-from rover_spark.records.currents import companies, counted, require_avro, told
+from rover_spark.records.currents import Company, companies, counted, require_avro, told
 from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
 from rover_spark.steps import begin_later, reach
-from rover_spark.tables import Tables, side_by_side
+from rover_spark.tables import Tables, in_turns, side_by_side
 
-_AT_ONCE = 25  # companies of event types counted by one job
 _REQUIRED = {"id": "string", "time": "int"}
 
 
@@ -181,10 +180,8 @@ class EventPlanner:
 
     def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
         reading = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
-        found: list[Counted] = []
-        together = companies(reading)
-        for start in range(0, len(together), _AT_ONCE):
-            some = together[start : start + _AT_ONCE]
+
+        def of(some: Sequence[Company]) -> list[Counted]:
             try:
                 with source.reading(EVENTS, told(company[0][1] for company in some)):
                     rows = counted(self._spark, some, integration, partitions).collect()
@@ -195,8 +192,9 @@ class EventPlanner:
                     raise
                 others = f" For the others: {gap.remedy}" if len(fresh) < len(read) else ""
                 raise SourceGap(gap.message, code=gap.code, remedy=begin_later(fresh) + others) from gap
-            found += [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
-        return found
+            return [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
+
+        return [each for found in side_by_side(of, in_turns(companies(reading))) for each in found]
 
     def _selected(self, event_type: str) -> DataFrame:
         wanted = self._wanted(event_type)

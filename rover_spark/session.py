@@ -148,8 +148,11 @@ def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:
     if not submitted:
         complete.setIfMissing("spark.log.level", "ERROR")
         complete.setIfMissing("spark.ui.enabled", "false")
+        complete.setIfMissing("spark.sql.ui.explainMode", "simple")  # nobody looks at what is dear to write
         # Delta's default, 50 tasks for each first look at a table, costs 10 s on two cores
         complete.setIfMissing("spark.databricks.delta.snapshotPartitions", "2")
+        # Spark 4 asks the JVM five more questions for each operator of a column, to name its line in an error
+        complete.setIfMissing("spark.python.sql.dataFrameDebugging.enabled", "false")
     return complete
 
 

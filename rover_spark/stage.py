@@ -7,7 +7,7 @@ of the task that Spark counts. Never publishes, and on failure removes only its 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ Texts = dict[str, str] | None  # schemas by event type
 
 @dataclass(frozen=True)
 class Manifest:
-    """What staging a batch gave: its files in order of (chunk, part), and rows per outcome.
+    """What staging gave: its files, in a whole batch in order of (chunk, part), and rows per outcome.
 
     ``floors`` counts rows that leave a floor, ``mended`` records in which U+FFFD replaced what is no character.
     ``late`` counts events told more than an hour after their time, ``lateness`` is the longest in seconds, ``zoneless``
@@ -81,12 +81,9 @@ def stage(
     access: Access | None = None,
     texts: Texts = None,
 ) -> Manifest:
-    """Stages a batch: one Spark job, one manifest. ``frame`` is what ``records`` arranged; ``texts`` has the schemas of events.
+    """Stages a batch or a part of it: one Spark job, one manifest. ``frame`` is what ``records`` arranged.
 
-    ``notice(files, records, bytes)`` is called on executors for each file, for progress only.
-
-    Raises:
-        NotRepeatable: other rows arrived than were counted when the batch was planned.
+    ``notice(files, records, bytes)`` is called on executors for each file, for progress only; ``texts`` has the schemas of events.
     """
     # exactly one action: another one would stage everything again
     rows = frame.mapInArrow(_task(plan, notice, access, texts), _MANIFEST).collect()
@@ -99,7 +96,18 @@ def stage(
         else:
             files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
     floors, mended, late, zoneless = (tally.pop(mark) for mark in MARKS)
-    arrived = sum(tally.values())
+    return Manifest(tuple(files), tally, floors, mended, late, lateness, zoneless)
+
+
+def whole(parts: Sequence[Manifest], plan: Plan, access: Access | None = None) -> Manifest:
+    """The manifest of a batch from those of its parts, its files in order.
+
+    Raises:
+        NotRepeatable: other rows arrived than were counted when the batch was planned.
+    """
+    rows = {name: sum(part.rows[name] for part in parts) for name in (*OUTCOMES, BEFORE)}
+    files = sorted((file for part in parts for file in part.files), key=lambda file: (file.chunk, file.part))
+    arrived = sum(rows.values())
     if arrived != plan.source_rows:
         open_store(plan.destination, plan.export, access).abort(file.staged for file in files)
         raise NotRepeatable(
@@ -107,8 +115,8 @@ def stage(
             code="rows_differ",
             remedy="Nothing new is visible. The source changed under a pinned version, or an expression is not steady.",
         )
-    ordered = tuple(sorted(files, key=lambda file: (file.chunk, file.part)))
-    return Manifest(ordered, tally, floors, mended, late, lateness, zoneless)
+    told = {name: sum(getattr(part, name) for part in parts) for name in ("floors", MENDED, LATE, ZONELESS)}
+    return Manifest(tuple(files), rows, **told, lateness=max(part.lateness for part in parts))
 
 
 def _task(

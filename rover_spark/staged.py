@@ -5,7 +5,9 @@ The plan alone decides what happens here; nothing of it is visible. A contract d
 
 from __future__ import annotations
 
-from pyspark.sql import SparkSession
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark import source
 from rover_spark.access import Access
@@ -14,9 +16,10 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, Plan
 from rover_spark.records import arranged, floor_rows, quarantine_rows, units
-from rover_spark.records.currents import event_rows, told
+from rover_spark.records.currents import Company, companies, event_rows, told, union
 from rover_spark.records.grouped import arranged_events
-from rover_spark.stage import Manifest, Notice, stage
+from rover_spark.stage import Manifest, Notice, stage, whole
+from rover_spark.tables import in_turns, side_by_side
 
 
 def staged(
@@ -33,7 +36,7 @@ def staged(
     assert isinstance(plan, BatchPlan)
     with source.reading(plan.dataset, source.span(plan.source.table, plan.from_version, plan.to_version)):
         rows = units(source.read(spark, plan), plan, floors_before(spark, ledger, plan))
-        manifest = stage(arranged(rows, plan), plan, notice, access)
+        manifest = whole([stage(arranged(rows, plan), plan, notice, access)], plan, access)
         if manifest.counts["quarantined"]:
             write_once(ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
         if manifest.floors:
@@ -48,9 +51,16 @@ def _events(
     texts = {each.event_type: known[each.schema_id] for each in plan.slices}
     if not plan.delivering:
         return Manifest((), {})
-    with source.reading(plan.dataset, told(plan.slices[n] for n in plan.delivering)):
-        rows = event_rows(spark, plan, texts)
-        manifest = stage(arranged_events(rows, plan), plan, notice, access, texts)
-        if manifest.counts["quarantined"]:
-            write_once(ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
+    due = [(number, plan.slices[number]) for number in plan.delivering]
+
+    def part(some: Sequence[Company]) -> tuple[DataFrame, Manifest]:
+        rows = event_rows(spark, plan, some, texts)
+        numbers = {number for company in some for number, _ in company}
+        return rows, stage(arranged_events(rows, plan, numbers), plan, notice, access, texts)
+
+    with source.reading(plan.dataset, told(one for _, one in due)):
+        parts = side_by_side(part, in_turns(companies(due, texts)))
+        manifest = whole([each for _, each in parts], plan, access)
+        if broken := [rows for rows, each in parts if each.counts["quarantined"]]:
+            write_once(ledger, QUARANTINE, plan, quarantine_rows(union(broken), plan))
     return manifest

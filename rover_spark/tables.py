@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
@@ -15,6 +15,7 @@ from rover_spark import source
 from rover_spark.plan import HistoryRow, TableState
 
 _AT_ONCE = 8
+_TOGETHER = 25
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -23,6 +24,11 @@ def side_by_side(act: Callable[[T], R], each: Iterable[T]) -> list[R]:
     """What ``act`` gives, in their order, eight at once: tables, and datasets, wait mostly. Raises the first one's error."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(act, each))
+
+
+def in_turns(each: Sequence[T]) -> list[Sequence[T]]:
+    """In their order, so many at a time as one Spark job reads of tables: its tasks know the plans of all of them."""
+    return [each[first : first + _TOGETHER] for first in range(0, len(each), _TOGETHER)]
 
 
 class Tables:

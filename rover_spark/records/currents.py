@@ -64,15 +64,12 @@ def companies(slices: Iterable[tuple[int, Slice]], texts: Mapping[str, str] | No
     return list(found.values())
 
 
-def event_rows(spark: SparkSession, plan: EventPlan, texts: dict[str, str]) -> DataFrame:
-    """All source rows of a plan: (chunk, id, commit, outcome, datum, problem, row_json, event), and what is told of each."""
+def event_rows(
+    spark: SparkSession, plan: EventPlan, found: Sequence[Company], texts: dict[str, str]
+) -> DataFrame:
+    """All rows of these companies: (chunk, id, commit, outcome, datum, problem, row_json, event), and what is told of each."""
     feeds = _Feeds(spark)
-    due = [(number, plan.slices[number]) for number in plan.delivering]
-    parts = [
-        _company_rows(feeds.of(each), plan, each, texts[each[0][1].event_type])
-        for each in companies(due, texts)
-    ]
-    return _union(parts)
+    return union([_company_rows(feeds.of(each), plan, each, texts[each[0][1].event_type]) for each in found])
 
 
 def counted(spark: SparkSession, found: Sequence[Company], integration: str, partitions: int) -> DataFrame:
@@ -89,10 +86,10 @@ def counted(spark: SparkSession, found: Sequence[Company], integration: str, par
                 _partition(of_row, partitions).alias("partition"),
             )
         )
-    return _union(parts).groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
+    return union(parts).groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
 
 
-def _union(parts: list[DataFrame]) -> DataFrame:
+def union(parts: list[DataFrame]) -> DataFrame:
     """All of them in their order, by halves: Spark looks at the whole plan of a union again, each time."""
     while len(parts) > 1:
         parts = [reduce(DataFrame.unionAll, parts[first : first + 2]) for first in range(0, len(parts), 2)]

@@ -24,6 +24,7 @@ from rover_spark.source import FEED_COLUMNS
 
 ROUTE = "_route"  # which of the event types that are read together a row belongs to
 _INT = (-(2**31), 2**31 - 1)
+_ZONES = ", ".join(f"'{name}'" for name in ZONES)
 
 
 def columns_of(
@@ -115,7 +116,8 @@ def seconds(dtype: DataType) -> Column:
 
 def zone() -> Column:
     """The event's time zone; null where the IANA database has no such name."""
-    return F.when(F.col("f_timezone").isin(*ZONES), F.col("f_timezone"))
+    # one call to the JVM: a literal of each name is six hundred of them
+    return F.expr(f"CASE WHEN f_timezone IN ({_ZONES}) THEN f_timezone END")
 
 
 def members(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -9,12 +11,13 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.records.chunks import element, salts
 
 
-def arranged_events(rows: DataFrame, plan: EventPlan) -> DataFrame:
-    """(chunk, outcome, late, lateness, zoneless, mended, id, line) in file order: by id, the first one queued before its repeats."""
+def arranged_events(rows: DataFrame, plan: EventPlan, slices: Container[int]) -> DataFrame:
+    """Of the rows of these slices, by number, (chunk, outcome, late, lateness, zoneless, mended, id, line) in file order: by id, the first one queued before its repeats."""
     bins = plan.bins or (0,)
-    salt = salts(max(bins) + 1)
+    mine = {each for group, each in zip(plan.groups, bins, strict=False) if group.slice in slices} or {0}
+    salt = dict(zip(sorted(mine), salts(len(mine)), strict=True))
     return (
-        rows.withColumn("salt", element(tuple(salt[each] for each in bins), F.col("chunk")))
+        rows.withColumn("salt", element(tuple(salt.get(each, 0) for each in bins), F.col("chunk")))
         .repartition(len(salt), "salt")
         .sortWithinPartitions("salt", "chunk", "id", "commit", "datum")
         .select(
