@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import fastavro
 import pytest
 from typer.testing import CliRunner
 
-from rover_spark import commands
+from rover_spark import commands, staged, tables
 from rover_spark.cli import app
 from tests import apache
-from tests.e2e.stream import CUSTOM, PLACE, PURCHASE, Stream, values
+from tests.e2e.stream import COLUMNS, CUSTOM, PLACE, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
 
 
@@ -197,6 +198,45 @@ def test_a_batch_is_delivered_again_byte_for_byte(stream: Stream) -> None:
     assert not commands.verify(stream.spark, stream.settings).ok
     assert commands.redeliver(stream.spark, stream.settings, batch.batch).ok
     assert fingerprint(stream.bucket) == before
+
+
+def test_types_that_many_jobs_stage_are_one_batch(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ["custom", "other", "third", "fourth", "fifth"]
+    for n, kind in enumerate(kinds):
+        # another column each: none is read together with another
+        columns = COLUMNS | {"user_id": f"concat(fan, '{n}')"}
+        where = f"kind = '{kind}'"
+        stream.events[f"users.{kind}"] = {"table": stream.table, "where": where, "columns": columns}
+        stream.events[f"users.{kind}"]["start"] = "earliest"
+        stream.add(values(10 * n, 10 * n + 10, kind=kind))
+    del stream.events[CUSTOM]
+    odd = "VALUES ({}, '{}', 'f', timestamp '2026-01-01 00:00:00', 'Mars/Olympus', null, 1)"
+    for id, kind in (("null", "custom"), ("null", "fifth"), ("'z'", "fourth")):
+        stream.add(odd.format(id, kind))
+    parts: list[Any] = []
+    stage = staged.stage
+
+    def counted(*args: Any) -> Any:
+        parts.append(stage(*args))
+        return parts[-1]
+
+    monkeypatch.setattr(staged, "stage", counted)
+    monkeypatch.setattr(tables, "_TOGETHER", 2)
+    (batch,) = stream.delivered().batches
+    assert sorted(len(part.files) for part in parts) == [1, 2, 2]
+    counts = batch.counts
+    assert (counts["read"], counts["delivered"], counts["quarantined"]) == (53, 51, 2)
+    assert counts["late"] == 51 and counts["timezone_dropped"] == 1
+    quarantine = stream.spark.read.format("delta").load(f"{stream.settings.ledger}_quarantine")
+    assert sorted(row["dataset"] for row in quarantine.collect()) == ["users.custom", "users.fifth"]
+    assert [file.chunk for file in batch.files] == [0, 1, 2, 3, 4]
+    assert commands.verify(stream.spark, stream.settings).ok
+    before = fingerprint(stream.bucket)
+    for path in stream.bucket.rglob("*.avro"):
+        path.unlink()
+    monkeypatch.undo()
+    assert commands.redeliver(stream.spark, stream.settings, batch.batch).ok
+    assert fingerprint(stream.bucket) == before, "how many jobs it took shows nowhere"
 
 
 def test_apaches_own_tools_read_what_is_delivered(stream: Stream) -> None:
