@@ -12,7 +12,10 @@ from rover_spark.records.chunks import element, salts
 
 
 def arranged_events(rows: DataFrame, plan: EventPlan, slices: Container[int]) -> DataFrame:
-    """Of the rows of these slices, by number, (chunk, outcome, late, lateness, zoneless, mended, id, line) in file order: by id, the first one queued before its repeats."""
+    """(chunk, outcome, late, lateness, zoneless, mended, id, line) in file order: by id, the first one queued before its repeats.
+
+    ``slices`` are the numbers of those that the rows are of: only their groups take a task.
+    """
     bins = plan.bins or (0,)
     mine = {each for group, each in zip(plan.groups, bins, strict=False) if group.slice in slices} or {0}
     salt = dict(zip(sorted(mine), salts(len(mine)), strict=True))
