@@ -35,9 +35,9 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_module_is_longer_than_300_lines(module: str) -> None:
-    # a file that grows past that mixes state, orchestration and I/O
-    assert len((PACKAGE / module).read_text(encoding="utf-8").splitlines()) <= 300
+def test_no_module_is_longer_than_400_lines(module: str) -> None:
+    # a file that grows past that mixes state, orchestration and I/O; a lower limit makes splinters
+    assert len((PACKAGE / module).read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize("module", MODULES)
