@@ -274,7 +274,7 @@ def _run(
 def _tell(result: Result, as_json: bool) -> None:
     if as_json:
         return _print(result.document())
-    from rover_spark.console import show
+    from rover_spark.console.results import show
 
     show(_console(), result)
 
@@ -291,7 +291,7 @@ def _console() -> Console:
 
 
 def _progress(verbose: bool) -> Progress:
-    from rover_spark.console import TerminalProgress
+    from rover_spark.console.progress import TerminalProgress
     from rover_spark.progress import LoggedProgress
 
     logging.getLogger("rover_spark").setLevel(logging.INFO)

@@ -7,7 +7,8 @@ import time
 
 from rich.console import Console
 
-from rover_spark.console import TerminalProgress, plain, size
+from rover_spark.console import plain, size
+from rover_spark.console.progress import TerminalProgress
 from rover_spark.demo.tree import bucket_tree
 from rover_spark.heads import BatchRecord
 from rover_spark.store import StagedFile

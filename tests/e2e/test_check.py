@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from rover_spark import commands
 from rover_spark.cli import app
-from rover_spark.console import show
+from rover_spark.console.results import show
 from rover_spark.result import Result
 from tests.e2e.world import NOON, World, row
 from tests.proxy import Proxy, least_rights

@@ -1,0 +1,38 @@
+"""What a person sees. Here the words that all of it uses; ``progress``, ``tables`` and ``results`` are its rooms.
+
+Everything that comes from outside (keys, messages) is printed as plain text: no markup, no control characters.
+Loads no Spark: a person sees something before Spark is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from rover_spark.errors import Problem
+
+
+def plain(text: object) -> Text:
+    """Text without markup; control characters become visible escapes."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
+
+
+def size(octets: float) -> str:
+    """Octets for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if octets < 1000 or unit == "GB":
+            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.1f} {unit}"
+        octets /= 1000
+    raise AssertionError("unreachable")
+
+
+def problems(console: Console, found: Iterable[Problem]) -> None:
+    """What went wrong, and what to do."""
+    for problem in found:
+        console.print(
+            Text.assemble((f"{problem.code}: ", "bold red"), plain(problem.message)), soft_wrap=True
+        )
+        if problem.remedy:
+            console.print(Text.assemble(("  → ", "bold"), plain(problem.remedy)), soft_wrap=True)
