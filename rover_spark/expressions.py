@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Annotated
 
@@ -62,6 +63,15 @@ def _location(value: str) -> str:
     if not _IDENTIFIER.fullmatch(value):
         raise ValueError("takes a Delta path with a slash in it, or catalog.schema.table")
     return value
+
+
+def place_of(table: str) -> str:
+    """The same text for each way in which one table may be written."""
+    if "/" not in table:
+        return table.casefold()
+    if "://" in table and not table.startswith("file:"):
+        return table
+    return posixpath.normpath("/" + re.sub(r"^file:/*", "", table).lstrip("/"))
 
 
 Table = Annotated[str, AfterValidator(_location)]

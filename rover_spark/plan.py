@@ -7,11 +7,11 @@ bytes. ``heads`` says where a dataset stands, ``steps`` what is due from there.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
-from rover_spark.contract.rover import DATASETS, Dataset
+from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
 
 Phase = Literal["snapshot", "changes", "enable", "lost"]
 
@@ -55,7 +55,10 @@ class TableState:
 
 @dataclass(frozen=True)
 class Source:
-    """Which rows a dataset is made of: table, one SQL expression a field, filter, id, additional fields."""
+    """Which rows a dataset is made of: table, one SQL expression a field, filter, id, additional fields.
+
+    ``identifiers`` (name = SQL expression) make of each row of the table one row for each that is not null.
+    """
 
     table: str
     columns: dict[str, str]
@@ -63,11 +66,20 @@ class Source:
     where: str | None
     extra: dict[str, str]
     deletes: str
+    identifiers: dict[str, str] = field(default_factory=dict)
 
     def differences(self, other: Source) -> list[str]:
-        """Names of the settings that change which rows or ids a change stream would give."""
+        """Names of the settings that change which rows, ids or values a change stream would give."""
         changed = [
-            n for n in ("table", "columns", "natural_key", "where") if getattr(self, n) != getattr(other, n)
+            n
+            for n in ("table", "natural_key", "where", "identifiers")
+            if getattr(self, n) != getattr(other, n)
+        ]
+        made = SPREAD if "identifiers" in changed else ()  # these columns follow from them
+        changed += [
+            f"columns.{n}"
+            for n in {**other.columns, **self.columns}
+            if self.columns.get(n) != other.columns.get(n) and n not in made
         ]
         keyed = any(self.extra.get(n) != other.extra.get(n) for n in self.natural_key)
         return [*changed, "extra"] if keyed else changed
@@ -186,6 +198,12 @@ class BatchPlan(Plan):
     def anchor(self) -> HistoryRow:
         """The history row of the last version delivered."""
         return self.commits[-1]
+
+    def _tree(self) -> dict[str, Any]:
+        tree = super()._tree()
+        if not self.source.identifiers:  # versions before this setting read the plans that do without
+            del tree["source"]["identifiers"]
+        return tree
 
     @property
     def emitted_at(self) -> datetime:

@@ -22,7 +22,7 @@ from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableState
-from rover_spark.records import filtered, mapped, units
+from rover_spark.records import counting, mapped, units
 from rover_spark.settings import Settings
 from rover_spark.steps import (
     begin_later,
@@ -133,7 +133,7 @@ class Planner:
             return  # nothing will be read
         with source.reading(dataset, source.span(wanted.table, None, state.latest.version)):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
-            mapped(filtered(rows, f"datasets.{dataset}", wanted.where), DATASETS[dataset], wanted)
+            mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
         """The next batch that is due, or None.
@@ -196,8 +196,10 @@ class Planner:
             )
 
         plan = pin(told)
-        if "delete" in found and plan.files.chunks > 1:
-            # an overwrite or a RESTORE repeats most rows: without a closer look it would make a thousand tiny files
+        repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
+        if repeats and plan.files.chunks > 1:
+            # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
+            # look it would make a thousand tiny files
             with source.reading(dataset, source.span(wanted.table, step.from_version, step.to_version)):
                 rows = units(
                     source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
@@ -210,9 +212,7 @@ class Planner:
         with source.reading(dataset, source.span(wanted.table, step.from_version, step.to_version)):
             if step.from_version is None:
                 rows = source.snapshot(self._spark, wanted.table, step.to_version)
-                return {"insert": filtered(rows, f"datasets.{dataset}", wanted.where).count()}
+                return {"insert": counting(rows, dataset, wanted).count()}
             rows = source.changes(self._spark, wanted.table, step.from_version, step.to_version)
-            counted = (
-                filtered(rows, f"datasets.{dataset}", wanted.where).groupBy("_change_type").count().collect()
-            )
+            counted = counting(rows, dataset, wanted).groupBy("_change_type").count().collect()
             return {row["_change_type"]: row["count"] for row in counted}

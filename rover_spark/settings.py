@@ -1,7 +1,7 @@
 """Configuration file and environment, read once, into frozen values.
 
-Promises that whatever passes here is well formed: known keys, right types, a destination that can be opened, no two
-datasets on one table, expressions that give the same value each time they are evaluated. Refuses everything else
+Promises that whatever passes here is well formed: known keys, right types, a destination that can be opened,
+expressions that give the same value each time they are evaluated. Refuses everything else
 with one ConfigError that names the key. Opens no table and no store.
 
 Environment variables override the file: ``ROVER_SPARK__FILES__MAX_BYTES=1000000``, one ``__`` per level, names
@@ -11,9 +11,9 @@ matched without regard to case, lists and tables written as TOML.
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 import sys
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +27,7 @@ from pydantic import (
 
 from rover_spark.access import Access, Frozen
 from rover_spark.contract.keys import EXPORTS
-from rover_spark.contract.rover import DATASETS, RESERVED, Dataset
+from rover_spark.contract.rover import DATASETS, RESERVED, SPREAD, Dataset
 from rover_spark.errors import ConfigError
 from rover_spark.expressions import Expression, Number, Table
 from rover_spark.integration import CurrentsSettings, EventSettings, check_integration
@@ -60,6 +60,7 @@ class DatasetSettings(Frozen):
 
     table: Table
     columns: dict[str, Expression] = Field({})
+    identifiers: dict[str, Expression] | None = None
     natural_key: tuple[str, ...] | None = Field(None, min_length=1)
     where: Expression | None = None
     extra: dict[str, Expression] = Field({})
@@ -151,19 +152,10 @@ class Settings(Frozen):
 
     @model_validator(mode="after")
     def _datasets(self) -> Settings:
-        tables: dict[str, str] = {}
         for name, dataset in self.datasets.items():
             if name not in DATASETS:
                 raise ValueError(f"datasets.{name}: unknown dataset; there are {', '.join(DATASETS)}")
             _check_dataset(DATASETS[name], dataset)
-            place = dataset.table
-            if "/" not in place:
-                place = place.casefold()
-            else:
-                place = posixpath.normpath("/" + re.sub(r"^file:/*", "", place).lstrip("/"))
-            if place in tables:
-                raise ValueError(f"datasets.{name}.table: datasets.{tables[place]} reads this table already")
-            tables[place] = name
         if self.store.staging and not self.store.staging.startswith(_bucket_of(self.destination)):
             raise ValueError("store.staging: must lie in the destination's own bucket or file system")
         if (
@@ -199,6 +191,7 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
     for column in dataset.columns:
         if column not in names:
             raise ValueError(f"{where}.columns.{column}: no such field; there are {', '.join(names)}")
+    _check_identifiers(where, contract, dataset)
     for extra in dataset.extra:
         if (
             extra in RESERVED
@@ -220,6 +213,22 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
         raise ValueError(
             f"{where}.start: this dataset begins with a snapshot; only fan_track_events takes it"
         )
+
+
+def _check_identifiers(where: str, contract: Dataset, dataset: DatasetSettings) -> None:
+    if dataset.identifiers is None:
+        return
+    if contract.name != "fan_identity_graph":
+        raise ValueError(f"{where}.identifiers: only fan_identity_graph is made of identifiers")
+    if both := [name for name in SPREAD if name in dataset.columns]:
+        raise ValueError(f"{where}.columns.{both[0]}: identifiers give it; take one of the two out")
+    if not dataset.identifiers:
+        raise ValueError(f"{where}.identifiers: there is none; name at least one")
+    for name in dataset.identifiers:
+        if not 1 <= len(name) <= 100 or any(unicodedata.category(char) == "Cc" for char in name):
+            raise ValueError(
+                f"{where}.identifiers.{name[:100]!r}: a name takes 1 to 100 characters, and no control characters"
+            )
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil
 
-from rover_spark.contract.rover import DATASETS, Dataset
+from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.eventplan import EVENTS, Slice
 from rover_spark.heads import Head
@@ -16,13 +16,18 @@ from rover_spark.settings import Settings
 def source_of(settings: Settings, dataset: str) -> Source:
     """The source that today's settings ask for, defaults filled in."""
     chosen, contract = settings.datasets[dataset], DATASETS[dataset]
+    names = SPREAD if chosen.identifiers else {}
     return Source(
         table=chosen.table,
-        columns={field.name: chosen.columns.get(field.name, f"`{field.name}`") for field in contract.fields},
+        columns={
+            field.name: chosen.columns.get(field.name, f"`{names.get(field.name, field.name)}`")
+            for field in contract.fields
+        },
         natural_key=chosen.natural_key or contract.natural_key,
         where=chosen.where,
         extra=dict(chosen.extra),
         deletes=chosen.deletes,
+        identifiers=dict(chosen.identifiers or {}),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pyspark.sql import SparkSession
 
 from rover_spark import source
+from rover_spark.expressions import place_of
 from rover_spark.plan import HistoryRow, TableState
 
 _AT_ONCE = 8
@@ -49,7 +50,7 @@ class Tables:
         Raises:
             ConfigError: no Delta table there; the message names the setting.
         """
-        with self._locks[table]:
+        with self._locks[place_of(table)]:
             if not isinstance(since, HistoryRow):
                 return self._reaching(setting, table, since)
             state = self._reaching(setting, table, since.version)
@@ -57,12 +58,13 @@ class Tables:
             return state if as_expected else self._reaching(setting, table, 0)
 
     def _reaching(self, setting: str, table: str, since: int | None) -> TableState:
-        known = self._states.get(table)
-        if known is None or (since is not None and since < self._reach[table]):
+        place = place_of(table)
+        known = self._states.get(place)
+        if known is None or (since is not None and since < self._reach[place]):
             found = source.table_state(self._spark, setting, table, since)
             if known is not None:
                 rows = tuple(row for row in found.rows if row.version <= known.latest.version)
                 found = replace(known, rows=rows)
-            self._states[table] = found
-            self._reach[table] = min(found.rows[0].version, found.latest.version if since is None else since)
-        return self._states[table]
+            self._states[place] = found
+            self._reach[place] = min(found.rows[0].version, found.latest.version if since is None else since)
+        return self._states[place]

@@ -106,5 +106,8 @@ DATASETS: dict[str, Dataset] = {
     )
 }
 
+# of a wide row one identifier: the columns that are made of it, and the fields that they become
+SPREAD = {"identifierType": "_identifierType", "identifier": "_identifier"}
+
 ENVELOPE = ("id", "version", "roverID", "emittedAt")
 RESERVED = frozenset({*ENVELOPE, "operation", "deleted"})

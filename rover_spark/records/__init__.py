@@ -14,16 +14,17 @@ from rover_spark.plan import BatchPlan
 from rover_spark.records.changes import all_created, net, timed
 from rover_spark.records.chunks import arranged
 from rover_spark.records.fields import filtered, mapped, project
+from rover_spark.records.identifiers import counting
 
-__all__ = ["arranged", "filtered", "floor_rows", "mapped", "quarantine_rows", "units"]
+__all__ = ["arranged", "counting", "filtered", "floor_rows", "mapped", "project", "quarantine_rows", "units"]
 
 
 def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
-    """One row per source row that ``where`` keeps, with its outcome, operation and event time.
+    """One row per source row that counts, with its outcome, operation and event time.
 
     ``rows`` is the source at the plan's version, or its change data feed. ``floors`` has (key, floor_us), or is None where there are none.
     """
-    projected = project(filtered(rows, f"datasets.{plan.dataset}", plan.source.where), plan)
+    projected = project(counting(rows, plan.dataset, plan.source), plan)
     stand_alone = plan.phase == "snapshot" or (plan.inserts_only and plan.contract.append_only)
     return timed(all_created(projected) if stand_alone else net(projected, plan), plan, floors)
 

@@ -3,6 +3,7 @@
 A change is decided per row key and commit, from the states before and after it: the feed's own words are not enough,
 since an overwrite or a RESTORE arrives as deletes and inserts of unchanged rows. Several rows with one key are one
 state: the one with the latest event time, then with the greatest digest of its content; the others are counted.
+Of a wide row's identifiers the row's time says nothing: one that only got a later time did not change.
 
 ``net`` adds to projected feed rows: ``outcome`` (below), ``operation`` and ``base_us``, the earliest event time that
 the change may carry on its own account.
@@ -40,9 +41,13 @@ def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     """Projected feed rows with their outcome, operation and base event time. One shuffle and one sort, by row key."""
     is_after = F.col("change").isin("insert", "update_postimage")
     # equal or not is all that is asked of a row's content: a digest tells it, and is small
-    content = F.coalesce(
-        "row_json", F.concat_ws(",", F.col("own_us").cast("string"), "rover_id", "inner", "tail")
+    wide = bool(plan.source.identifiers)
+    told = (
+        ("rover_id", "inner", "tail")
+        if wide
+        else (F.col("own_us").cast("string"), "rover_id", "inner", "tail")
     )
+    content = F.coalesce("row_json", F.concat_ws(",", *told))
     frame = rows.withColumn("is_after", is_after).withColumn("content", F.sha2(content, 256))
     if not _tells_deletes(plan):
         for name in ("inner", "tail"):  # of the state before a change nothing is told
@@ -53,19 +58,23 @@ def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     frame = (
         frame.repartition("key")
         .withColumn("rank", F.row_number().over(ranked))
-        .withColumn("leader", F.first("content").over(ranked.rowsBetween(Window.unboundedPreceding, 0)))
+        .withColumn("leader", F.first(state).over(ranked.rowsBetween(Window.unboundedPreceding, 0)))
         .withColumn("previous", F.max(F.when(~F.col("is_after"), state)).over(unit))
     )
     previous = F.col("previous")
+    equal = previous.eqNullSafe(state)
+    if wide:  # a time that goes back is told: what comes later must not be told earlier than what was
+        later = F.coalesce(F.col("own_us") >= previous["own_us"], F.lit(True))
+        equal = (previous["content"] == F.col("content")) & later
     operation = (
         F.when(~F.col("is_after"), F.lit("delete"))
         .when(previous.isNull(), F.lit("create"))
-        .when(previous.eqNullSafe(state), F.lit(None))
+        .when(equal, F.lit(None))
         .otherwise(F.lit("update"))
     )
     return (
         frame.withColumn("operation", F.when(F.col("rank") == 1, operation))
-        .withColumn("outcome", _outcome(plan, F.col("content") == F.col("leader")))
+        .withColumn("outcome", _outcome(plan, F.col("leader").eqNullSafe(state)))
         .withColumn("base_us", _base(plan))
         .drop("leader")
     )

@@ -19,7 +19,16 @@ from collections.abc import Sequence
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, MapType, StringType, StructType, TimestampNTZType, TimestampType
+from pyspark.sql.types import (
+    DataType,
+    DoubleType,
+    FloatType,
+    MapType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
 
 from rover_spark.contract.rover import Dataset, Field
 from rover_spark.errors import ConfigError
@@ -222,7 +231,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
             continue
         text = source.columns[field.name]
         if field.kind in {"uuid", "text"}:
-            fits, mend = isinstance(dtype, StringType), f"cast({text} as string)"
+            fits, mend = isinstance(dtype, StringType), _exact(text, dtype)
         elif field.kind == "time":
             fits, mend = isinstance(dtype, TimestampType | TimestampNTZType), f"to_timestamp({text})"
         elif field.kind == "json":
@@ -232,7 +241,7 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
                 f"to_json({text})" if isinstance(dtype, MapType) else f"named_struct('{field.name}', {text})",
             )
         else:
-            fits, mend = isinstance(dtype, ID_TYPES), f"cast({text} as string)"
+            fits, mend = isinstance(dtype, ID_TYPES), _exact(text, dtype)
         if not fits:
             raise ConfigError(
                 f"datasets.{dataset.name}.columns.{field.name}: {text} is {dtype.simpleString()}, "
@@ -248,6 +257,12 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
                 code="column_type",
                 remedy=f'Convert it in the configuration: extra = {{ {name} = "cast({source.extra[name]} as string)" }}',
             )
+
+
+def _exact(text: str, dtype: DataType) -> str:
+    """The cast to text; of a number with a point by way of an integer, or 12345678 would become 1.2345678E7."""
+    whole = f"cast({text} as bigint)" if isinstance(dtype, DoubleType | FloatType) else text
+    return f"cast({whole} as string)"
 
 
 def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:

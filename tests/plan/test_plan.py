@@ -102,6 +102,7 @@ plans = st.builds(
         where=st.none() | texts,
         extra=st.dictionaries(texts, texts, max_size=3),
         deletes=texts,
+        identifiers=st.dictionaries(texts, texts, max_size=3),
     ),
     files=st.builds(Files, numbers, numbers, numbers, numbers),
     destination=texts,
@@ -131,6 +132,15 @@ def test_a_plan_is_plain_json_with_every_field_in_it() -> None:
     written = json.loads(PLAN.to_json())
     assert set(written) == set(BatchPlan.__dataclass_fields__)
     assert written["commits"] == [{"version": 7, "timestamp": 1_795_256_000_000, "operation": "WRITE"}]
+
+
+def test_a_plan_without_identifiers_is_written_as_before_there_were_any() -> None:
+    """Stored plans lack the setting, and a version that does not know it still reads what needs none."""
+    written = json.loads(PLAN.to_json())
+    assert list(written["source"]) == ["table", "columns", "natural_key", "where", "extra", "deletes"]
+    assert plan_from_json(json.dumps(written)).source.identifiers == {}
+    wide = replace(PLAN, source=replace(SOURCE, identifiers={"e": "email", "a": "b"}))
+    assert list(json.loads(wide.to_json())["source"]["identifiers"]) == ["e", "a"]
 
 
 def test_a_plan_names_its_batch_its_anchor_and_its_instant() -> None:
@@ -168,7 +178,8 @@ def test_the_source_has_an_expression_for_each_field_defaults_filled_in() -> Non
     ("changed", "named"),
     [
         ({"table": "/other"}, ["table"]),
-        ({"columns": {"roverID": "other"}}, ["columns"]),
+        ({"columns": {**SOURCE.columns, "traits": "other"}}, ["columns.traits"]),
+        ({"identifiers": {"email": "email"}}, ["identifiers"]),
         ({"natural_key": ("roverID",)}, ["natural_key"]),
         ({"where": "x > 1"}, ["where"]),
         ({"where": "x > 1", "table": "/other"}, ["table", "where"]),

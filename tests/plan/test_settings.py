@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from rover_spark.errors import ConfigError
+from rover_spark.expressions import place_of
 from rover_spark.settings import FilesSettings, Settings, load, overlay, parse
 
 MINIMAL: dict[str, Any] = {
@@ -184,33 +185,52 @@ def test_a_bad_configuration_is_refused_and_the_key_is_named(key: str, changes: 
     assert message.startswith(f"configuration: {key}: "), message
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("/data/t", "/data/t"),
-        ("/data/t", "/data/t/"),
-        ("/data/t", "/data/t//"),
-        ("/data/t", "file:/data/t"),
-        ("/data/t", "file:///data/t"),
-        ("/data/t", "file:///data/t/"),
-        ("file:/data/t", "file:///data/t"),
-        ("/data/t", "/data//t"),
-        ("/data/t", "/data///t"),
-        ("/data/t", "/data/./t"),
-        ("main.sales.events", "main.sales.events"),
-        ("main.sales.events", "Main.Sales.EVENTS"),
-    ],
-)
-def test_no_two_datasets_read_one_table(one: str, other: str) -> None:
-    config = tree(datasets__fan_profiles__table=one, datasets__fan_track_events={"table": other})
-    message = refused(config).message
-    assert message.startswith("configuration: datasets.fan_track_events.table: ")
-    assert "datasets.fan_profiles" in message
+ONE_TABLE = [
+    ["/data/t", "/data/t/", "/data/t//", "file:/data/t", "file:///data/t", "file:///data/t/", "/data//t", "/data/./t"],
+    ["main.sales.events", "Main.Sales.EVENTS"],
+    ["/data/tt"],
+    ["/data/t/t"],
+    ["data.t"],
+    ["s3://data/t"],
+    ["s3://data/T"],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("other", ["/data/tt", "/data/t/t", "data.t", "s3://data/t"])
-def test_two_tables_may_resemble_each_other(other: str) -> None:
-    parse(tree(datasets__fan_profiles__table="/data/t", datasets__fan_track_events={"table": other}))
+def test_one_table_may_serve_several_datasets_however_it_is_written() -> None:
+    for names in ONE_TABLE:
+        for name in names:
+            config = tree(datasets__fan_profiles__table=names[0], datasets__fan_track_events={"table": name})
+            assert parse(config).datasets["fan_track_events"].table
+    places = [{place_of(name) for name in names} for names in ONE_TABLE]
+    assert [len(each) for each in places] == [1] * len(ONE_TABLE) and len(set.union(*places)) == len(
+        ONE_TABLE
+    )
+
+
+def test_identifiers_of_a_wide_row_take_the_place_of_two_columns() -> None:
+    def graph(**fields: Any) -> dict[str, Any]:
+        return tree(datasets__fan_identity_graph={"table": "/g", **fields})
+
+    names = {"e": "lower(email)", "x" * 100: "phone", "ü .\"'": "card"}
+    assert parse(graph(identifiers=names)).datasets["fan_identity_graph"].identifiers == names
+    here = "configuration: datasets.fan_identity_graph"
+    for fields, message in [
+        ({"identifiers": {}}, f"{here}.identifiers: there is none"),
+        ({"identifiers": {"": "email"}}, f"{here}.identifiers.'': a name takes 1 to 100"),
+        ({"identifiers": {"x" * 101: "email"}}, f"{here}.identifiers.'{'x' * 100}': a name takes"),
+        ({"identifiers": {"a\nb": "email"}}, f"{here}.identifiers.'a\\nb': a name takes"),
+        ({"identifiers": {"a\x7f": "email"}}, f"{here}.identifiers.'a\\x7f': a name takes"),
+        ({"identifiers": {"a\x85": "email"}}, f"{here}.identifiers.'a\\x85': a name takes"),
+        ({"identifiers": {"email": " "}}, f"{here}.identifiers.email: is an empty expression"),
+        ({"identifiers": {"email": "uuid()"}}, f"{here}.identifiers.email: uuid gives another value"),
+        ({"identifiers": "email"}, f"{here}.identifiers: Input should be"),
+        ({"identifiers": names, "columns": {"identifier": "e"}}, f"{here}.columns.identifier: identifiers give it"),
+        ({"identifiers": names, "columns": {"identifierType": "'e'"}}, f"{here}.columns.identifierType: ident"),
+    ]:  # fmt: skip
+        assert refused(graph(**fields)).message.startswith(message)
+    for name in ("fan_profiles", "fan_profile_merges", "fan_track_events"):
+        message = refused(tree(**{f"datasets__{name}": {"table": "/t", "identifiers": names}})).message
+        assert message.startswith(f"configuration: datasets.{name}.identifiers: only fan_identity_graph")
 
 
 @pytest.mark.parametrize(
