@@ -101,6 +101,12 @@ def export(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 where rows went to the quarantine.")
     ] = False,
+    adopt_empty_ledger: Annotated[
+        bool,
+        typer.Option(
+            "--adopt-empty-ledger", help="Begin anew, though the bucket holds files of an earlier ledger."
+        ),
+    ] = False,
     every: Annotated[
         str | None,
         typer.Option("--every", metavar="AGE", help="Stay up; deliver when so old or enough. As 5m."),
@@ -111,10 +117,17 @@ def export(
     """Deliver what is due."""
     options: dict[str, Any]
     if every is None:
-        options = {"datasets": dataset or (), "now": now, "strict": strict}
+        options = {
+            "datasets": dataset or (),
+            "now": now,
+            "strict": strict,
+            "adopt_empty_ledger": adopt_empty_ledger,
+        }
         _configured("export", config, as_json, verbose, options, tells=True)
-    elif dataset or now:
-        raise typer.BadParameter("goes with neither --dataset nor --now", param_hint="--every")
+    elif dataset or now or adopt_empty_ledger:
+        raise typer.BadParameter(
+            "goes with none of --dataset, --now and --adopt-empty-ledger", param_hint="--every"
+        )
     else:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from rover_spark import registry
+from rover_spark.adoption import Adoption
 from rover_spark.cadence import Sources, enough, stay
 from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver import Delivery
@@ -43,14 +44,19 @@ def export(
     datasets: Sequence[str] = (),
     now: datetime | None = None,
     strict: bool = False,
+    adopt_empty_ledger: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Delivers what is due. Raises ConfigError before anything is written."""
+    """Delivers what is due. Raises ConfigError before anything is written.
+
+    ``adopt_empty_ledger`` is the word that a ledger begins anew over a bucket that holds this export's files.
+    """
     chosen, instant = _chosen(settings, datasets), _instant(now)
-    _store(settings)  # a destination that the environment contradicts is refused here, not in a task
+    # a destination that the environment contradicts is refused here, not in a task
+    adoption = Adoption(_store(settings), settings, adopt_empty_ledger)
     with pinned(spark):
-        outcome = _exporter(spark, settings, instant, now is not None, progress).run(chosen)
-    problems = list(outcome.problems)
+        outcome = _exporter(spark, settings, instant, now is not None, progress, adoption).run(chosen)
+    problems = [*outcome.problems, *adoption.notices]
     broken = sum(batch.counts.get("quarantined", 0) for batch in outcome.batches)
     if broken:
         where = Ledger(spark, settings.ledger, settings.name).beside("quarantine")
@@ -208,7 +214,9 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
     ledger = _ledger(spark, settings)
     schemas = {each.id: each for each in ledger.schemas()}
     place, receives = settings.destination, settings.receives
-    found = hold_against(store, ledger.batches(), schemas, destination=place, receives=receives)
+    found = hold_against(
+        store, ledger.batches(), schemas, destination=place, receives=receives, export=settings.name
+    )
     more = {"verified": {name: each for name, each in asdict(found).items() if name != "problems"}}
     ok = not found.problems
     return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
@@ -249,12 +257,18 @@ def sweep(
 
 
 def _exporter(
-    spark: SparkSession, settings: Settings, instant: int, asked: bool, progress: Progress | None
+    spark: SparkSession,
+    settings: Settings,
+    instant: int,
+    asked: bool,
+    progress: Progress | None,
+    adoption: Adoption | None = None,
 ) -> Exporter:
     ledger = _ledger(spark, settings)
     planner = planner_of(spark, settings, ledger, instant, asked=asked)
     told = progress or LoggedProgress()
-    return Exporter(ledger, planner, Delivery(spark, ledger, settings.access_at, told), told)
+    delivery = Delivery(spark, ledger, settings.access_at, told)
+    return Exporter(ledger, planner, delivery, adoption or Adoption(_store(settings), settings), told)
 
 
 def _store(settings: Settings) -> Store:

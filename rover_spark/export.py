@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rover_spark.adoption import Adoption
 from rover_spark.deliver import Delivery, Outcome
 from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
 from rover_spark.heads import BatchRecord, Head
@@ -25,17 +26,24 @@ class Exporter:
     """One run of one export."""
 
     def __init__(
-        self, ledger: Ledger, planner: Planner | EventPlanner, delivery: Delivery, progress: Progress
+        self,
+        ledger: Ledger,
+        planner: Planner | EventPlanner,
+        delivery: Delivery,
+        adoption: Adoption,
+        progress: Progress,
     ) -> None:
         self._ledger = ledger
         self._planner = planner
         self._progress = progress
         self._delivery = delivery
+        self._adoption = adoption
         self._problems: list[Problem] = []
 
     def plan(self, datasets: Iterable[str]) -> list[Plan]:
         """The batches that ``run`` would deliver, in order; changes nothing."""
         heads = self._heads(datasets)
+        side_by_side(lambda name: self._look(name, heads[name]), heads)
         return [plan for dataset, head in heads.items() for plan in ahead(self._planner, dataset, head)]
 
     def run(self, datasets: Iterable[str]) -> Outcome:
@@ -73,12 +81,22 @@ class Exporter:
         try:
             with engine(dataset):
                 self._planner.check(dataset, head)
+                self._look(dataset, head)
         except ConfigError:
             raise
         except RoverSparkError as error:
             self._problems.append(error.problem)
             return False
         return True
+
+    def _look(self, dataset: str, head: Head) -> None:
+        try:
+            self._adoption.look(dataset, head)
+        except ConfigError:
+            # files appear after the ledger has them: another driver may have delivered since this run read it
+            self._ledger.open(create=False)
+            if self._heads([dataset])[dataset].transition == head.transition:
+                raise
 
     def _attempt(self, dataset: str, head: Head, *, only_open: bool) -> None:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark import source
 from rover_spark.access import Access
+from rover_spark.adoption import Adoption
 from rover_spark.errors import Problem, RoverSparkError, StagedLost
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
@@ -58,10 +59,11 @@ def findings(
 ) -> Iterator[Finding]:
     """Every try, in the order in which a run would come to it. Run it in a session whose values are pinned."""
     heads: dict[str, Head] = {}
+    known = False  # what the ledger does not tell, nobody can miss in it
     try:
         with source.engine("ledger"):
             ledger.open(create=False)
-            heads = ledger.heads()
+            heads, known = ledger.heads(), True
     except RoverSparkError as error:
         yield _failed("ledger", "read it", error.problem)
     else:
@@ -84,7 +86,7 @@ def findings(
     ahead = max((head.instant for head in heads.values()), default=0) - planner.now
     if ahead > 0:
         yield _skewed("ledger", "the last batch", ahead / 1000)
-    yield from _destination(spark, settings)
+    yield from _destination(spark, settings, heads if known else None)
 
 
 def _tables(settings: Settings, name: str) -> list[tuple[str, str]]:
@@ -163,7 +165,7 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
         yield Finding("ledger", "write beside it", "ok", "written and removed")
 
 
-def _destination(spark: SparkSession, settings: Settings) -> Iterator[Finding]:
+def _destination(spark: SparkSession, settings: Settings, heads: Mapping[str, Head] | None) -> Iterator[Finding]:
     about = "destination"
     try:
         store = open_store(settings.destination, settings.name, settings.access)
@@ -184,6 +186,21 @@ def _destination(spark: SparkSession, settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding(about, "abort", "ok", store.unswept or "removed")
     yield from _from_a_task(spark, settings, store, key)
+    if heads is not None:
+        yield from _earlier(store, settings, heads)
+
+
+def _earlier(store: Store, settings: Settings, heads: Mapping[str, Head]) -> Iterator[Finding]:
+    about, tried = "ledger", "files that it should know"
+    adoption = Adoption(store, settings)
+    try:
+        for name in settings.delivers:
+            adoption.look(name, heads.get(name, Head()))
+    except RoverSparkError as error:
+        yield _failed(about, tried, error.problem)
+    else:
+        found = "none stands there without it" if store.can_read else "not tried: store.can_read is false"
+        yield Finding(about, tried, "ok", found)
 
 
 def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str) -> Iterator[Finding]:

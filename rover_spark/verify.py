@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
+from rover_spark.adoption import tokens
 from rover_spark.contract.currents import parse_currents_key
-from rover_spark.contract.keys import EXPORTS
+from rover_spark.contract.keys import EXPORTS, parse_rover_key
 from rover_spark.encode.ndjson import inflate
 from rover_spark.encode.read_avro import events_wrong
 from rover_spark.errors import Problem, RoverSparkError
@@ -21,8 +23,17 @@ from rover_spark.eventplan import RegisteredSchema
 from rover_spark.heads import BatchRecord
 from rover_spark.plan import Plan
 from rover_spark.records.changes import OUTCOMES
-from rover_spark.store import StagedFile, Store, prefix_of
+from rover_spark.store import ObjectInfo, StagedFile, Store, prefix_of
 
+_EARLY = range(1, 1_001)  # batches
+_LOOK_FIRST = (
+    "First see that `ledger` names the right place: what another ledger delivered, receivers need. Move it away only "
+    "once you know who wrote it."
+)
+_ANOTHER_LEDGER = (
+    "See that `ledger` names the right place and was not brought back from an older copy: another one delivered this "
+    "file, and receivers may need it. Leave it until you know."
+)
 _HEAL = "rover-spark redeliver -c FILE --batch {batch} puts the same bytes back while Delta still holds the version."
 
 
@@ -43,12 +54,13 @@ def verify(
     schemas: Mapping[int, RegisteredSchema] | None = None,
     destination: str | None = None,
     receives: str = EXPORTS,
+    export: str = "",
     notice: Callable[[StagedFile], None] | None = None,
 ) -> Verified:
     """Holds every COMMITTED file against its object, and every object that receivers read against the ledger.
 
     ``schemas`` is the registry, by id; ``destination`` the place of today, where files are missing if they
-    are nowhere; ``receives`` the folder below its prefix that receivers read.
+    are nowhere; ``receives`` the folder below its prefix that receivers read; ``export`` the name whose files they are.
     """
     problems: list[Problem] = []
     known: set[str] = set()
@@ -69,14 +81,28 @@ def verify(
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
                 notice(file)
+    foreign = _Foreign(export)
     root = f"{store.prefix}/{receives}/" if store.prefix else f"{receives}/"
     for each in sorted(store.listing(root), key=lambda info: info.key):
         if each.key not in known:
-            message = f"{each.key}: no batch of the ledger wrote this object ({each.bytes} bytes)"
-            problems.append(
-                Problem("object_foreign", message, "Remove it, or find out who delivers here besides.")
-            )
+            problems.append(foreign(each))
     return Verified(files, records, size, elsewhere, tuple(problems))
+
+
+class _Foreign:
+    """Tells what another ledger of this export may have delivered, which receivers need, from what nobody knows."""
+
+    def __init__(self, export: str) -> None:
+        self._tokens = cache(lambda dataset: tokens(export, dataset, _EARLY) if export else {})
+
+    def __call__(self, found: ObjectInfo) -> Problem:
+        parts = parse_rover_key(found.key)
+        batch = self._tokens(parts.dataset).get(parts.token) if parts else None
+        if batch is None:
+            what = f"no batch of the ledger wrote this object ({found.bytes} bytes)"
+            return Problem("object_foreign", f"{found.key}: {what}", _LOOK_FIRST)
+        what = f"is a file of batch {batch} of this export, but not one that this ledger knows ({found.bytes} bytes)"
+        return Problem("object_foreign", f"{found.key}: {what}", _ANOTHER_LEDGER)
 
 
 def _moved(plan: Plan | None, destination: str | None) -> bool:

@@ -49,6 +49,7 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     assert set(states(result)) == {
         ("ledger", "read it"),
         ("ledger", "write beside it"),
+        ("ledger", "files that it should know"),
         ("fan_identity_graph", "table, feed, columns"),
         ("fan_identity_graph", "retention"),
         ("destination", "stage"),

@@ -1,0 +1,172 @@
+"""Before a ledger's first batch of a dataset: does the bucket already hold what this export delivered?
+
+A ledger that was lost, or whose path has a typo, looks like one that was never used: the export would begin anew, and
+receivers would get all of it a second time. So, where the ledger knows no batch of a dataset and the store can be
+listed, the dataset's folder is looked at first; what is found there is refused until the operator adopts it.
+
+What is this export's own:
+* a Rover file, where its token is that of a batch of this export and dataset (``contract/keys.py``): another export
+  may deliver into the same folder, and its tokens differ because its name does;
+* a Currents file, where its key names this integration, cluster, connection and zone: no two exports share these.
+
+The look costs nothing once a dataset has a batch, one request where the folder is empty, and never more than
+``LOOKED_AT`` objects; it ends at the first file that it knows. Decides and lists; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice, product
+
+from rover_spark.contract.currents import parse_currents_key
+from rover_spark.contract.keys import file_token, parse_rover_key
+from rover_spark.errors import ConfigError, Problem
+from rover_spark.eventplan import EventPlan
+from rover_spark.heads import Head
+from rover_spark.settings import Settings
+from rover_spark.store import Store
+
+LOOKED_AT = 50_000
+_FEW, _MANY = range(1, 51), range(1, 20_001)  # batches; older files may be gone by a lifecycle rule
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A file that stands in the bucket though the ledger knows no batch of ``about``; ``batch`` where its token tells."""
+
+    about: str
+    key: str
+    batch: str | None = None
+
+    @property
+    def message(self) -> str:
+        """What stands where, in half a sentence."""
+        whose = f"batch {self.batch} of this export" if self.batch else "this integration"
+        return f"{self.key} is a file of {whose}"
+
+
+@dataclass
+class Adoption:
+    """The look before a first batch. ``adopt`` is the operator's word that this ledger begins anew; ``adopted`` what it took."""
+
+    store: Store
+    settings: Settings
+    adopt: bool = False
+    adopted: list[Earlier] = field(default_factory=list)
+
+    def look(self, dataset: str, head: Head) -> None:
+        """Raises ConfigError where the bucket holds files of the dataset, the ledger no batch, and nobody adopted them."""
+        found = earlier(self.store, self.settings, dataset, head)
+        if found is None:
+            return
+        if self.settings.contract == "currents":
+            raise _refused(self.settings, found, _ANEW)
+        if not self.adopt:
+            raise _refused(self.settings, found, _ADOPT)
+        self.adopted.append(found)
+
+    @property
+    def notices(self) -> list[Problem]:
+        """What the operator tells receivers of a ledger that began anew."""
+        return [
+            Problem(
+                "ledger_adopted",
+                f"{each.about} began anew: {each.message}, which this ledger does not know. Records that did not change "
+                "have the ids they had; what was deleted in between is not told",
+                f"Tell receivers to empty {each.about} before they load this run's files. `verify` calls the files of "
+                "before foreign: move them away once all receivers have emptied it.",
+            )
+            for each in self.adopted
+        ]
+
+
+_ADOPT = (
+    "Name the ledger that delivered them, or bring it back from a backup. Only if it is lost for good, begin anew: "
+    "rover-spark export -c FILE --adopt-empty-ledger"
+)
+_ANEW = (
+    "Name the ledger that delivered them, or bring it back from a backup. Only if it is lost for good, agree with the "
+    "receivers on a new currents.integration_id: under this one offsets and schema ids would come a second time."
+)
+
+
+def _refused(settings: Settings, found: Earlier, remedy: str) -> ConfigError:
+    return ConfigError(
+        f"ledger: {settings.ledger} knows no batch of {found.about}, but {settings.destination} holds what was delivered: "
+        f"{found.message}. Nothing was delivered by this run",
+        code="ledger_unaware",
+        remedy=remedy,
+    )
+
+
+def earlier(store: Store, settings: Settings, dataset: str, head: Head) -> Earlier | None:
+    """A file of this export in the bucket, of what ``head`` has no batch of; None also where the store cannot be listed."""
+    if not store.can_read:
+        return None
+    root = f"{store.prefix}/{settings.receives}/".lstrip("/")
+    if settings.contract == "rover":
+        if _began(head):
+            return None
+        return _of_dataset(store, settings.name, dataset, _keys(store, f"{root}{dataset}/"))
+    for folder, about in _unknown_events(settings, dataset, head):
+        for key in _keys(store, f"{root}{folder}"):
+            parts = parse_currents_key(store.prefix, key)
+            if settings.currents and parts is not None and parts.integration == settings.currents.integration:
+                return Earlier(about, key)
+    return None
+
+
+def _began(head: Head) -> bool:
+    return head.last is not None or head.open is not None
+
+
+def _unknown_events(settings: Settings, dataset: str, head: Head) -> Iterator[tuple[str, str]]:
+    """Folders to look into, and whose they are: all of the integration, or the event types that are new in the ledger."""
+    if not _began(head):
+        yield "", dataset
+        return
+    known = {
+        each.event_type
+        for plan in (head.last, head.open)
+        if isinstance(plan, EventPlan)
+        for each in plan.slices
+    }
+    for event_type in settings.events:
+        if event_type not in known:
+            yield f"event_type={event_type}/", f'events."{event_type}"'
+
+
+def _keys(store: Store, folder: str) -> Iterator[str]:
+    return (each.key for each in islice(store.listing(folder), LOOKED_AT))
+
+
+def _of_dataset(store: Store, export: str, dataset: str, keys: Iterable[str]) -> Earlier | None:
+    early = tokens(export, dataset, _FEW)
+    seen: dict[str, str] = {}
+    for key in keys:
+        parts = parse_rover_key(key)
+        if parts is None or parts.prefix != store.prefix or parts.dataset != dataset:
+            continue
+        if parts.token in early:
+            return Earlier(dataset, key, early[parts.token])
+        seen[parts.token] = key
+    if not seen:
+        return None
+    for token, batch in _tokens(export, dataset, _MANY, chunks=1):
+        if token in seen:
+            return Earlier(dataset, seen[token], batch)
+    return None
+
+
+def tokens(export: str, dataset: str, batches: Iterable[int]) -> dict[str, str]:
+    """Token → batch of the first files of these batches: what a key of this export and dataset may carry."""
+    return dict(_tokens(export, dataset, batches, chunks=4))
+
+
+def _tokens(export: str, dataset: str, batches: Iterable[int], *, chunks: int) -> Iterator[tuple[str, str]]:
+    # a batch under epoch 3 is at least the third one; few datasets were ever run again more often
+    for seq, epoch, chunk in product(batches, (1, 2, 3), range(chunks)):
+        if epoch <= seq:
+            batch = f"{dataset}.{epoch}.{seq}"
+            yield file_token(export, epoch, dataset, batch, chunk, 0), batch
