@@ -165,7 +165,9 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
         yield Finding("ledger", "write beside it", "ok", "written and removed")
 
 
-def _destination(spark: SparkSession, settings: Settings, heads: Mapping[str, Head] | None) -> Iterator[Finding]:
+def _destination(
+    spark: SparkSession, settings: Settings, heads: Mapping[str, Head] | None
+) -> Iterator[Finding]:
     about = "destination"
     try:
         store = open_store(settings.destination, settings.name, settings.access)
