@@ -1,14 +1,9 @@
-"""spark-submit entry point: try, on the cluster itself, everything that delivery needs.
+"""For spark-submit: try, on the cluster itself, everything that delivery needs. The job itself is `rover_spark/jobs/check.py`, which the wheel holds, too.
 
-    spark-submit jobs/check.py -c FILE [-v]
-
-The settings and the exit codes (0 nothing stands in the way, 1 delivery would fail, 2 wrong usage or configuration) are
-those of `rover-spark check`. Promises the JSON document of ``--json`` as the last line of output; decides nothing itself.
+spark-submit jobs/check.py -c FILE [-v]
 """
 
-import sys
-
-from rover_spark.cli import app
+import runpy
 
 if __name__ == "__main__":
-    app(["check", "--json", *sys.argv[1:]])
+    runpy.run_module("rover_spark.jobs.check", run_name="__main__")

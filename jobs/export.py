@@ -1,14 +1,9 @@
-"""spark-submit entry point: deliver what is due.
+"""For spark-submit: deliver what is due. The job itself is `rover_spark/jobs/export.py`, which the wheel holds, too.
 
-    spark-submit jobs/export.py -c FILE [--dataset NAME ...] [--now ISO] [--strict] [-v]
-
-The options, the settings and the exit codes (0 done, 1 the run failed, 2 wrong usage or configuration) are those of
-`rover-spark export`. Promises the JSON document of ``--json`` as the last line of output; decides nothing itself.
+spark-submit jobs/export.py -c FILE [--dataset NAME ...] [--now ISO] [--strict] [-v]
 """
 
-import sys
-
-from rover_spark.cli import app
+import runpy
 
 if __name__ == "__main__":
-    app(["export", "--json", *sys.argv[1:]])
+    runpy.run_module("rover_spark.jobs.export", run_name="__main__")

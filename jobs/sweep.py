@@ -1,14 +1,9 @@
-"""spark-submit entry point: remove what abandoned runs staged.
+"""For spark-submit: remove what abandoned runs staged. The job itself is `rover_spark/jobs/sweep.py`, which the wheel holds, too.
 
-    spark-submit jobs/sweep.py -c FILE [--older-than 7d] [-v]
-
-The options, the settings and the exit codes (0 done, 1 the run failed, 2 wrong usage or configuration) are those of
-`rover-spark sweep`. Promises the JSON document of ``--json`` as the last line of output; decides nothing itself.
+spark-submit jobs/sweep.py -c FILE [--older-than 7d] [-v]
 """
 
-import sys
-
-from rover_spark.cli import app
+import runpy
 
 if __name__ == "__main__":
-    app(["sweep", "--json", *sys.argv[1:]])
+    runpy.run_module("rover_spark.jobs.sweep", run_name="__main__")

@@ -1,14 +1,9 @@
-"""spark-submit entry point: read the bucket back and hold it against the ledger.
+"""For spark-submit: read the bucket back and hold it against the ledger. The job itself is `rover_spark/jobs/verify.py`, which the wheel holds, too.
 
-    spark-submit jobs/verify.py -c FILE [-v]
-
-The options, the settings and the exit codes (0 as the ledger says, 1 it differs, 2 wrong usage or configuration) are
-those of `rover-spark verify`. Promises the JSON document of ``--json`` as the last line of output; writes nothing.
+spark-submit jobs/verify.py -c FILE [-v]
 """
 
-import sys
-
-from rover_spark.cli import app
+import runpy
 
 if __name__ == "__main__":
-    app(["verify", "--json", *sys.argv[1:]])
+    runpy.run_module("rover_spark.jobs.verify", run_name="__main__")
