@@ -5,11 +5,15 @@ Each batch writes into them at most once, under a transaction of its own name, s
 
 from __future__ import annotations
 
+from typing import Any
+
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, Plan
+from rover_spark.source import is_missing
 
 QUARANTINE, FLOORS = "quarantine", "floors"
 
@@ -29,6 +33,31 @@ def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None
             writer.save(location)
         else:
             writer.saveAsTable(location)
+
+
+def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
+    """The quarantine of an export, but for batches that were aborted; None where nothing was ever set aside."""
+    location = ledger.beside(QUARANTINE)
+    aborted = {
+        each.record.batch for each in ledger.transitions() if each.state == "ABORTED" and each.record.batch
+    }
+    try:
+        reader = spark.read.format("delta")
+        rows = reader.load(location) if "/" in location else reader.table(location)
+        rows = rows.where(F.col("export") == ledger.export)
+    except AnalysisException as error:
+        if is_missing(error):
+            return None
+        raise
+    return rows.where(~F.col("batch").isin(*aborted)) if aborted else rows
+
+
+def newest_first(rows: DataFrame, limit: int) -> list[dict[str, Any]]:
+    """So many rows of a quarantine, those of the latest batches and versions first."""
+    epoch, seq = (F.element_at(F.split("batch", r"\."), part).cast("bigint") for part in (-2, -1))
+    found = rows.orderBy(epoch.desc(), seq.desc(), F.desc("source_version"), "dataset", "reason", "row")
+    names = ("dataset", "batch", "source_version", "reason", "row")
+    return [row.asDict() for row in found.select(*names).limit(limit).collect()]
 
 
 def floors_before(spark: SparkSession, ledger: Ledger, plan: BatchPlan) -> DataFrame | None:

@@ -32,14 +32,34 @@ if TYPE_CHECKING:
     Command = Callable[[SparkSession, Progress], Result]
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    help="Deliver Delta tables into customers' buckets: whole, once, provably.",
 )
 
+# what a person waits for, until something more telling is under way
+_WAITS = {
+    "demo": "looking at the demo's directory",
+    "export": "looking at tables",
+    "export_every": "waiting for changes",
+    "plan": "looking at tables",
+    "status": "looking at tables",
+    "check": "trying what delivery needs",
+    "quarantine": "looking at the quarantine",
+    "redeliver": "looking at the ledger",
+    "verify": "reading the bucket back",
+    "sweep": "looking for what was left behind",
+}
+
 Config = Annotated[
-    Path, typer.Option("--config", "-c", help="The TOML configuration file.", show_default=False)
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="ROVER_SPARK_CONFIG",
+        help="The TOML configuration file.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Spark's own log and every step.")]
@@ -56,7 +76,24 @@ def main() -> None:
     app()
 
 
-@app.command()
+def _version(asked: bool) -> None:
+    if asked:
+        from rover_spark import __version__
+
+        typer.echo(f"rover-spark {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Deliver Delta tables into customers' buckets: whole, once, provably."""
+
+
+@app.command(epilog="Example: rover-spark demo --dir rover_demo")
 def demo(
     directory: Annotated[
         Path, typer.Option("--dir", help="Where the sample company and its bucket go.")
@@ -77,14 +114,13 @@ def demo(
     def command(spark: SparkSession, progress: Progress) -> Result:
         from rover_spark.demo.story import tell
 
-        console = None if as_json else _console()
         return tell(
             spark,
             directory,
             fans=fans,
             seed=seed,
             progress=progress,
-            console=console,
+            console=None if as_json else _console(),
             destination=destination,
         )
 
@@ -93,7 +129,7 @@ def demo(
     _run("demo", lambda: command, as_json, verbose, SESSION)
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark export -c acme.toml")
 def export(
     config: Config,
     dataset: Datasets = None,
@@ -135,20 +171,19 @@ def export(
             "every": every,
             "strict": strict,
             "stop": stop,
-            "told": lambda result: _tell(result, as_json),
         }
         _configured("export", config, as_json, verbose, options, tells=True, act="export_every")
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark plan -c acme.toml")
 def plan(
     config: Config, dataset: Datasets = None, now: Now = None, as_json: Json = False, verbose: Verbose = False
 ) -> None:
     """Show what export would do; changes nothing."""
-    _configured("plan", config, as_json, verbose, {"datasets": dataset or (), "now": now})
+    _configured("plan", config, as_json, verbose, {"datasets": dataset or (), "now": now}, tells=True)
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark rerun -c acme.toml --dataset fan_profiles")
 def rerun(
     config: Config,
     dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to begin anew.")],
@@ -162,7 +197,7 @@ def rerun(
     _configured("rerun", config, as_json, verbose, {"dataset": dataset, "accept_gap": accept_gap})
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark redeliver -c acme.toml --batch fan_profiles.1.2")
 def redeliver(
     config: Config,
     batch: Annotated[str, typer.Option("--batch", metavar="ID", help="As status and the ledger name it.")],
@@ -173,19 +208,19 @@ def redeliver(
     _configured("redeliver", config, as_json, verbose, {"batch": batch}, tells=True)
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark status -c acme.toml")
 def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Phase, last version, lag and last batches of each dataset."""
     _configured("status", config, as_json, verbose, {})
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark verify -c acme.toml")
 def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Read the bucket back and hold it against the ledger."""
-    _configured("verify", config, as_json, verbose, {})
+    _configured("verify", config, as_json, verbose, {}, tells=True)
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark schemas -c acme_events.toml --publish")
 def schemas(
     config: Config,
     publish: Annotated[
@@ -198,13 +233,31 @@ def schemas(
     _configured("schemas", config, as_json, verbose, {"publish": publish})
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark check -c acme.toml")
 def check(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Preflight: try tables, rights, clock; receivers see nothing of it."""
     _configured("check", config, as_json, verbose, {})
 
 
-@app.command()
+@app.command(epilog="Example: rover-spark quarantine -c acme.toml --dataset fan_profiles")
+def quarantine(
+    config: Config,
+    dataset: Annotated[
+        str, typer.Option("--dataset", metavar="NAME", help="Only of this dataset or event type.")
+    ] = "",
+    batch: Annotated[str, typer.Option("--batch", metavar="ID", help="Only of this batch.")] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="How many rows to show, the newest first.")
+    ] = 20,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Rows that could not be delivered: reasons, counts, the rows."""
+    options = {"dataset": dataset, "batch": batch, "limit": limit}
+    _configured("quarantine", config, as_json, verbose, options)
+
+
+@app.command(epilog="Example: rover-spark sweep -c acme.toml --older-than 12h")
 def sweep(
     config: Config,
     older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="As 7d, 12h or 30m.")] = "7d",
@@ -237,13 +290,15 @@ def _configured(
         def command(spark: SparkSession, progress: Progress) -> Result:
             from rover_spark import commands
 
-            told = {"progress": progress} if tells else {}
-            result: Result = getattr(commands, act or name)(spark, settings, **options, **told)
+            more: dict[str, Any] = {"progress": progress} if tells else {}
+            if act == "export_every":
+                more["told"] = lambda result: _tell(result, as_json, progress)
+            result: Result = getattr(commands, act or name)(spark, settings, **{**options, **more})
             return result
 
         return command
 
-    _run(name, prepare, as_json, verbose)
+    _run(name, prepare, as_json, verbose, waits=act)
 
 
 def _run(
@@ -252,24 +307,27 @@ def _run(
     as_json: bool,
     verbose: bool,
     conf: Mapping[str, str] | None = None,
+    waits: str = "",
 ) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
             stream.reconfigure(errors="backslashreplace")
+    progress = _progress(verbose)  # before anything that takes a second
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING
     )
     logging.getLogger("py4j").setLevel(logging.ERROR)
     result = None
     try:
-        command = prepare()  # a wrong configuration is told before Spark starts
-        from rover_spark.session import build_session
+        with progress.doing("starting Spark"):
+            command = prepare()  # a wrong configuration is told before Spark starts
+            from rover_spark.session import build_session
 
-        session = build_session(verbose=verbose, conf=conf)
-        from rover_spark.source import engine
+            session = build_session(verbose=verbose, conf=conf)
+            from rover_spark.source import engine
 
-        with engine(name):
-            result = command(session, _progress(verbose))
+        with engine(name), progress.doing(_WAITS.get(waits or name, "looking at the ledger")):
+            result = command(session, progress)
         document, code = result.document(), 0 if result.ok else 1
     except RoverSparkError as error:
         code = error.exit_code
@@ -280,16 +338,17 @@ def _run(
     if as_json:
         _print(document)
     elif result is not None:
-        _tell(result, as_json)
+        _tell(result, as_json, progress)
     raise typer.Exit(code)
 
 
-def _tell(result: Result, as_json: bool) -> None:
-    if as_json:
-        return _print(result.document())
-    from rover_spark.console.results import show
+def _tell(result: Result, as_json: bool, progress: Progress) -> None:
+    with progress.quiet():  # it writes to the same terminal
+        if as_json:
+            return _print(result.document())
+        from rover_spark.console.results import show
 
-    show(_console(), result)
+        show(_console(), result)
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -11,21 +11,24 @@ from datetime import datetime, timedelta, timezone
 from threading import Event
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from rover_spark import registry
 from rover_spark.adoption import Adoption
+from rover_spark.asides import QUARANTINE, newest_first, quarantined
 from rover_spark.cadence import Sources, enough, stay
 from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver import Delivery
 from rover_spark.errors import ConfigError, Problem, RunError
+from rover_spark.eventplan import EVENTS
 from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
 from rover_spark.preflight import Finding, findings
 from rover_spark.prepare import pinned
 from rover_spark.prepare_events import planner_of
-from rover_spark.progress import LoggedProgress, Progress
+from rover_spark.progress import LoggedProgress, Progress, file_by_file
 from rover_spark.result import Result, iso
 from rover_spark.settings import Settings
 from rover_spark.source import engine
@@ -33,6 +36,7 @@ from rover_spark.status import DatasetStatus, statuses
 from rover_spark.store import Store, open_store
 from rover_spark.sweep import sweep as remove_abandoned
 from rover_spark.verify import verify as hold_against
+from rover_spark.wording import counted
 
 _SHOWN = 5
 
@@ -60,15 +64,17 @@ def export(
     broken = sum(batch.counts.get("quarantined", 0) for batch in outcome.batches)
     if broken:
         where = Ledger(spark, settings.ledger, settings.name).beside("quarantine")
-        message = f"{broken} rows could not be delivered; they stand in {where} with their reasons"
+        message = f"{counted(broken, 'row')} could not be delivered; {where} has {'it with its reason' if broken == 1 else 'them with their reasons'}"
         problems.append(
-            Problem("rows_quarantined", message, "Mend them at the source: the change is delivered then.")
+            Problem(
+                "rows_quarantined",
+                message,
+                "rover-spark quarantine -c FILE shows them. Mend them at the source: the change is delivered then.",
+            )
         )
     mended = sum(batch.counts.get("replaced", 0) for batch in outcome.batches)
     if mended:
-        message = (
-            f"in {mended} records U+FFFD stands for octets that are no UTF-8, or for half a surrogate pair"
-        )
+        message = f"in {counted(mended, 'record')} U+FFFD stands for octets that are no UTF-8, or for half a surrogate pair"
         problems.append(
             Problem("text_replaced", message, "They were delivered; mend the text at the source.")
         )
@@ -113,12 +119,17 @@ def export_every(
 
 
 def plan(
-    spark: SparkSession, settings: Settings, *, datasets: Sequence[str] = (), now: datetime | None = None
+    spark: SparkSession,
+    settings: Settings,
+    *,
+    datasets: Sequence[str] = (),
+    now: datetime | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """What ``export`` would do; changes nothing."""
     chosen, instant = _chosen(settings, datasets), _instant(now)
     with pinned(spark):
-        plans = _exporter(spark, settings, instant, now is not None, None).plan(chosen)
+        plans = _exporter(spark, settings, instant, now is not None, progress).plan(chosen)
     records = tuple(BatchRecord.of(each, "PLANNED", {}) for each in plans)
     rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.chunks} for each in plans}
     return Result("plan", "done" if plans else "nothing to do", True, records, (), {"planned": rows})
@@ -181,9 +192,45 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     last = [batch for name in settings.delivers for batch in _last(batches, name)]
     shown = ledger.batches(*last) if last else []
     problems = tuple(row.problem for row in rows if row.problem)
-    return Result(
-        "status", "done", True, tuple(shown), problems, {"datasets": [_status_document(row) for row in rows]}
-    )
+    aside = _set_aside(spark, settings, ledger)
+    standing = [{**_status_document(row), "quarantined": aside.get(row.dataset, 0)} for row in rows]
+    return Result("status", "done", True, tuple(shown), problems, {"datasets": standing})
+
+
+def _set_aside(spark: SparkSession, settings: Settings, ledger: Ledger) -> dict[str, int]:
+    """Rows in quarantine, by dataset or event type. The ledger's counts; of an integration they tell only the sum."""
+    counts = ledger.quarantined()
+    if settings.contract == "rover" or not counts:
+        return counts
+    return {each["dataset"]: each["rows"] for each in _by(("dataset",), quarantined(spark, ledger))}
+
+
+def quarantine(
+    spark: SparkSession, settings: Settings, *, dataset: str = "", batch: str = "", limit: int = 20
+) -> Result:
+    """Rows that could not be delivered: counts by dataset and reason, and the newest of them; all of them stay there."""
+    known = [*settings.delivers, *settings.events]
+    if dataset and dataset not in known:
+        raise _unknown(dataset, known)
+    ledger = _ledger(spark, settings)
+    place = ledger.beside(QUARANTINE)
+    rows = quarantined(spark, ledger) if ledger.quarantined() else None
+    if rows is not None and dataset not in {"", EVENTS}:
+        rows = rows.where(F.col("dataset") == dataset)
+    if rows is not None and batch:
+        rows = rows.where(F.col("batch") == batch)
+    reasons = _by(("dataset", "reason"), rows)
+    newest = newest_first(rows, limit) if rows is not None and reasons else []
+    total = sum(each["rows"] for each in reasons)
+    found = {"place": place, "total": total, "reasons": reasons, "rows": newest}
+    return Result("quarantine", "done" if total else "nothing to do", more={"quarantine": found})
+
+
+def _by(names: Sequence[str], rows: DataFrame | None) -> list[dict[str, Any]]:
+    if rows is None:
+        return []
+    counts = rows.groupBy(*names).agg(F.count("*").alias("rows")).collect()
+    return sorted((row.asDict() for row in counts), key=lambda each: [each[name] or "" for name in names])
 
 
 def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -> Result:
@@ -202,7 +249,7 @@ def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -
     return Result("schemas", "done" if found else "nothing to do", more=more)
 
 
-def verify(spark: SparkSession, settings: Settings) -> Result:
+def verify(spark: SparkSession, settings: Settings, *, progress: Progress | None = None) -> Result:
     """The bucket held against the ledger. Raises ConfigError where the role may not read it."""
     store = _store(settings)
     if not store.can_read:
@@ -214,9 +261,18 @@ def verify(spark: SparkSession, settings: Settings) -> Result:
     ledger = _ledger(spark, settings)
     schemas = {each.id: each for each in ledger.schemas()}
     place, receives = settings.destination, settings.receives
-    found = hold_against(
-        store, ledger.batches(), schemas, destination=place, receives=receives, export=settings.name
-    )
+    batches = ledger.batches()
+    total = sum(file.records for batch in batches if batch.state == "COMMITTED" for file in batch.files)
+    with file_by_file(progress or LoggedProgress(), "reading the bucket back", total) as more_read:
+        found = hold_against(
+            store,
+            batches,
+            schemas,
+            destination=place,
+            receives=receives,
+            export=settings.name,
+            notice=lambda file: more_read(file.records, file.bytes),
+        )
     more = {"verified": {name: each for name, each in asdict(found).items() if name != "problems"}}
     ok = not found.problems
     return Result("verify", "done" if ok else "failed", ok, problems=found.problems, more=more)
@@ -284,12 +340,16 @@ def _ledger(spark: SparkSession, settings: Settings) -> Ledger:
 def _chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:
     for name in datasets:
         if name not in settings.delivers:
-            raise ConfigError(
-                f"--dataset {name}: the configuration has no such dataset",
-                code="dataset_unknown",
-                remedy=f"There are {', '.join(settings.delivers)}.",
-            )
+            raise _unknown(name, settings.delivers)
     return [name for name in settings.delivers if not datasets or name in datasets]
+
+
+def _unknown(name: str, known: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"--dataset {name}: the configuration has no such dataset",
+        code="dataset_unknown",
+        remedy=f"There are {', '.join(known)}.",
+    )
 
 
 def _instant(now: datetime | None) -> int:

@@ -6,7 +6,8 @@ batch only goes forward; what this process staged is removed only while no manif
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
@@ -16,7 +17,7 @@ from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap
 from rover_spark.heads import BatchRecord, Head, State
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
-from rover_spark.progress import Progress
+from rover_spark.progress import Progress, file_by_file
 from rover_spark.publish import publish
 from rover_spark.publish import replace as put_back
 from rover_spark.stage import Manifest, watched
@@ -77,7 +78,8 @@ class Delivery:
         """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
         with watched(self._spark, plan, self._progress) as notice:
             manifest = staged(self._spark, self._ledger, plan, notice, self._access(plan.destination))
-        self._progress.step("staged", batch=plan.batch, files=len(manifest.files), **manifest.counts)
+        files = len(manifest.files)
+        self._progress.step("staged", batch=plan.batch, rows=plan.source_rows, files=files, **manifest.counts)
         return manifest
 
     def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
@@ -86,12 +88,14 @@ class Delivery:
         Raises:
             StagedLost: they are gone again.
         """
-        lost = {file.key for file in publish(self._store(plan), record.files, self._published)}
+        with self._published(plan.batch, record.files) as notice:
+            lost = {file.key for file in publish(self._store(plan), record.files, notice)}
         if lost:
             head, record = self._made_good(head, plan, record, lost)
             again = [file for file in record.files if file.key in lost]
-            for file in publish(self._store(plan), again, self._published):
-                raise staged_lost(file)
+            with self._published(plan.batch, again) as notice:
+                for file in publish(self._store(plan), again, notice):
+                    raise staged_lost(file)
         head = self._ledger.record(
             head, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
         )
@@ -135,7 +139,8 @@ class Delivery:
         """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
         files = self._again(plan, record)
         try:
-            put_back(self._store(plan), files, self._published)
+            with self._published(plan.batch, files) as notice:
+                put_back(self._store(plan), files, notice)
         except StoreError as error:
             raise StoreError(
                 f"{error.message}; files of {plan.batch} that were put back before it stay",
@@ -172,8 +177,17 @@ class Delivery:
         self.delivered.append(record)
         return head.after(plan)
 
-    def _published(self, file: StagedFile) -> None:
-        self._progress.step("published", key=file.key, records=file.records, bytes=file.bytes)
+    @contextmanager
+    def _published(self, batch: str, files: Sequence[StagedFile]) -> Iterator[Callable[[StagedFile], None]]:
+        """Shows what becomes visible; gives the notice that ``publish`` takes."""
+        total = sum(file.records for file in files)
+        with file_by_file(self._progress, f"publishing {batch}", total) as more:
+
+            def notice(file: StagedFile) -> None:
+                self._progress.step("published", key=file.key, records=file.records, bytes=file.bytes)
+                more(file.records, file.bytes)
+
+            yield notice
 
 
 def _identity(file: StagedFile) -> tuple[str, int, int, str]:

@@ -43,8 +43,9 @@ class Exporter:
     def plan(self, datasets: Iterable[str]) -> list[Plan]:
         """The batches that ``run`` would deliver, in order; changes nothing."""
         heads = self._heads(datasets)
-        side_by_side(lambda name: self._look(name, heads[name]), heads)
-        return [plan for dataset, head in heads.items() for plan in ahead(self._planner, dataset, head)]
+        with self._progress.doing("looking at tables"):
+            side_by_side(lambda name: self._look(name, heads[name]), heads)
+            return [plan for dataset, head in heads.items() for plan in ahead(self._planner, dataset, head)]
 
     def run(self, datasets: Iterable[str]) -> Outcome:
         """Delivers what is due, datasets side by side: they share nothing but the ledger, and none holds back another."""
@@ -56,7 +57,8 @@ class Exporter:
             side_by_side(lambda name: self._attempt(name, heads[name], only_open=True), opened)
             heads = self._heads(names)
         try:
-            fits = side_by_side(lambda name: self._fits(name, heads[name]), names)
+            with self._progress.doing("looking at tables"):
+                fits = side_by_side(lambda name: self._fits(name, heads[name]), names)
         except ConfigError as error:
             if not opened:
                 raise
@@ -73,7 +75,8 @@ class Exporter:
         return Outcome(self._delivery.delivered, self._problems)
 
     def _heads(self, datasets: Iterable[str]) -> dict[str, Head]:
-        known = self._ledger.heads()
+        with self._progress.doing("looking at the ledger"):
+            known = self._ledger.heads()
         return {dataset: known.get(dataset, Head()) for dataset in datasets}
 
     def _fits(self, dataset: str, head: Head) -> bool:
@@ -109,7 +112,7 @@ class Exporter:
         for turn in range(_FOLLOW):
             try:
                 head = self._recover(head)
-                while not only_open and (plan := self._planner.next_plan(dataset, head)):
+                while not only_open and (plan := self._due(dataset, head)):
                     head = self._delivery.whole(head, plan)
                 return
             except LedgerConflict:
@@ -119,6 +122,10 @@ class Exporter:
                 self._progress.step("conflict", dataset=dataset)
                 self._planner.look_again()
                 head = self._ledger.heads().get(dataset, Head())
+
+    def _due(self, dataset: str, head: Head) -> Plan | None:
+        with self._progress.doing(f"counting {dataset}"):
+            return self._planner.next_plan(dataset, head)
 
     def _recover(self, head: Head) -> Head:
         plan = head.open

@@ -51,7 +51,7 @@ class Ledger:
     def __init__(self, spark: SparkSession, location: str, export: str) -> None:
         self._spark = spark
         self._location = location
-        self._export = export
+        self.export = export
         self._exists = False
         self._lock: Path | None = None
 
@@ -114,7 +114,7 @@ class Ledger:
         Raises:
             DatasetBusy: another driver is at it.
         """
-        name = f"{self._export}.{dataset}"
+        name = f"{self.export}.{dataset}"
         return leased(self._lock and self._lock.with_suffix(f".{name}.lock"), dataset)
 
     def beside(self, suffix: str) -> str:
@@ -125,7 +125,7 @@ class Ledger:
         """All rows of this export."""
         reader = self._spark.read.format("delta")
         table = reader.load(self._location) if "/" in self._location else reader.table(self._location)
-        return table.where(F.col("export") == self._export)
+        return table.where(F.col("export") == self.export)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -188,6 +188,17 @@ class Ledger:
             found[name] = replace(found[name], files=tuple(chosen))
         return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
 
+    def quarantined(self) -> dict[str, int]:
+        """How many rows each dataset's delivered batches set aside; those that set aside none are left out."""
+        if not self._exists:
+            return {}
+        count = F.get_json_object("counts", "$.quarantined").cast("bigint")
+        delivered = self.frame().where("kind = 'batch' AND state = 'COMMITTED'")
+        # a batch that was delivered again stands there twice
+        each = delivered.groupBy("dataset", "batch").agg(F.max(count).alias("rows")).where("rows > 0")
+        found = each.groupBy("dataset").agg(F.sum("rows").alias("rows")).collect()
+        return {row["dataset"]: row["rows"] for row in found}
+
     def schemas(self) -> list[RegisteredSchema]:
         """The schema registry, in order of the ids. An aborted batch's ids stay taken."""
         if not self._exists:
@@ -215,7 +226,7 @@ class Ledger:
         """
         number = head.transition + 1
         common = {
-            "export": self._export,
+            "export": self.export,
             "dataset": plan.dataset,
             "transition": number,
             "state": state,
@@ -242,7 +253,7 @@ class Ledger:
         number = head.transition + 1
         row = {
             "kind": "batch",
-            "export": self._export,
+            "export": self.export,
             "dataset": dataset,
             "transition": number,
             "state": RERUN,
@@ -258,7 +269,7 @@ class Ledger:
             local_rows(self._spark, values, COLUMNS)
             .write.format("delta")
             .mode("append")
-            .option("txnAppId", f"rover_spark/{self._export}/{dataset}")
+            .option("txnAppId", f"rover_spark/{self.export}/{dataset}")
             .option("txnVersion", number)
             .option("userMetadata", mark)
         )

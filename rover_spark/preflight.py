@@ -33,6 +33,7 @@ from rover_spark.status import WARN_BELOW_DAYS, kept_days, statuses
 from rover_spark.store import StagedFile, Store, open_store, staged_whole
 from rover_spark.store.base import STAGING
 from rover_spark.tables import side_by_side
+from rover_spark.wording import counted
 
 _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
 _SKEW_SECONDS = 60
@@ -69,7 +70,10 @@ def findings(
     else:
         batches = sum(head.seq for head in heads.values())
         yield Finding(
-            "ledger", "read it", "ok", f"{batches} batches" if ledger.exists else "none yet: export makes it"
+            "ledger",
+            "read it",
+            "ok",
+            counted(batches, "batch", "batches") if ledger.exists else "none yet: export makes it",
         )
     yield from _ledger_place(spark, settings.ledger)
     for name in settings.delivers:
@@ -119,7 +123,7 @@ def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, tab
         return
     yield Finding(about, _SOURCE, "ok", f"version {state.latest.version} can be read")
     days = kept_days(state)
-    kept = f"changes stay readable for {days:g} days"
+    kept = f"changes stay readable for {days:g} {'day' if days == 1 else 'days'}"
     if days < WARN_BELOW_DAYS:
         remedy = "Raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table."
         yield Finding(about, "retention", "warning", kept, remedy)

@@ -81,7 +81,7 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
             raise _missing(setting, table, f"its format is {detail['format']}")
         listed = _history(spark, name, None if since is None else since - _BEFORE)
     except AnalysisException as error:
-        if any(word in str(error) for word in _MISSING):
+        if is_missing(error):
             raise _missing(setting, table, "there is no Delta table") from None
         raise
     rows = tuple(HistoryRow(row["version"], row["at"], row["operation"]) for row in listed)
@@ -138,6 +138,11 @@ def _missing(setting: str, table: str, what: str) -> ConfigError:
         code="source_missing",
         remedy="Name the path of a Delta table, or catalog.schema.table; check that this role may read it.",
     )
+
+
+def is_missing(error: AnalysisException) -> bool:
+    """Whether Spark says that there is no Delta table at that place."""
+    return any(word in str(error) for word in _MISSING)
 
 
 def require_feed(setting: str, table: str, state: TableState) -> None:

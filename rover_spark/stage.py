@@ -6,13 +6,17 @@ of the task that Spark counts. Never publishes, and on failure removes only its 
 
 from __future__ import annotations
 
+import struct
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark import SparkContext
 from pyspark.accumulators import Accumulator
 from pyspark.sql import DataFrame, SparkSession
 
@@ -21,7 +25,7 @@ from rover_spark.encode.lines import Lines
 from rover_spark.errors import NotRepeatable, telling
 from rover_spark.files import files_of
 from rover_spark.plan import Plan
-from rover_spark.progress import Progress
+from rover_spark.progress import Counter, Done, Progress
 from rover_spark.records.changes import BEFORE, OUTCOMES
 from rover_spark.store import StagedFile, Staging, Store, open_store
 
@@ -39,7 +43,8 @@ _SCHEMA = pa.schema(
 FLOOR, MENDED, LATE, ZONELESS = "floor", "mended", "late", "zoneless"
 MARKS = (FLOOR, MENDED, LATE, ZONELESS)
 LATENESS = "lateness"
-Notice = Callable[[int, int, int], None]
+Notice = Callable[[int, int, int], None]  # rows, files, bytes
+_TOLD = "<3q"  # a notice in a file
 Texts = dict[str, str] | None  # schemas by event type
 
 
@@ -83,7 +88,7 @@ def stage(
 ) -> Manifest:
     """Stages a batch or a part of it: one Spark job, one manifest. ``frame`` is what ``records`` arranged.
 
-    ``notice(files, records, bytes)`` is called on executors for each file, for progress only; ``texts`` has the schemas of events.
+    ``notice`` is called on executors as rows pass, for progress only; ``texts`` has the schemas of events.
     """
     # exactly one action: another one would stage everything again
     rows = frame.mapInArrow(_task(plan, notice, access, texts), _MANIFEST).collect()
@@ -154,6 +159,8 @@ def stage_batches(
                     lateness = max(lateness, pc.max(column).as_py() or 0)
                 else:
                     tally[mark] += pc.sum(column).as_py() or 0
+            if notice is not None:
+                notice(len(batch), 0, 0)
             lines, start = Lines(batch.column("line")), 0
             runs = pc.run_end_encode(batch.column("chunk"))
             for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
@@ -260,7 +267,7 @@ class _Writer:
         self._done.append(StagedFile(key=self._key, records=self._records, **sizes, **hashes, **place))  # type: ignore[arg-type]
         self._part, self._before = self._part + 1, self._before + self._records
         if self._notice is not None:
-            self._notice(1, self._records, file.raw_bytes)
+            self._notice(0, 1, file.raw_bytes)
 
     def finish(self) -> list[StagedFile]:
         self._close()
@@ -277,15 +284,37 @@ class _Writer:
 @contextmanager
 def watched(spark: SparkSession, plan: Plan, progress: Progress) -> Iterator[Notice]:
     """Shows on the driver what tasks stage; gives the notice that ``stage`` takes."""
-    counters: list[Accumulator[int]] = [spark.sparkContext.accumulator(0) for _ in range(3)]
+    context = spark.sparkContext
+    tally = _by_file if (context.master or "").startswith("local") else _by_accumulators
+    with tally(context) as (notice, done), progress.watch(f"staging {plan.batch}", plan.source_rows, done):
+        yield notice
 
-    def notice(files: int, records: int, size: int) -> None:
-        for counter, more in zip(counters, (files, records, size), strict=True):
+
+@contextmanager
+def _by_accumulators(spark: SparkContext) -> Iterator[tuple[Notice, Counter]]:
+    """Tasks anywhere; Spark tells of each as it ends."""
+    counters: list[Accumulator[int]] = [spark.accumulator(0) for _ in range(3)]
+
+    def notice(rows: int, files: int, size: int) -> None:
+        for counter, more in zip(counters, (rows, files, size), strict=True):
             counter.add(more)
 
-    def done() -> tuple[int, int, int]:
-        files, records, size = (counter.value for counter in counters)
-        return files, records, size
+    yield notice, lambda: Done(*(counter.value for counter in counters))
 
-    with progress.watch(plan.batch, plan.source_rows, done):
-        yield notice
+
+@contextmanager
+def _by_file(spark: SparkContext) -> Iterator[tuple[Notice, Counter]]:
+    """Tasks on this machine append to one file, row by row as they come: a task may take minutes to end."""
+    with tempfile.NamedTemporaryFile(prefix="rover_spark_") as appended:
+        path, so_far = appended.name, [0, 0, 0]
+
+        def notice(rows: int, files: int, size: int) -> None:
+            with suppress(OSError), Path(path).open("ab", buffering=0) as file:
+                file.write(struct.pack(_TOLD, rows, files, size))
+
+        def done() -> Done:
+            for more in struct.iter_unpack(_TOLD, appended.read(struct.calcsize(_TOLD) * 4096)):
+                so_far[:] = (a + b for a, b in zip(so_far, more, strict=True))
+            return Done(*so_far)
+
+        yield notice, done

@@ -23,9 +23,9 @@ WARN_BELOW_DAYS = 2.0
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """One dataset. ``lag`` counts undelivered versions; ``days_left`` is None where nothing is undelivered.
+    """One dataset. ``lag`` counts undelivered versions; ``oldest_minutes`` is the age of the oldest of them.
 
-    ``days_left`` counts from the oldest undelivered commit to the day VACUUM or log clean-up may take it.
+    Both ages are None where nothing is undelivered. ``days_left`` counts from the oldest undelivered commit to the day VACUUM or log clean-up may take it.
     """
 
     dataset: str
@@ -34,6 +34,7 @@ class DatasetStatus:
     delivered_version: int | None
     latest_version: int | None
     lag: int | None
+    oldest_minutes: float | None
     days_left: float | None
     last_batch: str | None
     last_instant: int | None
@@ -106,6 +107,7 @@ def _standing(
         delivered_version=delivered,
         latest_version=latest,
         lag=max(0, latest - delivered) if latest is not None and delivered is not None else None,
+        oldest_minutes=None if state is None or delivered is None else _waiting(now, delivered, state),
         days_left=days,
         last_batch=last.batch if last else None,
         last_instant=last.instant if last else None,
@@ -118,6 +120,12 @@ def _phase(head: Head) -> str:
     if head.open is not None:
         return f"{head.open.phase} {head.open_state}"
     return "not enabled" if head.last is None else "changes"
+
+
+def _waiting(now: int, delivered: int, state: TableState) -> float | None:
+    """Minutes since the oldest undelivered commit; a writer's clock may be ahead of this one."""
+    oldest = next((row for row in state.rows if row.version > delivered), None)
+    return None if oldest is None else round(max(0, now - oldest.timestamp) / 60_000, 1)
 
 
 def _days_left(now: int, delivered: int, state: TableState) -> float | None:

@@ -184,7 +184,19 @@ def test_the_reference_shows_the_defaults() -> None:
     assert settings.contract == "rover"
 
 
-COMMANDS = ["check", "demo", "export", "plan", "redeliver", "rerun", "schemas", "status", "sweep", "verify"]
+COMMANDS = [
+    "check",
+    "demo",
+    "export",
+    "plan",
+    "quarantine",
+    "redeliver",
+    "rerun",
+    "schemas",
+    "status",
+    "sweep",
+    "verify",
+]
 
 
 def test_the_commands_are_pinned() -> None:

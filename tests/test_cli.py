@@ -12,9 +12,21 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from rover_spark import __version__
 from rover_spark.cli import app
 
-COMMANDS = ["export", "plan", "rerun", "redeliver", "status", "verify", "sweep"]
+COMMANDS = [
+    "export",
+    "plan",
+    "rerun",
+    "redeliver",
+    "status",
+    "verify",
+    "quarantine",
+    "schemas",
+    "check",
+    "sweep",
+]
 REQUIRED = {"rerun": ["--dataset", "fan_profiles"], "redeliver": ["--batch", "fan_profiles.1.1"]}
 GOOD = """
 name = "acme"
@@ -199,15 +211,48 @@ def test_help_lists_every_command() -> None:
         ("redeliver", ["--batch"]),
         ("status", []),
         ("verify", []),
+        ("quarantine", ["--dataset", "--batch", "--limit"]),
+        ("schemas", ["--publish"]),
+        ("check", []),
         ("sweep", ["--older-than"]),
     ],
 )
 def test_each_command_has_its_options(command: str, options: list[str]) -> None:
-    result = run(command, "--help")
-    assert result.exit_code == 0
+    result = run(command, "-h")
+    assert result.exit_code == 0 and result.stdout == run(command, "--help").stdout
+    assert f"Example: rover-spark {command} " in result.stdout, "an example that can be pasted"
     common = ["--json", "--verbose", "-v"] + ([] if command == "demo" else ["--config", "-c"])
     for option in [*options, *common]:
         assert option in result.stdout
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+@pytest.mark.parametrize("command", ["demo", *COMMANDS])
+def test_an_example_stands_in_one_line_and_is_good_usage(
+    command: str, width: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    monkeypatch.setenv("TERMINAL_WIDTH", width)
+    (line,) = [line for line in run(command, "-h").stdout.splitlines() if "Example:" in line]
+    example = line.partition("rover-spark ")[2].split()
+    assert example[0] == command
+    monkeypatch.chdir(tmp_path)
+    for name in ("acme.toml", "acme_events.toml"):
+        (tmp_path / name).write_text(GOOD, encoding="utf-8")
+    assert str(run(*example).exception) == "Spark was started"
+
+
+def test_the_configuration_may_come_from_the_environment(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROVER_SPARK_CONFIG", str(good))
+    assert str(run("status").exception) == "Spark was started", "and is no setting: those begin ROVER_SPARK__"
+    assert_told(run("status", "-c", "no.toml"), "config_unreadable")
+    monkeypatch.setenv("ROVER_SPARK_CONFIG", "")
+    assert_told(run("status"), "--config")
+
+
+def test_it_tells_its_version_and_how_the_shell_completes_it() -> None:
+    assert run("--version").stdout == f"rover-spark {__version__}\n"
+    assert "--install-completion" in run("--help").stdout
 
 
 @pytest.mark.parametrize(

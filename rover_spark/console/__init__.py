@@ -19,15 +19,6 @@ def plain(text: object) -> Text:
     return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
 
 
-def size(octets: float) -> str:
-    """Octets for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if octets < 1000 or unit == "GB":
-            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.1f} {unit}"
-        octets /= 1000
-    raise AssertionError("unreachable")
-
-
 def problems(console: Console, found: Iterable[Problem]) -> None:
     """What went wrong, and what to do."""
     for problem in found:

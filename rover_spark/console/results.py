@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.text import Text
 
-from rover_spark.console import plain, problems, size
-from rover_spark.console.tables import batches_table, checks_table, schemas_table, status_table
+from rover_spark.console import plain, problems
+from rover_spark.console.tables import (
+    batches_table,
+    checks_table,
+    quarantine_table,
+    quarantined_row,
+    schemas_table,
+    status_table,
+)
+from rover_spark.heads import BatchRecord
 from rover_spark.result import Result
+from rover_spark.wording import counted, duration, size
 
 
 def show(console: Console, result: Result) -> None:
     """A command's result."""
-    if result.command == "status":
-        console.print(status_table(result.more["datasets"]))
-        if result.batches:
-            console.print()
-            console.print(batches_table(result.batches, width=console.width))
-    elif result.command == "verify":
-        done = result.more["verified"]
-        console.print(
-            plain(
-                f"{done['files']} files, {done['records']:,} records, {size(done['bytes'])} read back from the bucket"
-            )
-        )
-        if done["elsewhere"]:
-            console.print(
-                f"{done['elsewhere']} files were delivered to the destination of another day: not read"
-            )
-    elif result.command == "schemas":
-        console.print(schemas_table(result.more["schemas"]))
-        for key in result.more.get("published", ()):
-            console.print(Text.assemble("put ", plain(key)))
-        if "place" in result.more:
-            console.print(Text.assemble("all of it in ", plain(result.more["place"])))
+    _SHOWS.get(result.command, _batches)(console, result)
+    if result.command in {"schemas", "check", "quarantine"}:
         return
-    elif result.command == "check":
-        console.print(checks_table(result.more["checks"]))
-        console.print(plain("nothing stands in the way" if result.ok else "delivery would fail"))
-        return
-    elif result.command == "sweep":
-        for reference in result.more["removed"]:
-            console.print(Text.assemble("removed ", plain(reference)))
-    elif result.command == "rerun":
-        console.print(
-            plain(
-                f"{result.more['dataset']}: the next export delivers the outstanding changes, then begins anew"
-            )
-        )
-    if result.batches and result.command != "status":
-        console.print(batches_table(result.batches, result.more.get("planned"), console.width))
-        for batch in result.batches:
-            for told in filter(None, (batch.note, _of_events(batch.counts))):
-                console.print(plain(f"{batch.batch}: {told}"), soft_wrap=True)
     problems(console, result.problems)
     if not result.problems or result.result == "nothing to do":
         console.print(
@@ -60,9 +33,105 @@ def show(console: Console, result: Result) -> None:
         )
 
 
+def batches(console: Console, records: tuple[BatchRecord, ...], *, planned: bool = False) -> None:
+    """Batches, and below them what is worth a remark."""
+    _out(console, batches_table(records, console.width, planned=planned))
+    for batch in records:
+        for remark in filter(None, (batch.note, _of_events(batch.counts))):
+            console.print(plain(f"{batch.batch}: {remark}"))
+
+
+def _batches(console: Console, result: Result) -> None:
+    if result.batches:
+        batches(console, result.batches, planned="planned" in result.more)
+
+
+def _demo(console: Console, result: Result) -> None:
+    """It told its story as it went."""
+
+
+def _status(console: Console, result: Result) -> None:
+    _out(console, status_table(result.more["datasets"], console.width))
+    if result.batches:
+        console.print()
+        _out(console, batches_table(result.batches, console.width))
+
+
+def _verify(console: Console, result: Result) -> None:
+    done = result.more["verified"]
+    read = f"{counted(done['files'], 'file')}, {counted(done['records'], 'record')}, {size(done['bytes'])}"
+    console.print(plain(f"{read} read back from the bucket"))
+    if done["elsewhere"]:
+        were = "was" if done["elsewhere"] == 1 else "were"
+        console.print(
+            f"{counted(done['elsewhere'], 'file')} {were} delivered to the destination of another day: not read"
+        )
+
+
+def _schemas(console: Console, result: Result) -> None:
+    if not result.more["schemas"]:
+        console.print("no schemas yet: the first export gives them")
+        return
+    _out(console, schemas_table(result.more["schemas"], console.width))
+    for key in result.more.get("published", ()):
+        _out(console, Text.assemble("put ", plain(key)))
+    if "place" in result.more:
+        _out(console, Text.assemble("all of it in ", plain(result.more["place"])))
+
+
+def _check(console: Console, result: Result) -> None:
+    _out(console, checks_table(result.more["checks"], console.width))
+    console.print("nothing stands in the way" if result.ok else "delivery would fail")
+
+
+def _sweep(console: Console, result: Result) -> None:
+    for reference in result.more["removed"]:
+        _out(console, Text.assemble("removed ", plain(reference)))
+
+
+def _rerun(console: Console, result: Result) -> None:
+    dataset = result.more["dataset"]
+    console.print(plain(f"{dataset}: the next export delivers the outstanding changes, then begins anew"))
+
+
+def _quarantine(console: Console, result: Result) -> None:
+    found = result.more["quarantine"]
+    if not found["total"]:
+        console.print("no rows in quarantine")
+        return
+    _out(console, quarantine_table(found["reasons"], console.width))
+    console.print()
+    for row in found["rows"]:
+        _out(console, quarantined_row(row, console.width if console.is_terminal else None))
+    shown = len(found["rows"])
+    newest = "" if shown == found["total"] else f", the newest {shown:,} of them here"
+    _out(console, plain(f"{counted(found['total'], 'row')} in {found['place']}{newest}"))
+
+
 def _of_events(counts: dict[str, int]) -> str:
     """What was noticed of events that were delivered all the same."""
     late, zones = counts.get("late"), counts.get("timezone_dropped")
-    told = [f"{late:,} were told over an hour late, at most {counts['max_lateness_s']:,} s"] if late else []
-    told += [f"{zones:,} had a time zone that is none, and have null now"] if zones else []
+    told = []
+    if late:
+        longest = duration(counts["max_lateness_s"])
+        told.append(f"{counted(late, 'event')} came more than an hour after their time, at most {longest}")
+    if zones:
+        told.append(f"{counted(zones, 'time zone')} not in the IANA database delivered as null")
     return "; ".join(told)
+
+
+def _out(console: Console, text: Text) -> None:
+    """Lines that fit already, or that are one thing to copy: never wrapped."""
+    console.print(text, soft_wrap=True)
+
+
+_SHOWS: dict[str, Callable[[Console, Result], None]] = {
+    "demo": _demo,
+    "status": _status,
+    "verify": _verify,
+    "schemas": _schemas,
+    "check": _check,
+    "sweep": _sweep,
+    "rerun": _rerun,
+    "quarantine": _quarantine,
+}

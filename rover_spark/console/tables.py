@@ -1,46 +1,64 @@
-"""Tables of batches, datasets, schemas and checks, as rich draws them. Prints nothing."""
+"""Tables of batches, datasets, schemas, checks and quarantined rows, as text that fits a width. Prints nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from rover_spark.console import plain, size
+from rover_spark.console import plain
+from rover_spark.console.grid import Column, fits, grid, natural
 from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord
 from rover_spark.plan import BatchPlan
 from rover_spark.records.changes import OUTCOMES
 from rover_spark.result import iso
+from rover_spark.wording import size
 
 _WIDE = 110
+_COLORS = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-def batches_table(
-    records: Iterable[BatchRecord], planned: dict[str, dict[str, int]] | None = None, width: int = _WIDE
-) -> Table:
-    """One row a batch. Counts that are nought everywhere have no column; a narrow terminal gets fewer columns."""
+def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned: bool = False) -> Text:
+    """One row a batch. Counts that are nought everywhere have no column."""
     records = list(records)
-    told = [outcome for outcome in OUTCOMES if any(record.counts.get(outcome) for record in records)]
-    wide = width >= _WIDE
-    numbers = ["source rows", "chunks"] if planned else [*told, "files", "size"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("batch", "state", *(("versions", "written (UTC)") if wide else ())):
-        table.add_column(name, no_wrap=True)
-    for name in numbers if planned or not wide else ["read", *numbers]:
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for record in records:
-        if planned:
-            cells = [f"{planned[record.batch]['source_rows']:,}", str(planned[record.batch]["chunks"])]
-        else:
-            cells = [f"{record.counts.get(name, 0):,}" for name in (["read", *told] if wide else told)]
-            cells += [str(len(record.files)), size(sum(file.bytes for file in record.files))]
-        state = record.phase if record.state in {"COMMITTED", "PLANNED"} else f"{record.phase} {record.state}"
-        where = (_versions(record), iso(record.instant)[:19]) if wide else ()
-        table.add_row(plain(record.batch), state, *where, *cells)
-    return table
+    state = [r.phase if r.state in {"COMMITTED", "PLANNED"} else f"{r.phase} {r.state}" for r in records]
+    columns = [
+        Column("batch", [r.batch for r in records]),
+        Column("state", state),
+        Column("versions", [_versions(r) for r in records], spare=2),
+        Column("written (UTC)", [iso(r.instant)[:19] for r in records], spare=3),
+    ]
+    rows = [r.plan.source_rows if r.plan else 0 for r in records]
+    if planned:
+        columns.append(_numbers("rows", rows))
+        columns.append(_numbers("chunks", [r.plan.chunks if r.plan else 0 for r in records]))
+        return grid(columns, width)
+    read = [r.counts.get("read", 0) for r in records]
+    if rows != read and any(rows):
+        columns.append(_numbers("rows", rows, spare=1))
+    columns.append(_numbers("read", read, spare=1))
+    columns.append(_numbers("delivered", [r.counts.get("delivered", 0) for r in records]))
+    others = [name for name in OUTCOMES if name != "delivered" and any(r.counts.get(name) for r in records)]
+    beside = [_numbers(_words(name), [r.counts.get(name, 0) for r in records]) for name in others]
+    files = [
+        _numbers("files", [len(r.files) for r in records]),
+        Column("size", [size(sum(file.bytes for file in r.files)) for r in records], right=True),
+    ]
+    if fits([*columns, *beside, *files], width):
+        return grid([*columns, *beside, *files], width)
+    below = [[f"{r.counts[name]:,} {_words(name)}" for name in others if r.counts.get(name)] for r in records]
+    return grid([*columns, *files], width, [[Text(", ".join(told))] if told else [] for told in below])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _numbers(name: str, counts: Sequence[int | None], spare: int = 0) -> Column:
+    cells = ["-" if count is None else f"{count:,}" for count in counts]
+    return Column(name, cells, right=True, spare=spare)
 
 
 def _versions(record: BatchRecord) -> str:
@@ -52,57 +70,85 @@ def _versions(record: BatchRecord) -> str:
     return f"{last}" if first in {None, last} else f"{first}-{last}"
 
 
-def schemas_table(found: list[dict[str, Any]]) -> Table:
-    """One row a schema id."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("id", justify="right")
-    for name in ("event type", "fields", "since batch", "changes"):
-        table.add_column(name, justify="right" if name == "fields" else "left", overflow="fold")
-    for each in found:
-        changes = "; ".join(each["changes"]) or "the first"
-        fields = str(len(each["schema"]["fields"]))
-        table.add_row(str(each["id"]), plain(each["event_type"]), fields, each["first_batch"], plain(changes))
-    return table
+def schemas_table(found: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
+    """One row a schema id; what changed stands below it."""
+    columns = [
+        Column("id", [str(each["id"]) for each in found], right=True),
+        Column("event type", [each["event_type"] for each in found]),
+        Column("fields", [str(len(each["schema"]["fields"])) for each in found], right=True),
+        Column("since batch", [each["first_batch"] for each in found]),
+    ]
+    changes = ["; ".join(each["changes"]) or "the first" for each in found]
+    beside = Column("changes", changes)
+    if natural([*columns, beside]) <= width:
+        return grid([*columns, beside], width)
+    return grid(columns, width, [[plain(text)] if text != "the first" else [] for text in changes])
 
 
-def checks_table(found: list[dict[str, str]]) -> Table:
-    """One row a try; what to do stands below it."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "tried", "result", "found"):
-        table.add_column(name, overflow="fold")
-    color = {"ok": "green", "warning": "yellow", "failed": "bold red"}
-    for each in found:
-        table.add_row(
-            plain(each["about"]),
-            each["tried"],
-            Text(each["state"], color[each["state"]]),
-            plain(each["found"]),
-        )
-        if each["remedy"]:
-            table.add_row("", "", "", Text.assemble(("→ ", "bold"), plain(each["remedy"])))
-    return table
+def checks_table(found: Sequence[Mapping[str, str]], width: int = _WIDE) -> Text:
+    """One row a try; what was found and what to do stands below where something is wrong, or where it is too wide."""
+    columns = [
+        Column("", [each["about"] for each in found]),
+        Column("tried", [each["tried"] for each in found]),
+        Column("result", [Text(each["state"], _COLORS[each["state"]]) for each in found]),
+    ]
+    beside = Column("found", [each["found"] for each in found])
+    as_column = natural([*columns, beside]) <= width
+    below = [
+        [
+            *([] if as_column else [plain(each["found"])]),
+            *([Text.assemble(("→ ", "bold"), plain(each["remedy"]))] if each["remedy"] else []),
+        ]
+        for each in found
+    ]
+    return grid([*columns, beside] if as_column else columns, width, below)
 
 
-def status_table(rows: Iterable[dict[str, Any]]) -> Table:
-    """One row a dataset."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in (
-        "dataset",
-        "phase",
-        "epoch",
-        "delivered",
-        "newest",
-        "behind",
-        "days left",
-        "last batch (UTC)",
-    ):
-        table.add_column(
-            name,
-            justify="right" if name in {"epoch", "delivered", "newest", "behind", "days left"} else "left",
-        )
-    for row in rows:
-        values = (row[name] for name in ("epoch", "delivered_version", "latest_version", "lag", "days_left"))
-        numbers = ["-" if value is None else str(value) for value in values]
-        phase = row["phase"] + (", rerun asked for" if row["rerun_requested"] else "")
-        table.add_row(row["dataset"], phase, *numbers, (row["last_instant"] or "-")[:19])
-    return table
+def status_table(rows: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
+    """One row a dataset, or an event type."""
+
+    def of(name: str) -> list[Any]:
+        return [row[name] for row in rows]
+
+    below = [
+        [Text("rerun asked for: it comes with the next export")] if row["rerun_requested"] else []
+        for row in rows
+    ]
+    minutes = ["-" if age is None else f"{age:,.0f} min" for age in of("oldest_minutes")]
+    days = ["-" if left is None else f"{left:g}" for left in of("days_left")]
+    return grid(
+        [
+            Column("dataset", of("dataset")),
+            Column("phase", of("phase")),
+            _numbers("epoch", of("epoch"), spare=5),
+            _numbers("delivered", of("delivered_version"), spare=3),
+            _numbers("newest", of("latest_version"), spare=4),
+            _numbers("behind", of("lag")),
+            Column("waiting", minutes, right=True),
+            Column("days left", days, right=True, spare=1),
+            _numbers("quarantine", of("quarantined")),
+            Column("last batch (UTC)", [(at or "-")[:19] for at in of("last_instant")], spare=2),
+        ],
+        width,
+        below,
+    )
+
+
+def quarantine_table(reasons: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
+    """One row a dataset and reason."""
+    columns = [
+        Column("dataset", [each["dataset"] for each in reasons]),
+        Column("reason", [each["reason"] for each in reasons]),
+        _numbers("rows", [each["rows"] for each in reasons]),
+    ]
+    return grid(columns, width)
+
+
+def quarantined_row(row: Mapping[str, Any], width: int | None) -> Text:
+    """Where a row came from and why it was set aside; below it the row, cut to the width where there is one."""
+    about = f"{row['batch']}  version {row['source_version']}  {row['reason']}"
+    text = plain(row["row"])
+    if width is not None:
+        text.truncate(max(width - 4, 20), overflow="ellipsis")
+    name = f"{row['dataset']}  " if not row["batch"].startswith(f"{row['dataset']}.") else ""
+    return Text.assemble(plain(name + about), "\n    ", text)

@@ -9,25 +9,34 @@ command can be tried on it afterwards; and into a bucket where one is named. Ref
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
 
 from rover_spark import commands
-from rover_spark.console import plain
+from rover_spark.console.grid import hanging
+from rover_spark.console.results import batches
 from rover_spark.demo.company import Company, Lived
+from rover_spark.demo.fan import one_fan
 from rover_spark.demo.messages import STREAM, Messages
+from rover_spark.demo.next import next_commands, program_name, shown_path
 from rover_spark.demo.tree import bucket_tree
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.heads import BatchRecord
 from rover_spark.progress import Progress
 from rover_spark.result import Result
 from rover_spark.settings import Settings, load
+from rover_spark.store import open_store, prefix_of
+from rover_spark.wording import counted
 
 _RERUN = "fan_profiles"
+Told = Text | Tree
 
 
 def tell(
@@ -59,47 +68,90 @@ def tell(
     yesterday = datetime.now(timezone.utc) - timedelta(hours=25)  # noqa: TID251 - the company lives up to today
     company = Company(spark, root / "tables", fans=fans, seed=seed, anchor=yesterday)
 
-    def say(text: str) -> None:
+    def say(*told: Told) -> None:
         if console is not None:
-            console.print(plain(text), style="bold")
+            with progress.quiet():  # it writes to the same terminal
+                for each in told:
+                    console.print(each, soft_wrap=True)
+
+    def head(text: str) -> None:
+        say(*wrapped(Text(text, "bold"), 4))
+
+    def lived(days: Lived) -> None:
+        counts = (f"{count:,} {name.replace('_', ' ')}" for name, count in asdict(days).items() if count)
+        say(*wrapped(Text(f"    {', '.join(counts)}"), 4))
+
+    def wrapped(text: Text, indent: int) -> list[Text]:
+        return hanging(text, console.width, indent) if console is not None else []
 
     delivered: list[BatchRecord] = []
     problems: list[Problem] = []
 
     def deliver(*datasets: str, under: Settings = settings) -> None:
-        result = commands.export(spark, under, datasets=datasets, progress=progress)
+        with progress.doing("looking at tables"):
+            result = commands.export(spark, under, datasets=datasets, progress=progress)
         delivered.extend(result.batches)
         problems.extend(result.problems)
 
-    say(f"1/8 a company with {fans:,} fans and three days behind it: Delta tables in {directory / 'tables'}")
-    say("    " + _lived(company.found()))
-    say("2/8 the first delivery: snapshots; events count from now on")
+    head(f"1/8 a company with {fans:,} fans and three days behind it: Delta tables in {directory / 'tables'}")
+    with progress.doing("founding the company"):
+        past = company.found()
+    lived(past)
+    head("2/8 the first delivery: snapshots; events count from now on")
     deliver()
-    say("3/8 the company lives a day")
-    say("    " + _lived(company.live_a_day()))
-    say("4/8 the second delivery: the changes of that day")
+    head("3/8 the company lives a day")
+    with progress.doing("living a day"):
+        today = company.live_a_day()
+    lived(today)
+    head("4/8 the second delivery: the changes of that day")
     deliver()
-    say(f"5/8 the receiver asks for a snapshot rerun of {_RERUN}")
+    head(f"5/8 the receiver asks for a snapshot rerun of {_RERUN}")
     commands.rerun(spark, settings, _RERUN)
     deliver(_RERUN)
     stream = Messages(spark, root / "tables", fans=fans, seed=seed)
-    away = f"{destination or f'file://{root}/bucket'}/currents/acme"
+    away = f"{destination.rstrip('/') if destination else f'file://{root}/bucket'}/currents/acme"
     (root / "acme_events.toml").write_text(stream.configuration(root, away), encoding="utf-8")
     events = load(root / "acme_events.toml", None if destination else {})
-    say(f"6/8 the other contract: {stream.found():,} events of {len(STREAM)} types, in Avro by type and hour")
+    with progress.doing("writing events"):
+        count = stream.found()
+    head(f"6/8 the other contract: {count:,} events of {len(STREAM)} types, in Avro by type and hour")
     deliver(under=events)
-    stream.gain_a_field()
-    say(f"7/8 another day: {stream.live_a_day():,} events that have one field more, under new schema ids")
+    with progress.doing("writing events"):
+        stream.gain_a_field()
+        count = stream.live_a_day()
+    head(f"7/8 another day: {count:,} events that have one field more, under new schema ids")
     deliver(under=events)
-    say("8/8 the bucket is read back and held against the ledgers")
-    checked, besides = commands.verify(spark, settings), commands.verify(spark, events)
+    head("8/8 the bucket is read back and held against the ledgers")
+    with progress.doing("reading the bucket back"):
+        checked, besides = (commands.verify(spark, under, progress=progress) for under in (settings, events))
+    if checked.ok and besides.ok:
+        files, records = (
+            checked.more["verified"][name] + besides.more["verified"][name] for name in ("files", "records")
+        )
+        say(
+            Text(
+                f"    {counted(files, 'file')}, {counted(records, 'record')}: all of it is as the ledgers say"
+            )
+        )
     if console is not None:
-        told = [batch for batch in delivered if batch.dataset in settings.datasets]
-        bucket = str(destination or directory / "bucket")
-        console.print(bucket_tree(f"{bucket}/", told, console.width))
+        rover = [batch for batch in delivered if batch.dataset in settings.datasets]
         streamed = [batch for batch in delivered if batch.dataset not in settings.datasets]
-        console.print(bucket_tree(f"{bucket}/currents/acme/", streamed, console.width, depth=2))
-        _try_next(console, config, told, destination is None)
+        bucket = destination.rstrip("/") if destination else str(directory / "bucket")
+        width = console.width
+        store = open_store(settings.destination, settings.name, settings.access)
+        say(Text(), bucket_tree(f"{bucket}/", rover, width, prefix=store.prefix))
+        say(
+            bucket_tree(
+                f"{bucket}/currents/acme/", streamed, width, depth=2, prefix=prefix_of(events.destination)
+            )
+        )
+        if fan := one_fan(store, rover, width):
+            say(Text(), fan)
+        say(Text())
+        with progress.quiet():
+            batches(console, tuple(delivered))
+        program, files_below = program_name(sys.argv[0]), None if destination else directory / "bucket"
+        say(Text(), next_commands(program, shown_path(config), rover, files_below, width))
     return replace(
         checked,
         command="demo",
@@ -114,27 +166,6 @@ def tell(
             "config": str(config),
         },
     )
-
-
-def _lived(lived: Lived) -> str:
-    told = (f"{count:,} {name.replace('_', ' ')}" for name, count in asdict(lived).items() if count)
-    return ", ".join(told)
-
-
-def _try_next(console: Console, config: Path, delivered: list[BatchRecord], local: bool) -> None:
-    shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
-    changes = next((b for b in reversed(delivered) if b.phase == "changes" and b.files), delivered[0])
-    bucket = config.parent / "bucket"
-    console.print()
-    console.print(plain("Try next:"), style="bold")
-    for command in (
-        f"rover-spark status -c {shown}",
-        f"rover-spark verify -c {shown}",
-        f"rover-spark schemas -c {shown.with_name('acme_events.toml')} --publish",
-        f"rover-spark redeliver -c {shown} --batch {changes.batch}",
-        f"gzip -dc {bucket}/{changes.files[0].key} | head -3" if changes.files and local else "",
-    ):
-        console.print(plain(f"  {command}"), soft_wrap=True)
 
 
 def _configuration(root: Path, destination: str | None) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -67,6 +68,8 @@ def test_a_snapshot_is_followed_by_changes_and_then_by_nothing(world: World) -> 
 
     status = commands.status(world.spark, world.settings, now=world.now()).document()
     assert status["datasets"][0]["lag"] == 0 and status["datasets"][0]["delivered_version"] == 3
+    assert status["datasets"][0]["oldest_minutes"] is None and status["datasets"][0]["quarantined"] == 0
+    assert commands.quarantine(world.spark, world.settings).result == "nothing to do"
     with pytest.raises(ConfigError, match="lies before"):
         world.export(now=world.clock - timedelta(days=1))
 
@@ -124,6 +127,31 @@ def test_rows_that_cannot_be_delivered_go_to_the_quarantine(world: World) -> Non
     }
     assert all(r["batch"] == "fan_identity_graph.1.1" and r["row"].startswith("{") for r in held)
     assert commands.verify(world.spark, world.settings).ok
+
+    # a second batch sets one more aside; delivered again, a batch counts once
+    world.sql(f"INSERT INTO {{t}} VALUES ('{uuid(4)}', 'email', 'e', NULL)", t="ids")
+    world.delivered()
+    commands.redeliver(world.spark, world.settings, "fan_identity_graph.1.1")
+    world.sql(f"INSERT INTO {{t}} VALUES {row(5, 'email', 'f', '2026-11-01 10:00:00')}", t="ids")
+    history = world.spark.sql(f"DESCRIBE HISTORY delta.`{world.table('ids')}` LIMIT 1")
+    at = history.selectExpr("unix_millis(timestamp)").collect()[0][0]
+    later = datetime.fromtimestamp(at / 1000, timezone.utc) + timedelta(minutes=90)
+    (standing,) = commands.status(world.spark, world.settings, now=later).document()["datasets"]
+    assert (standing["lag"], standing["oldest_minutes"], standing["quarantined"]) == (1, 90.0, 5)
+
+    shown = commands.quarantine(world.spark, world.settings, limit=2)
+    found = shown.more["quarantine"]
+    assert shown.result == "done" and (found["total"], len(found["rows"])) == (5, 2)
+    counts = {each["reason"]: each["rows"] for each in found["reasons"]}
+    assert counts == dict.fromkeys({r["reason"] for r in held}, 1) | {"updatedAt_missing": 2}
+    assert [each["batch"] for each in found["rows"]] == ["fan_identity_graph.1.2", "fan_identity_graph.1.1"]
+    assert json.loads(found["rows"][0]["row"])["roverID"] == uuid(4), "the row is whole"
+    first = commands.quarantine(world.spark, world.settings, batch="fan_identity_graph.1.1")
+    assert first.more["quarantine"]["total"] == len(first.more["quarantine"]["rows"]) == 4
+    none = commands.quarantine(world.spark, world.settings, batch="fan_identity_graph.1.9")
+    assert (none.result, none.ok, none.more["quarantine"]["rows"]) == ("nothing to do", True, [])
+    with pytest.raises(ConfigError, match="no such dataset"):
+        commands.quarantine(world.spark, world.settings, dataset="fan_profiles")
 
 
 def test_text_that_is_no_unicode_is_replaced_delivered_and_counted(world: World) -> None:

@@ -9,17 +9,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyspark import cloudpickle
 
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.plan import BatchPlan, Files, HistoryRow, Source
 from rover_spark.records.changes import BEFORE, OUTCOMES
-from rover_spark.stage import FLOOR, stage_batches
+from rover_spark.stage import FLOOR, _by_file, stage_batches
 from rover_spark.store import Store, open_store
 from tests.arranged import SCHEMA
 
@@ -314,13 +315,13 @@ def test_large_strings_give_the_same_bytes() -> None:
     assert stage_batches(given_wide, PLAN, store).to_pylist() == staged(rows)
 
 
-def test_progress_is_told_once_a_file() -> None:
+def test_progress_is_told_once_an_arrow_batch_and_once_a_file() -> None:
     told: list[tuple[int, int, int]] = []
     store = open_store("memory://stage", "acme")
     stage_batches(
         batches([row(0, 60), row(0, 60), row(1, 10), row(1, 10)]), PLAN, store, lambda *n: told.append(n)
     )
-    assert told == [(1, 1, 60), (1, 1, 60), (1, 2, 20)]
+    assert told == [(4, 0, 0), (0, 1, 60), (0, 1, 60), (0, 1, 20)], "rows, files, bytes"
 
 
 # -- on a disk -----------------------------------------------------------------------------------------------
@@ -377,6 +378,22 @@ def test_an_outcome_that_no_rule_knows_is_not_counted_silently(disk: Store, tmp_
     with pytest.raises(KeyError, match="invented"):
         stage_batches(batches([row(0, 60), row(0, 60), row(0, None, "invented")], 1), PLAN, disk)
     assert on_disk(tmp_path) == []
+
+
+def test_progress_moves_with_rows_while_the_first_file_is_still_open(disk: Store) -> None:
+    plan, seen = a_plan(1_000_000), []
+    with _by_file(cast("Any", None)) as (notice, done):
+        sent = cloudpickle.loads(cloudpickle.dumps(notice))  # as a task gets it
+
+        def streaming() -> Iterator[pa.RecordBatch]:
+            for batch in batches([row(0, 60)] * 6 + [row(0, None, "quarantined")] * 2, 2):
+                seen.append(done())
+                yield batch
+
+        stage_batches(streaming(), plan, disk, sent)
+        seen.append(done())
+    assert [(each.rows, each.files) for each in seen] == [(0, 0), (2, 0), (4, 0), (6, 0), (8, 1)]
+    assert seen[-1].bytes == 6 * 60
 
 
 def test_a_notice_that_fails_leaves_nothing_staged(disk: Store, tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""One fan's records across the datasets, as a receiver finds them in the bucket."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from rover_spark.console import plain
+from rover_spark.contract.rover import DATASETS
+from rover_spark.heads import BatchRecord
+from rover_spark.store import Store
+from rover_spark.wording import counted
+
+_ENVELOPE = ("id", "version", "roverID", "emittedAt")
+_SHOWN = 3
+_MOST = 200_000_000  # bytes before compression: of a larger company nobody waits for one fan
+
+
+def one_fan(store: Store, delivered: Sequence[BatchRecord], width: int) -> Text | None:
+    """The fan who has most to show, who outlived a merge if there is one; None where there is too much to look through.
+
+    Records in order of delivery, without their envelope, each cut to the width.
+    """
+    if sum(file.raw_bytes for batch in delivered for file in batch.files) > _MOST:
+        return None
+    records = [(batch.dataset, record) for batch in delivered for record in _records(store, batch)]
+    fan = _chosen(records)
+    if fan is None:
+        return None
+    lines = [Text.assemble(("One fan across the datasets: ", "bold"), plain(fan))]
+    for dataset in DATASETS:
+        mine = [record for name, record in records if name == dataset and fan in _fans(record)]
+        lines.append(Text.assemble(f"  {dataset}", (f"  {counted(len(mine), 'record')}", "dim")))
+        for record in mine[:_SHOWN]:
+            own = {name: value for name, value in record.items() if name not in _ENVELOPE}
+            text = plain(json.dumps(own, ensure_ascii=False, separators=(",", ":")))
+            text.truncate(max(width - 4, 20), overflow="ellipsis")
+            lines.append(Text.assemble("    ", text))
+        if len(mine) > _SHOWN:
+            lines.append(Text(f"    … {len(mine) - _SHOWN:,} more", style="dim"))
+    return Text("\n").join(lines)
+
+
+def _records(store: Store, batch: BatchRecord) -> Iterator[dict[str, Any]]:
+    for file in batch.files:
+        with store.read(file.key) as stream, gzip.open(stream) as lines:
+            yield from map(json.loads, lines)
+
+
+def _fans(record: dict[str, Any]) -> tuple[str, ...]:
+    return record["roverID"], record.get("mergedRoverID", "")
+
+
+def _chosen(records: Iterable[tuple[str, dict[str, Any]]]) -> str | None:
+    found: Counter[tuple[str, str]] = Counter((record["roverID"], dataset) for dataset, record in records)
+    worth: Counter[str] = Counter()
+    for (fan, _), count in found.items():
+        worth[fan] += 10 + min(count, _SHOWN)  # to be in one more dataset is worth more than records
+    return min(worth, key=lambda fan: (-worth[fan], fan), default=None)

@@ -1,0 +1,73 @@
+"""What to try after the demo: commands that can be pasted as they stand."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
+
+from rich.text import Text
+
+from rover_spark.console import plain
+from rover_spark.heads import BatchRecord
+
+_NAME = "rover-spark"
+
+
+def next_commands(
+    program: str, config: str, delivered: Sequence[BatchRecord], bucket: Path | None, width: int
+) -> Text:
+    """A heading and a command a line. ``bucket`` is the directory of what was delivered, None where it is elsewhere.
+
+    A command that is wider than ``width`` goes on in the next line after a backslash.
+    """
+    changes = next((b for b in reversed(delivered) if b.phase == "changes" and b.files), None)
+    events = str(Path(config).with_name("acme_events.toml"))
+    commands = [
+        [program, "status", f"-c {quote(config)}"],
+        [program, "verify", f"-c {quote(config)}"],
+        [program, "schemas", f"-c {quote(events)}", "--publish"],
+    ]
+    if changes is not None:
+        commands.append([program, "redeliver", f"-c {quote(config)}", f"--batch {changes.batch}"])
+        if bucket is not None:
+            below = quote(shown_path(bucket / "exports" / changes.dataset))
+            commands.append(["gzip -dc", f"{below}/*/*/*.gz", "| head -3"])
+    lines = [
+        Text("Try next:", "bold"),
+        *(plain(line) for each in commands for line in pasteable(each, width)),
+    ]
+    return Text("\n").join(lines)
+
+
+def pasteable(words: Sequence[str], width: int) -> list[str]:
+    """A command in lines that fit, as far as its words do; pasted together they are the command."""
+    lines = [f"  {words[0]}"]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + 3 > width:
+            lines[-1] += " \\"
+            lines.append(f"      {word}")
+        else:
+            lines[-1] += f" {word}"
+    return lines
+
+
+def program_name(argument: str) -> str:
+    """How this program is called from here: by its name where the PATH leads to it, else by its path."""
+    path = Path(argument)
+    if path.name != _NAME:  # run by Python itself, or by a test
+        return _NAME
+    found = shutil.which(_NAME)
+    same = found is not None and path.exists() and Path(found).samefile(path)
+    if same:
+        return _NAME
+    shown = shown_path(path)
+    return quote(shown if "/" in shown else f"./{shown}")
+
+
+def shown_path(path: Path) -> str:
+    """A path from where the user stands, where it lies below."""
+    here = Path.cwd()
+    absolute = path if path.is_absolute() else here / path
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
