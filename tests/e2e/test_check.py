@@ -64,7 +64,7 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     assert not list((acme.root / "control").glob("*")), "no ledger was made, and nothing is left beside it"
     assert check(acme).ok, "a second check finds the same"
     acme.delivered()
-    assert found(check(acme), "read it")["found"] == "1 batches"
+    assert found(check(acme), "read it")["found"] == "1 batch"
     monkeypatch.setattr("rover_spark.session.build_session", lambda **_: acme.spark)
     told = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
     document = json.loads(told.stdout)
