@@ -197,6 +197,19 @@ def rerun(
     _configured("rerun", config, as_json, verbose, {"dataset": dataset, "accept_gap": accept_gap})
 
 
+@app.command(epilog="Example: rover-spark accept -c acme.toml --dataset fan_profiles")
+def accept(
+    config: Config,
+    dataset: Annotated[
+        str, typer.Option("--dataset", metavar="NAME", help="The dataset whose columns changed.")
+    ],
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Confirm changed columns of a dataset: they count from the next batch on, without a snapshot."""
+    _configured("accept", config, as_json, verbose, {"dataset": dataset})
+
+
 @app.command(epilog="Example: rover-spark redeliver -c acme.toml --batch fan_profiles.1.2")
 def redeliver(
     config: Config,

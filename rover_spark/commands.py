@@ -26,13 +26,14 @@ from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
 from rover_spark.preflight import Finding, findings
-from rover_spark.prepare import pinned
+from rover_spark.prepare import Planner, pinned
 from rover_spark.prepare_events import planner_of
 from rover_spark.progress import LoggedProgress, Progress, file_by_file
 from rover_spark.result import Result, iso
 from rover_spark.settings import Settings
 from rover_spark.source import engine
 from rover_spark.status import DatasetStatus, statuses
+from rover_spark.steps import accepting, source_of
 from rover_spark.store import Store, open_store
 from rover_spark.sweep import sweep as remove_abandoned
 from rover_spark.verify import verify as hold_against
@@ -129,10 +130,12 @@ def plan(
     """What ``export`` would do; changes nothing."""
     chosen, instant = _chosen(settings, datasets), _instant(now)
     with pinned(spark):
-        plans = _exporter(spark, settings, instant, now is not None, progress).plan(chosen)
-    records = tuple(BatchRecord.of(each, "PLANNED", {}) for each in plans)
-    rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.chunks} for each in plans}
-    return Result("plan", "done" if plans else "nothing to do", True, records, (), {"planned": rows})
+        found = _exporter(spark, settings, instant, now is not None, progress).plan(chosen)
+    records = tuple(BatchRecord.of(each, "PLANNED", {}) for each in found.plans)
+    rows = {each.batch: {"source_rows": each.source_rows, "chunks": each.chunks} for each in found.plans}
+    word = "failed" if found.problems else "done" if found.plans else "nothing to do"
+    more = {"planned": rows, "accepted": found.accepted}
+    return Result("plan", word, not found.problems, records, tuple(found.problems), more)
 
 
 def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: bool = False) -> Result:
@@ -158,6 +161,23 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
         with ledger.delivering(dataset):
             ledger.request_rerun(head, dataset)
     return Result("rerun", "requested", more={"dataset": dataset})
+
+
+def accept(spark: SparkSession, settings: Settings, dataset: str) -> Result:
+    """Confirms a change of a dataset's columns: it counts from the next batch on, without a snapshot."""
+    _chosen(settings, [dataset])
+    if settings.contract == "currents":
+        message = "columns of events need no confirmation: a changed schema gets a new id with the next batch"
+        remedy = "A change that breaks readers is confirmed by currents.allow_breaking = true for one run."
+        raise ConfigError(message, code="accept_refused", remedy=remedy)
+    ledger = _ledger(spark, settings)
+    wanted = source_of(settings, dataset)
+    with pinned(spark), ledger.delivering(dataset):
+        head = ledger.heads().get(dataset, Head())
+        columns = accepting(dataset, wanted, head)
+        Planner(spark, settings, ledger, _instant(None), asked=False).fields(dataset)
+        ledger.accept(head, dataset, wanted.columns)
+    return Result("accept", "accepted", more={"dataset": dataset, "columns": columns})
 
 
 def redeliver(
@@ -191,7 +211,7 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
     last = [batch for name in settings.delivers for batch in _last(batches, name)]
     shown = ledger.batches(*last) if last else []
-    problems = tuple(row.problem for row in rows if row.problem)
+    problems = tuple(each for row in rows for each in (row.problem, row.waits) if each)
     aside = _set_aside(spark, settings, ledger)
     standing = [{**_status_document(row), "quarantined": aside.get(row.dataset, 0)} for row in rows]
     return Result("status", "done", True, tuple(shown), problems, {"datasets": standing})

@@ -2,6 +2,7 @@
 
     RoverSparkError                 a message, a stable code, and what to do
     ├── ConfigError                 wrong usage or configuration: exit 2, nothing was written
+    │   └── SourceChanged           the settings of one dataset wait for a confirmation: the others go on
     └── RunError                    the run failed: exit 1, the ledger says what is true
         ├── SourceGap               a range of source versions cannot be read whole
         ├── LedgerConflict          another driver recorded the transition first
@@ -84,6 +85,10 @@ class ConfigError(RoverSparkError):
     """Wrong usage or configuration. Nothing was read from a row, nothing was written."""
 
     exit_code = 2
+
+
+class SourceChanged(ConfigError):
+    """The settings ask for other rows than were delivered before. The caller leaves the dataset alone until that is confirmed."""
 
 
 class RunError(RoverSparkError):

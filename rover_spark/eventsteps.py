@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rover_spark.contract.avro import canonical, changes, fingerprint, parse
 from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
-from rover_spark.errors import ConfigError, RunError, SourceGap
+from rover_spark.errors import RunError, SourceChanged, SourceGap
 from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Group, RegisteredSchema, Slice
 from rover_spark.plan import TableState, rerun_remedy
 from rover_spark.steps import begin_later, check_anchor, first_version
@@ -36,7 +36,7 @@ def place(
         offsets: tuple[int, ...] = ()
         remedy = begin_later([f'events."{event_type}".start'])
     else:
-        _refuse_changed(event_type, wanted, last)
+        refuse_changed(event_type, wanted, last)
         check_anchor(f'events."{event_type}"', last, state)
         first = last.to_version + 1 if latest > last.to_version else None
         offsets = last.offsets
@@ -65,7 +65,8 @@ def place(
     )
 
 
-def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
+def refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
+    """Raises SourceChanged where the settings ask for another table, other rows or ids than were delivered before."""
     changed = [
         name
         for name in ("table", "where", "natural_key")
@@ -73,7 +74,7 @@ def _refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
     ]
     if changed:
         names = ", ".join(f'events."{event_type}".{name}' for name in changed)
-        raise ConfigError(
+        raise SourceChanged(
             f"{names}: differs from what was delivered before; nothing was delivered",
             code="source_changed",
             remedy="Put it back, or confirm it: rover-spark rerun -c FILE --dataset events --accept-gap",

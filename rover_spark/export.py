@@ -1,15 +1,18 @@
 """The one story: finish what is open, check, then plan and deliver until nothing is due.
 
-Promises that datasets do not hold each other back. A second driver follows the first, or leaves a dataset to it.
+Promises that datasets do not hold each other back: one whose settings wait for a confirmation is a problem that is told,
+and only where all of them do, nothing is begun. A second driver follows the first, or leaves a dataset to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from rover_spark.adoption import Adoption
 from rover_spark.deliver import Delivery, Outcome
-from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceGap
+from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceChanged, SourceGap
+from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
@@ -17,9 +20,19 @@ from rover_spark.prepare import Planner
 from rover_spark.prepare_events import EventPlanner, ahead
 from rover_spark.progress import Progress
 from rover_spark.source import engine
+from rover_spark.steps import accepted_columns
 from rover_spark.tables import side_by_side
 
 _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The batches that a run would deliver, in order, what would stop it, and by dataset the columns that count anew."""
+
+    plans: list[Plan]
+    problems: list[Problem]
+    accepted: dict[str, list[str]]
 
 
 class Exporter:
@@ -40,12 +53,19 @@ class Exporter:
         self._adoption = adoption
         self._problems: list[Problem] = []
 
-    def plan(self, datasets: Iterable[str]) -> list[Plan]:
-        """The batches that ``run`` would deliver, in order; changes nothing."""
-        heads = self._heads(datasets)
+    def plan(self, datasets: Iterable[str]) -> Ahead:
+        """What ``run`` would do; changes nothing."""
+        heads, plans, waiting = self._heads(datasets), list[Plan](), list[SourceChanged]()
         with self._progress.doing("looking at tables"):
             side_by_side(lambda name: self._look(name, heads[name]), heads)
-            return [plan for dataset, head in heads.items() for plan in ahead(self._planner, dataset, head)]
+            for dataset, head in heads.items():
+                try:
+                    plans += ahead(self._planner, dataset, head)
+                except SourceChanged as error:
+                    waiting.append(error)
+        self._leave_out(waiting, all_wait=len(waiting) == len(heads))
+        accepted = {name: columns for name, head in heads.items() if (columns := _accepted(head))}
+        return Ahead(plans, self._problems, accepted)
 
     def run(self, datasets: Iterable[str]) -> Outcome:
         """Delivers what is due, datasets side by side: they share nothing but the ledger, and none holds back another."""
@@ -59,6 +79,8 @@ class Exporter:
         try:
             with self._progress.doing("looking at tables"):
                 fits = side_by_side(lambda name: self._fits(name, heads[name]), names)
+            waiting = [fit for fit in fits if isinstance(fit, SourceChanged)]
+            self._leave_out(waiting, all_wait=len(waiting) == len(names))
         except ConfigError as error:
             if not opened:
                 raise
@@ -66,7 +88,9 @@ class Exporter:
             self._problems.append(error.problem)
             return self._outcome(names)
         self._ledger.open(create=True)
-        due = [name for name, fit in zip(names, fits, strict=True) if fit and heads[name].open is None]
+        due = [
+            name for name, fit in zip(names, fits, strict=True) if fit is True and heads[name].open is None
+        ]
         side_by_side(lambda name: self._attempt(name, heads[name], only_open=False), due)
         return self._outcome(names)
 
@@ -79,12 +103,22 @@ class Exporter:
             known = self._ledger.heads()
         return {dataset: known.get(dataset, Head()) for dataset in datasets}
 
-    def _fits(self, dataset: str, head: Head) -> bool:
+    def _leave_out(self, waiting: list[SourceChanged], *, all_wait: bool) -> None:
+        """Tells of the datasets that wait for a confirmation. Raises SourceChanged where there is no other."""
+        if waiting and all_wait:
+            message = "; ".join(error.message for error in waiting)
+            remedy = " ".join(dict.fromkeys(error.remedy for error in waiting))
+            raise SourceChanged(message, code=waiting[0].code, remedy=remedy)
+        self._problems += [error.problem for error in waiting]
+
+    def _fits(self, dataset: str, head: Head) -> bool | SourceChanged:
         """Whether it can be planned at all. Raises ConfigError: that is the user's to mend, whatever the others are."""
         try:
             with engine(dataset):
                 self._planner.check(dataset, head)
                 self._look(dataset, head)
+        except SourceChanged as error:
+            return error
         except ConfigError:
             raise
         except RoverSparkError as error:
@@ -148,3 +182,7 @@ class Exporter:
         with self._ledger.delivering(plan.dataset):
             self._planner.confirm(plan)
             return Outcome([self._delivery.redeliver(plan, record)])
+
+
+def _accepted(head: Head) -> list[str]:
+    return [] if isinstance(head.last, EventPlan) else accepted_columns(head)

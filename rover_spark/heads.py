@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,8 +13,30 @@ from rover_spark.plan import Plan
 from rover_spark.store.base import StagedFile
 
 State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
-RERUN = "RERUN"
+RERUN, ACCEPTED = "RERUN", "ACCEPTED"
 ABANDONED_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Columns that the operator confirmed: they count for the batches planned after batch number ``seq``."""
+
+    columns: dict[str, str]
+    seq: int
+
+    def to_json(self) -> str:
+        """What stands in the ledger as the transition's note: readers that do not know it pass over the row."""
+        return json.dumps({"columns": self.columns, "after": self.seq})
+
+    @classmethod
+    def from_json(cls, text: str) -> Accepted:
+        """What ``to_json`` wrote."""
+        tree = json.loads(text)
+        return cls(tree["columns"], tree["after"])
+
+    def outlasts(self, seq: int) -> bool:
+        """Whether it still counts once that batch is delivered."""
+        return seq <= self.seq
 
 
 @dataclass(frozen=True)
@@ -22,7 +45,8 @@ class Head:
 
     ``transition`` and ``seq`` are the last ones taken, ``instant`` the last one planned (ms). ``last`` is the plan
     whose versions count as delivered (or lost), ``open`` one that is PLANNED or STAGED. ``rerun`` holds while one
-    has been asked for; ``settled`` once its outstanding changes were recorded LOST.
+    has been asked for; ``settled`` once its outstanding changes were recorded LOST. ``accepted`` holds until a batch was
+    delivered with it.
     """
 
     transition: int = 0
@@ -35,6 +59,7 @@ class Head:
     floors: bool = False
     rerun: bool = False
     settled: bool = False
+    accepted: Accepted | None = None
 
     def after(self, plan: Plan) -> Head:
         """The head once ``plan`` is COMMITTED (or LOST)."""
@@ -49,6 +74,7 @@ class Head:
             open_state=None,
             rerun=self.rerun and not done,
             settled=self.rerun and lost and not done,
+            accepted=self.accepted if self.accepted and self.accepted.outlasts(plan.seq) else None,
         )
 
     def is_abandoned(self, now: int) -> bool:
@@ -111,6 +137,8 @@ def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
         record, plan = each.record, each.record.plan
         if each.state == RERUN:
             head = replace(head, rerun=True, settled=False)
+        elif each.state == ACCEPTED:
+            head = replace(head, accepted=Accepted.from_json(record.note or ""))
         elif each.state in {"PLANNED", "STAGED"}:
             head = replace(head, seq=record.seq, instant=record.instant, open=plan, open_state=record.state)
         elif each.state == "ABORTED":
@@ -137,4 +165,5 @@ def _delivered(head: Head, record: BatchRecord) -> Head:
         open=None,
         open_state=None,
         rerun=head.rerun and not settled,
+        accepted=head.accepted if head.accepted and head.accepted.outlasts(record.seq) else None,
     )

@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.eventplan import RegisteredSchema, plan_from_json
-from rover_spark.heads import RERUN, BatchRecord, Head, State, Transition, fold
+from rover_spark.heads import ACCEPTED, RERUN, Accepted, BatchRecord, Head, State, Transition, fold
 from rover_spark.ledger_rows import (
     BATCH_COLUMNS,
     COLUMNS,
@@ -142,7 +142,7 @@ class Ledger:
             | (F.col("transition") == F.max("transition").over(each))
             | (F.col("seq") == F.max(F.when(delivered, F.col("seq"))).over(each))
             | (F.col("transition") == F.min(F.when(delivered & floors, F.col("transition"))).over(each))
-            | F.col("state").isin(RERUN, "ABORTED")
+            | F.col("state").isin(RERUN, ACCEPTED, "ABORTED")
             | F.col("phase").isin("snapshot", "lost")
         )
         kept = rows.withColumn("counting", counting).where("counting").collect()
@@ -250,16 +250,19 @@ class Ledger:
 
     def request_rerun(self, head: Head, dataset: str) -> Head:
         """Records that the operator asks for a rerun."""
+        return replace(self._record(head, dataset, RERUN), rerun=True, settled=False)
+
+    def accept(self, head: Head, dataset: str, columns: dict[str, str]) -> Head:
+        """Records that the operator confirms these columns, of every batch planned from now on."""
+        accepted = Accepted(columns, head.seq)
+        return replace(self._record(head, dataset, ACCEPTED, accepted.to_json()), accepted=accepted)
+
+    def _record(self, head: Head, dataset: str, state: str, note: str | None = None) -> Head:
+        """A transition of a dataset that is not one of a batch."""
         number = head.transition + 1
-        row = {
-            "kind": "batch",
-            "export": self.export,
-            "dataset": dataset,
-            "transition": number,
-            "state": RERUN,
-        }
-        self._append(dataset, number, [row])
-        return replace(head, transition=number, rerun=True, settled=False)
+        row = {"kind": "batch", "export": self.export, "dataset": dataset, "transition": number}
+        self._append(dataset, number, [{**row, "state": state, "note": note}])
+        return replace(head, transition=number)
 
     def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         # the claim's own mark, to tell this commit from an equal one of another driver

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark import __version__, source
@@ -25,6 +25,7 @@ from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableSta
 from rover_spark.records import counting, mapped, units
 from rover_spark.settings import Settings
 from rover_spark.steps import (
+    agreed,
     begin_later,
     check_anchor,
     first_step,
@@ -118,7 +119,7 @@ class Planner:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
         wanted, last = source_of(self._settings, dataset), last_of(head)
         if last is not None and not head.rerun:
-            refuse_changed(dataset, wanted, last)
+            refuse_changed(dataset, wanted, head)
         if self._asked and self.now < head.instant:
             raise ConfigError(
                 f"the instant of this run lies before that of the last batch of {dataset}",
@@ -131,15 +132,26 @@ class Planner:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
         if last is not None and not head.rerun and state.latest.version == last.to_version:
             return  # nothing will be read
+        self.fields(dataset)
+
+    def fields(self, dataset: str) -> DataFrame:
+        """The contract's fields of the table as it is now, as ``mapped`` gives them; nothing is read yet.
+
+        Raises:
+            ConfigError: an expression that cannot be evaluated, or whose type cannot serve.
+        """
+        wanted = source_of(self._settings, dataset)
+        state = self.state(dataset, wanted.table, None)
         with source.reading(dataset, source.span(wanted.table, None, state.latest.version)):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
-            mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
+            return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
         """The next batch that is due, or None.
 
         Raises:
             SourceGap: changes that cannot be read whole, unless a rerun was asked for: then the range is LOST.
+            SourceChanged: another driver's batch, which this run follows, was made of something else.
         """
         wanted = source_of(self._settings, dataset)
         state = self.state(dataset, wanted.table, self._since(dataset, head))
@@ -151,12 +163,14 @@ class Planner:
             except SourceGap as gap:
                 remedy = begin_later([f"datasets.{dataset}.start"])
                 raise SourceGap(gap.message, code=gap.code, remedy=remedy) from gap
+        if not head.rerun:
+            refuse_changed(dataset, wanted, head)
         try:
             before = self._outstanding(dataset, head)
             due = next_step(head, before.latest.version, state.latest.version)
             if due is not None and due.phase == "changes":
                 # what changes rows or ids is as before, or outstanding under what a rerun replaces
-                return self._pin(dataset, due, head, last.source if head.rerun else wanted, before)
+                return self._pin(dataset, due, head, agreed(head) if head.rerun else wanted, before)
         except (SourceGap, ConfigError):
             if not head.rerun:
                 raise

@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rover_spark.errors import Problem, RoverSparkError
-from rover_spark.eventplan import EVENTS, EventPlan, Slice
+from rover_spark import eventsteps
+from rover_spark.errors import Problem, RoverSparkError, SourceChanged
+from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice
 from rover_spark.heads import Head
 from rover_spark.plan import BatchPlan, TableState
 from rover_spark.prepare import Planner
 from rover_spark.prepare_events import EventPlanner
 from rover_spark.settings import Settings
-from rover_spark.steps import check_anchor
+from rover_spark.steps import check_anchor, refuse_changed, source_of
 from rover_spark.tables import side_by_side
 
 _DAY_MS = 86_400_000
@@ -25,7 +26,8 @@ WARN_BELOW_DAYS = 2.0
 class DatasetStatus:
     """One dataset. ``lag`` counts undelivered versions; ``oldest_minutes`` is the age of the oldest of them.
 
-    Both ages are None where nothing is undelivered. ``days_left`` counts from the oldest undelivered commit to the day VACUUM or log clean-up may take it.
+    Both ages are None where nothing is undelivered. ``days_left`` counts from the oldest undelivered commit to the day
+    VACUUM or log clean-up may take it. ``waits`` says what must be confirmed before it is delivered again.
     """
 
     dataset: str
@@ -40,6 +42,7 @@ class DatasetStatus:
     last_instant: int | None
     rerun_requested: bool
     problem: Problem | None = None
+    waits: Problem | None = None
 
 
 def statuses(
@@ -65,7 +68,11 @@ def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> 
             check_anchor(dataset, last, state)
         return state
 
-    return _standing(planner.now, dataset, head, last.to_version if last else None, look)
+    def wait() -> None:
+        if last is not None:
+            refuse_changed(dataset, source_of(settings, dataset), head)
+
+    return _standing(planner.now, dataset, head, last.to_version if last else None, look, wait)
 
 
 def _event_type(
@@ -79,15 +86,32 @@ def _event_type(
             check_anchor(f'events."{event_type}"', last, state)
         return state
 
-    return _standing(planner.now, event_type, head, last.to_version if last else None, look)
+    def wait() -> None:
+        chosen = settings.events[event_type]
+        if last is not None:
+            wanted = EventSource(chosen.table, chosen.where, {}, chosen.natural_key, ignores_changes=False)
+            eventsteps.refuse_changed(event_type, wanted, last)
+
+    return _standing(planner.now, event_type, head, last.to_version if last else None, look, wait)
 
 
 def _standing(
-    now: int, name: str, head: Head, delivered: int | None, look: Callable[[], TableState]
+    now: int,
+    name: str,
+    head: Head,
+    delivered: int | None,
+    look: Callable[[], TableState],
+    wait: Callable[[], None],
 ) -> DatasetStatus:
     last = head.last
     state: TableState | None = None
     problem: Problem | None = None
+    waits: Problem | None = None
+    try:
+        if not head.rerun:
+            wait()
+    except SourceChanged as error:
+        waits = error.problem
     try:
         state = look()
     except RoverSparkError as error:
@@ -113,6 +137,7 @@ def _standing(
         last_instant=last.instant if last else None,
         rerun_requested=head.rerun,
         problem=problem,
+        waits=waits,
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import ceil
 
 from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
-from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.errors import ConfigError, SourceChanged, SourceGap
 from rover_spark.eventplan import EVENTS, Slice
 from rover_spark.heads import Head
 from rover_spark.plan import BatchPlan, Files, Source, Step, TableState, rerun_remedy
 from rover_spark.settings import Settings
+
+_COLUMN = "columns."  # how a Source names one of them that differs
 
 
 def source_of(settings: Settings, dataset: str) -> Source:
@@ -37,17 +40,86 @@ def last_of(head: Head) -> BatchPlan | None:
     return head.last
 
 
-def refuse_changed(dataset: str, source: Source, last: BatchPlan) -> None:
-    """Raises ConfigError where the settings ask for other rows or ids than the last batch delivered."""
-    changed = source.differences(last.source)
-    if changed:
-        names = ", ".join(f"datasets.{dataset}.{name}" for name in changed)
-        flag = "" if last.contract.snapshot else " --accept-gap"
-        raise ConfigError(
-            f"{names}: differs from what batch {last.batch} was delivered with; nothing was delivered",
-            code="source_changed",
-            remedy=f"Put it back, or confirm it: rover-spark rerun -c FILE --dataset {dataset}{flag}",
+def agreed(head: Head) -> Source:
+    """What the next batch is to be made of: the source of the last one, with the columns that were accepted since."""
+    last = last_of(head)
+    assert last is not None
+    return last.source if head.accepted is None else replace(last.source, columns=head.accepted.columns)
+
+
+def accepted_columns(head: Head) -> list[str]:
+    """The columns that count anew from the next batch on."""
+    last = last_of(head)
+    changed = agreed(head).differences(last.source) if last else []
+    return [name.removeprefix(_COLUMN) for name in changed]
+
+
+def refuse_changed(dataset: str, source: Source, head: Head) -> None:
+    """Raises SourceChanged where the settings ask for other rows, ids or values than what was agreed."""
+    changed = source.differences(agreed(head))
+    if not changed:
+        return
+    fixed = _fixed(dataset, source, changed)
+    begin = f"rover-spark rerun -c FILE --dataset {dataset}{'' if DATASETS[dataset].snapshot else ' --accept-gap'}"
+    accept = f"rover-spark accept -c FILE --dataset {dataset}"
+    raise SourceChanged(
+        f"{_named(dataset, changed)}: differs from {_agreement(head)}; nothing of {dataset} was delivered",
+        code="source_changed",
+        remedy=f"Put it back, or confirm it: {begin}"
+        if fixed
+        else f"Put it back, or let it count from the next batch on: {accept}; or deliver all of it anew: {begin}",
+    )
+
+
+def accepting(dataset: str, wanted: Source, head: Head) -> list[str]:
+    """The columns that the operator may confirm without a snapshot.
+
+    Raises:
+        ConfigError: there is nothing to confirm, or what changed decides which rows there are, their ids or their order.
+    """
+    if last_of(head) is None:
+        raise _not_accepted(
+            f"{dataset} was never delivered: there is nothing to confirm", "rover-spark export -c FILE"
         )
+    if head.rerun:
+        what = f"{dataset}: a rerun was asked for, and confirms all that changed"
+        raise _not_accepted(what, "rover-spark export -c FILE")
+    changed = wanted.differences(agreed(head))
+    if not changed:
+        what = f"{dataset}: its settings do not differ from {_agreement(head)}"
+        raise _not_accepted(what, "rover-spark export -c FILE")
+    if fixed := _fixed(dataset, wanted, changed):
+        what = f"{_named(dataset, fixed)}: decides which rows there are, their ids or their order; nothing was accepted"
+        raise _not_accepted(what, f"Put it back, or: {rerun_remedy(dataset)}")
+    return [name.removeprefix(_COLUMN) for name in changed]
+
+
+def _not_accepted(what: str, remedy: str) -> ConfigError:
+    return ConfigError(what, code="accept_refused", remedy=remedy)
+
+
+def _named(dataset: str, changed: Iterable[str]) -> str:
+    return ", ".join(f"datasets.{dataset}.{name}" for name in changed)
+
+
+def _agreement(head: Head) -> str:
+    last = last_of(head)
+    assert last is not None
+    return (
+        f"what was accepted after batch {last.batch}"
+        if head.accepted
+        else f"what batch {last.batch} was delivered with"
+    )
+
+
+def _fixed(dataset: str, wanted: Source, changed: Iterable[str]) -> list[str]:
+    """What of it only a rerun confirms: all but columns outside of the row key, the natural key and the order in time."""
+    contract = DATASETS[dataset]
+    fixed = {*contract.key, *wanted.natural_key}
+    if not contract.append_only:
+        fixed.add(contract.event_time)
+    free = {f"{_COLUMN}{field.name}" for field in contract.fields if field.name not in fixed}
+    return [name for name in changed if name not in free]
 
 
 def check_anchor(about: str, last: BatchPlan | Slice, state: TableState) -> None:

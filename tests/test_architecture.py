@@ -185,6 +185,7 @@ def test_the_reference_shows_the_defaults() -> None:
 
 
 COMMANDS = [
+    "accept",
     "check",
     "demo",
     "export",

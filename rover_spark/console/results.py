@@ -44,6 +44,8 @@ def batches(console: Console, records: tuple[BatchRecord, ...], *, planned: bool
 def _batches(console: Console, result: Result) -> None:
     if result.batches:
         batches(console, result.batches, planned="planned" in result.more)
+    for dataset, columns in result.more.get("accepted", {}).items():
+        console.print(plain(f"{dataset}: columns accepted: {', '.join(columns)}"))
 
 
 def _demo(console: Console, result: Result) -> None:
@@ -94,6 +96,11 @@ def _rerun(console: Console, result: Result) -> None:
     console.print(plain(f"{dataset}: the next export delivers the outstanding changes, then begins anew"))
 
 
+def _accept(console: Console, result: Result) -> None:
+    accepted = f"{result.more['dataset']}: columns accepted: {', '.join(result.more['columns'])}"
+    console.print(plain(f"{accepted}; they count from the next batch on"))
+
+
 def _quarantine(console: Console, result: Result) -> None:
     found = result.more["quarantine"]
     if not found["total"]:
@@ -133,5 +140,6 @@ _SHOWS: dict[str, Callable[[Console, Result], None]] = {
     "check": _check,
     "sweep": _sweep,
     "rerun": _rerun,
+    "accept": _accept,
     "quarantine": _quarantine,
 }

@@ -111,7 +111,11 @@ def status_table(rows: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
         return [row[name] for row in rows]
 
     below = [
-        [Text("rerun asked for: it comes with the next export")] if row["rerun_requested"] else []
+        [Text("rerun asked for: it comes with the next export")]
+        if row["rerun_requested"]
+        else [Text("waits for a confirmation: its settings changed")]
+        if row["waits"]
+        else []
         for row in rows
     ]
     minutes = ["-" if age is None else f"{age:,.0f} min" for age in of("oldest_minutes")]

@@ -190,7 +190,7 @@ def test_a_changed_source_is_refused_until_a_rerun_confirms_it(
     changed: dict[str, object], named: list[str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        refuse_changed("fan_profiles", replace(SOURCE, **changed), PLAN)  # type: ignore[arg-type]
+        refuse_changed("fan_profiles", replace(SOURCE, **changed), Head(last=PLAN))  # type: ignore[arg-type]
     assert caught.value.code == "source_changed"
     told = caught.value.message.split(":")[0]
     assert told == ", ".join(f"datasets.fan_profiles.{name}" for name in named)
@@ -200,13 +200,13 @@ def test_a_changed_source_is_refused_until_a_rerun_confirms_it(
 
 @pytest.mark.parametrize("changed", [{}, {"extra": {"tier": "tier"}}, {"deletes": "tombstone"}], ids=str)
 def test_additional_fields_and_tombstones_may_change_at_any_time(changed: dict[str, object]) -> None:
-    refuse_changed("fan_profiles", replace(SOURCE, **changed), PLAN)  # type: ignore[arg-type]
+    refuse_changed("fan_profiles", replace(SOURCE, **changed), Head(last=PLAN))  # type: ignore[arg-type]
 
 
 def test_events_are_confirmed_by_a_rerun_that_accepts_the_gap() -> None:
     last = a_plan("enable", dataset="fan_track_events")
     with pytest.raises(ConfigError) as caught:
-        refuse_changed("fan_track_events", replace(SOURCE, where="x"), last)
+        refuse_changed("fan_track_events", replace(SOURCE, where="x"), Head(last=last))
     assert caught.value.remedy.endswith("rerun -c FILE --dataset fan_track_events --accept-gap")
 
 
