@@ -184,6 +184,7 @@ def _standing(name: str, **more: Any) -> dict[str, Any]:
         "days_left": 6.25,
         "last_instant": "2026-11-22T02:18:35.302Z",
         "rerun_requested": False,
+        "waits": None,
         "quarantined": 1_234,
         **more,
     }
