@@ -6,22 +6,20 @@ stands on standard output and nothing else; everything else goes to standard err
 
 from __future__ import annotations
 
-import io
-import json
-import logging
-import signal
-import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from rover_spark.arguments import age, instant
-from rover_spark.errors import RoverSparkError
+from rover_spark.console.streams import progress_of, refuse, set_up, tell
+from rover_spark.errors import Problem, RoverSparkError
+from rover_spark.result import named
+from rover_spark.stopping import Signals, UnderWay
+from rover_spark.unexpected import problem_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from rover_spark.progress import Progress
     from rover_spark.result import Result
 
-    Command = Callable[[SparkSession, Progress], Result]
+    Command = Callable[[SparkSession, UnderWay], Result]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -120,7 +118,7 @@ def demo(
             fans=fans,
             seed=seed,
             progress=progress,
-            console=None if as_json else _console(),
+            console=None if as_json else console_of(sys.stdout),
             destination=destination,
         )
 
@@ -165,13 +163,7 @@ def export(
             "goes with none of --dataset, --now and --adopt-empty-ledger", param_hint="--every"
         )
     else:
-        stop = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        options = {
-            "every": every,
-            "strict": strict,
-            "stop": stop,
-        }
+        options = {"every": every, "strict": strict, "stop": threading.Event()}
         _configured("export", config, as_json, verbose, options, tells=True, act="export_every")
 
 
@@ -300,18 +292,22 @@ def _configured(
         for option in {"older_than", "every"} & set(options):
             options[option] = age(f"--{option.replace('_', '-')}", options[option])
 
-        def command(spark: SparkSession, progress: Progress) -> Result:
+        def command(spark: SparkSession, progress: UnderWay) -> Result:
             from rover_spark import commands
 
+            def told(result: Result) -> None:
+                progress.settle()
+                tell(result.naming(str(config)), as_json, progress)
+
             more: dict[str, Any] = {"progress": progress} if tells else {}
-            if act == "export_every":
-                more["told"] = lambda result: _tell(result, as_json, progress)
-            result: Result = getattr(commands, act or name)(spark, settings, **{**options, **more})
+            if "stop" in options:
+                more["told"] = told
+            result: Result = getattr(commands, act or name)(spark, settings, **options, **more)
             return result
 
         return command
 
-    _run(name, prepare, as_json, verbose, waits=act)
+    _run(name, prepare, as_json, verbose, waits=act, file=str(config), stop=options.get("stop"))
 
 
 def _run(
@@ -321,63 +317,49 @@ def _run(
     verbose: bool,
     conf: Mapping[str, str] | None = None,
     waits: str = "",
+    file: str = "FILE",
+    stop: threading.Event | None = None,
 ) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
-    progress = _progress(verbose)  # before anything that takes a second
-    logging.basicConfig(
-        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING
-    )
-    logging.getLogger("py4j").setLevel(logging.ERROR)
-    result = None
-    try:
-        with progress.doing("starting Spark"):
-            command = prepare()  # a wrong configuration is told before Spark starts
-            from rover_spark.session import build_session
+    set_up(verbose)
+    under_way = UnderWay(progress_of(verbose))
 
-            session = build_session(verbose=verbose, conf=conf)
-            from rover_spark.source import engine
+    def fail(problem: Problem) -> None:
+        with under_way.quiet():
+            refuse(name, named(problem, file), as_json)
 
-        with engine(name), progress.doing(_WAITS.get(waits or name, "looking at the ledger")):
-            result = command(session, progress)
-        document, code = result.document(), 0 if result.ok else 1
-    except RoverSparkError as error:
-        code = error.exit_code
-        document = {"command": name, "result": "failed", "batches": [], "problems": [asdict(error.problem)]}
-        from rover_spark.console import problems
+    signals = Signals(name, under_way, fail, _end_jvm, stop)
+    with signals.held():
+        try:
+            with under_way.doing("starting Spark"):
+                command = prepare()  # a wrong configuration is told before Spark starts
+                from rover_spark.session import build_session
 
-        problems(Console(stderr=True), [error.problem])
-    if as_json:
-        _print(document)
-    elif result is not None:
-        _tell(result, as_json, progress)
+                session = build_session(verbose=verbose, conf=conf)
+                from rover_spark.source import engine
+
+            signals.take()  # Spark has put a handler of its own
+            under_way.starting = False
+            with engine(name), under_way.doing(_WAITS.get(waits or name, "looking at the ledger")):
+                result = command(session, under_way).naming(file)
+            under_way.settle()
+            tell(result, as_json, under_way)
+            code = 0 if result.ok else 1
+        except RoverSparkError as error:
+            code = error.exit_code
+            under_way.settle()
+            fail(error.problem)
+        except BrokenPipeError:  # whoever reads the output has enough of it
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message, and with -v the rest
+            code = 1
+            under_way.settle()
+            if verbose:
+                traceback.print_exc()
+            fail(problem_of(error, name))
     raise typer.Exit(code)
 
 
-def _tell(result: Result, as_json: bool, progress: Progress) -> None:
-    with progress.quiet():  # it writes to the same terminal
-        if as_json:
-            return _print(result.document())
-        from rover_spark.console.results import show
+def _end_jvm() -> None:
+    from rover_spark.session import end_jvm
 
-        show(_console(), result)
-
-
-def _print(document: dict[str, Any]) -> None:
-    narrow = (sys.stdout.encoding or "").lower() not in {"utf-8", "utf8"}
-    sys.stdout.write(json.dumps(document, ensure_ascii=narrow) + "\n")
-    sys.stdout.flush()
-
-
-def _console() -> Console:
-    # a pipe or a log file has no width to keep to
-    return Console() if sys.stdout.isatty() else Console(width=200)
-
-
-def _progress(verbose: bool) -> Progress:
-    from rover_spark.console.progress import TerminalProgress
-    from rover_spark.progress import LoggedProgress
-
-    logging.getLogger("rover_spark").setLevel(logging.INFO)
-    return TerminalProgress(Console(stderr=True)) if sys.stderr.isatty() and not verbose else LoggedProgress()
+    end_jvm()

@@ -88,6 +88,7 @@ class Delivery:
         Raises:
             StagedLost: they are gone again.
         """
+        self._progress.step("publishing", batch=plan.batch, files=len(record.files))
         with self._published(plan.batch, record.files) as notice:
             lost = {file.key for file in publish(self._store(plan), record.files, notice)}
         if lost:
@@ -137,6 +138,7 @@ class Delivery:
 
     def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
         """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
+        self._progress.step("redelivering", batch=plan.batch)
         files = self._again(plan, record)
         try:
             with self._published(plan.batch, files) as notice:

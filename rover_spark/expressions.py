@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 _IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
+# a path from the root, or an address of another file system; file://name/path would name a host
+_ABSOLUTE = re.compile(r"/|file:(/(?!/)|///)|(?!file:)[A-Za-z][A-Za-z0-9+.-]*:/")
 _LITERALS = re.compile(
     r"[rR]'[^']*'|[rR]\"[^\"]*\"|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`(?!\s*\()", re.DOTALL
 )
@@ -20,6 +22,7 @@ _UNSTEADY = re.compile(
     r"|\bunix_timestamp\s*\(\s*\)|\b(reflect|java_method|try_reflect)\s*\(",
     re.IGNORECASE,
 )
+_TYPE = re.compile(r"\b(map|array|struct)\s*<[^<>]*>", re.IGNORECASE)
 _OTHER_ROWS = re.compile(r"\bover\s*\(|\(\s*select\b", re.IGNORECASE)
 # literals such as timestamp'now' and date'today' read the clock too
 _MOVING_LITERAL = re.compile(
@@ -42,7 +45,23 @@ def _steady(expression: str) -> str:
         raise ValueError(
             f"{found[0].strip()} asks for other rows, so a batch of changes could not tell its value"
         )
+    if _is_list(bare):
+        raise ValueError(
+            f"is one SQL expression, and this is a list of several; one object of them is struct({expression.strip()})"
+        )
     return expression
+
+
+def _is_list(bare: str) -> bool:
+    """Whether a comma stands outside of all brackets; ``bare`` holds no literals."""
+    while (inner := _TYPE.sub(r"\1", bare)) != bare:
+        bare = inner
+    depth = 0
+    for sign in bare:
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and depth == 0:
+            return True
+    return False
 
 
 def _no_flag(value: object) -> object:
@@ -52,11 +71,13 @@ def _no_flag(value: object) -> object:
     return value
 
 
-def _location(value: str) -> str:
-    """A Delta path (it holds a slash) or a name of one to three parts."""
+def _location(value: str, info: ValidationInfo) -> str:
+    """An absolute Delta path (it holds a slash) or a name of one to three parts."""
     if any(ord(char) < 32 for char in value):
         raise ValueError("must not hold control characters")
     if "/" in value:
+        if not _ABSOLUTE.match(value):
+            raise ValueError(_relative(value, info.context))
         if ".." in value.split("/") or not value.strip("/"):
             raise ValueError("must name a directory and not hold '..'")
         return value.rstrip("/")
@@ -74,6 +95,24 @@ def place_of(table: str) -> str:
     return posixpath.normpath("/" + re.sub(r"^file:/*", "", table).lstrip("/"))
 
 
+def _relative(value: str, directory: object) -> str:
+    """Why a path is refused that depends on where a process was started; ``directory`` is the configuration's own."""
+    meant = posixpath.normpath(posixpath.join(str(directory or "/data"), re.sub(r"^file:/*", "", value)))
+    how = "give an absolute path" if directory else "give an absolute path, such as"
+    return f"{value} depends on where the run is started; {how}: {meant}"
+
+
+def _start(value: object) -> object:
+    """A word or a version."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    is_version = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if value not in ("enable", "earliest") and not is_version:
+        raise ValueError('takes "enable", "earliest", or a version of the table: a number from 0 on')
+    return value
+
+
 Table = Annotated[str, AfterValidator(_location)]
 Expression = Annotated[str, AfterValidator(_steady)]
 Number = Annotated[int, BeforeValidator(_no_flag)]
+Start = Annotated[Literal["enable", "earliest"] | int, BeforeValidator(_start)]

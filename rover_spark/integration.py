@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from rover_spark.contract.currents import (
     check_clash,
     check_event_type,
 )
-from rover_spark.expressions import Expression, Number, Table
+from rover_spark.expressions import Expression, Number, Start, Table
 
 
 class CurrentsSettings(Frozen):
@@ -50,7 +50,7 @@ class EventSettings(Frozen):
     schema_file: str | None = Field(None, alias="schema", min_length=1)
     namespace: str = Field("", pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$")
     changes: Literal["refuse", "ignore"] = "refuse"
-    start: Literal["enable", "earliest"] | Annotated[Number, Field(ge=0)] = "enable"
+    start: Start = "enable"
 
 
 def check_integration(currents: CurrentsSettings | None, events: Mapping[str, EventSettings]) -> None:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from rover_spark.errors import DatasetBusy
+from rover_spark.errors import DatasetBusy, RunError
+from rover_spark.unexpected import of_a_file
 
 
 def lock_beside(location: str) -> Path | None:
@@ -57,6 +58,11 @@ def _opened(path: Path | None) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a")
+    except OSError as error:
+        found = of_a_file(error, f"ledger: its lock {path} cannot be written", "Nothing was delivered.")
+        raise RunError(found.message, code="ledger_unwritable", remedy=found.remedy) from None
+    with handle:
         yield handle

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import shlex
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,6 +11,8 @@ from rover_spark.errors import Problem
 from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord
 from rover_spark.plan import Plan
+
+_FILE = "-c FILE"  # as remedies name a configuration that they do not know
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,30 @@ class Result:
             "problems": [asdict(problem) for problem in self.problems],
             **self.more,
         }
+
+    def naming(self, file: str) -> Result:
+        """The same, with this configuration file in each remedy that says ``-c FILE``."""
+        return replace(
+            self,
+            problems=tuple(named(problem, file) for problem in self.problems),
+            more=_named_in(self.more, f"-c {shlex.quote(file)}"),
+        )
+
+
+def named(problem: Problem, file: str) -> Problem:
+    """The problem with this configuration file in place of ``FILE``: what to do can be pasted as it stands."""
+    given = f"-c {shlex.quote(file)}"
+    return replace(
+        problem, message=_named_in(problem.message, given), remedy=_named_in(problem.remedy, given)
+    )
+
+
+def _named_in(told: Any, given: str) -> Any:
+    if isinstance(told, str):
+        return told.replace(_FILE, given)
+    if isinstance(told, dict):
+        return {name: _named_in(each, given) for name, each in told.items()}
+    return [_named_in(each, given) for each in told] if isinstance(told, list) else told
 
 
 def batch_document(record: BatchRecord) -> dict[str, Any]:

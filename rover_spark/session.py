@@ -9,11 +9,14 @@ Only `cli`, `demo` and `jobs/` import this; everything else takes the session as
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -64,6 +67,7 @@ def build_session(
             code="no_spark",
             remedy="Install rover_spark with its extra [spark], or where the cluster brings Spark with [arrow].",
         ) from missing
+    _silence(verbose)
     remote = is_remote() or "SPARK_REMOTE" in _ENVIRON
     if remote or SparkContext._active_spark_context is not None:
         session = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()  # noqa: TID251
@@ -123,12 +127,44 @@ def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
     with tempfile.TemporaryFile() as log:
         # standard output never: it belongs to --json
         streams: dict[str, Any] = {"stdout": 2, "stderr": 2} if verbose else {"stdout": log, "stderr": log}
+        # A session of its own: what a terminal, `timeout` or a scheduler sends to the driver's process group ends the
+        # driver, which says what is true; its JVM ends with it, when its standard input does.
+        streams["start_new_session"] = True
         try:
             launch: Any = launch_gateway  # not annotated in pyspark
             gateway = launch(SparkConf(loadDefaults=False).setAll(list(conf.items())), streams)
         except PySparkRuntimeError as failed:
             raise _not_started(log) from failed
+    if getattr(gateway, "proc", None) is not None:
+        signals = gateway.jvm.sun.misc
+        signals.Signal.handle(
+            signals.Signal("TERM"), signals.SignalHandler.SIG_IGN
+        )  # systemd asks every process
     SparkContext._ensure_initialized(gateway=gateway)
+
+
+def end_jvm(seconds: float = 5.0) -> None:
+    """Ends the JVM that this process started, if it did, and waits for it; then nothing writes any more."""
+    pyspark = sys.modules.get("pyspark")
+    process = getattr(getattr(pyspark and pyspark.SparkContext, "_gateway", None), "proc", None)
+    if process is None:
+        return
+    with suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _silence(verbose: bool) -> None:
+    """Spark 4 logs each error of a query a second time, from Python, as JSON with its stack: only where it is asked for."""
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:  # Spark 3.5 has none
+        return
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "pyspark.sql.connect.logging"):
+        PySparkLogger.getLogger(name).setLevel(logging.WARNING if verbose else logging.CRITICAL + 1)
 
 
 def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:

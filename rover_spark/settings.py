@@ -2,7 +2,7 @@
 
 Promises that whatever passes here is well formed: known keys, right types, a destination that can be opened,
 expressions that give the same value each time they are evaluated. Refuses everything else
-with one ConfigError that names the key. Opens no table and no store.
+with one ConfigError that names the keys. Opens no table and no store.
 
 Environment variables override the file: ``ROVER_SPARK__FILES__MAX_BYTES=1000000``, one ``__`` per level, names
 matched without regard to case, lists and tables written as TOML.
@@ -16,7 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     Field,
@@ -29,8 +29,9 @@ from rover_spark.access import Access, Frozen
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.contract.rover import DATASETS, RESERVED, SPREAD, Dataset
 from rover_spark.errors import ConfigError
-from rover_spark.expressions import Expression, Number, Table
+from rover_spark.expressions import Expression, Number, Start, Table
 from rover_spark.integration import CurrentsSettings, EventSettings, check_integration
+from rover_spark.mistakes import described, likely
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,10 +39,19 @@ else:
     import tomli as tomllib
 
 ENV_PREFIX = "ROVER_SPARK__"
-_ALTERNATIVE = re.compile(
-    r"(literal|function-\w+|constrained-int|int)(\[|$)"
-)  # pydantic names these in a key's place
 _SCHEMES = ("s3", "gs", "az", "file", "memory")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,7}", re.ASCII)
+# what others call them -> ours
+_SYNONYMS = {
+    "s3a": "s3",
+    "s3n": "s3",
+    "gcs": "gs",
+    "azure": "az",
+    "wasb": "az",
+    "wasbs": "az",
+    "abfs": "az",
+    "abfss": "az",
+}
 _BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
@@ -65,7 +75,7 @@ class DatasetSettings(Frozen):
     where: Expression | None = None
     extra: dict[str, Expression] = Field({})
     deletes: Literal["suppress", "tombstone"] = "suppress"
-    start: Literal["enable", "earliest"] | Annotated[Number, Field(ge=0)] = "enable"
+    start: Start = "enable"
 
 
 class Settings(Frozen):
@@ -93,8 +103,7 @@ class Settings(Frozen):
     def _destination(cls, value: str) -> str:
         scheme, separator, rest = value.partition("://")
         if not separator or scheme not in _SCHEMES:
-            # not repeated: what has no scheme may be a connection string, with its key
-            raise ValueError(f"has an unknown scheme, or none; there are {', '.join(_SCHEMES)}")
+            raise ValueError(_no_scheme(scheme if separator else ""))
         path = rest.rstrip("/")
         if scheme in {"s3", "gs", "az"} and any(sign in rest for sign in "?#"):
             raise ValueError(  # what follows may be a SAS: it would stand in every key
@@ -154,7 +163,9 @@ class Settings(Frozen):
     def _datasets(self) -> Settings:
         for name, dataset in self.datasets.items():
             if name not in DATASETS:
-                raise ValueError(f"datasets.{name}: unknown dataset; there are {', '.join(DATASETS)}")
+                raise ValueError(
+                    f"datasets.{name}: unknown dataset{likely(name, DATASETS)}; there are {', '.join(DATASETS)}"
+                )
             _check_dataset(DATASETS[name], dataset)
         if self.store.staging and not self.store.staging.startswith(_bucket_of(self.destination)):
             raise ValueError("store.staging: must lie in the destination's own bucket or file system")
@@ -180,6 +191,15 @@ class Settings(Frozen):
         return self
 
 
+def _no_scheme(scheme: str) -> str:
+    there = f"there are {', '.join(f'{each}://' for each in _SCHEMES)}"
+    if not _SCHEME.fullmatch(scheme):  # not repeated: it may be a connection string, with its key
+        return f"has no scheme; {there}; a directory is file:///absolute/path"
+    meant = _SYNONYMS.get(scheme.lower())
+    hint = f", did you mean {meant}?" if meant else likely(scheme, _SCHEMES)
+    return f"{scheme}:// is no scheme of it{hint or ';'} {there}"
+
+
 def _bucket_of(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{scheme}://" if scheme == "file" else f"{scheme}://{rest.partition('/')[0]}/"
@@ -190,7 +210,9 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
     names = [field.name for field in contract.fields]
     for column in dataset.columns:
         if column not in names:
-            raise ValueError(f"{where}.columns.{column}: no such field; there are {', '.join(names)}")
+            raise ValueError(
+                f"{where}.columns.{column}: no such field{likely(column, names)}; there are {', '.join(names)}"
+            )
     _check_identifiers(where, contract, dataset)
     for extra in dataset.extra:
         if (
@@ -205,7 +227,7 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
     for part in dataset.natural_key or ():
         if part not in allowed:
             raise ValueError(
-                f"{where}.natural_key: {part} cannot be part of it; there are {', '.join(allowed)}"
+                f"{where}.natural_key: {part} cannot be part of it{likely(part, allowed)}; there are {', '.join(allowed)}"
             )
     if dataset.deletes == "tombstone" and contract.name != "fan_profiles":
         raise ValueError(f"{where}.deletes: only fan_profiles knows tombstones")
@@ -235,7 +257,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings
     """Settings from a TOML file and the environment.
 
     Raises:
-        ConfigError: unreadable file, or the first key that cannot be taken.
+        ConfigError: unreadable file, or every key that cannot be taken.
     """
     try:
         tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -256,22 +278,23 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings
     for event in tree.get("events", {}).values() if isinstance(tree.get("events"), dict) else ():
         if isinstance(event, dict) and isinstance(event.get("schema"), str):
             event["schema"] = str(Path(path).parent / event["schema"])
-    return parse(tree)
+    return parse(tree, Path(path).absolute().parent)
 
 
-def parse(tree: Mapping[str, Any]) -> Settings:
-    """Settings from a tree of tables and values. Raises ConfigError that names the key."""
+def parse(tree: Mapping[str, Any], directory: Path | None = None) -> Settings:
+    """Settings from a tree of tables and values. Raises ConfigError that names every key that cannot be taken.
+
+    ``directory`` is that of the file: what a relative path was likely meant to be, which is refused all the same.
+    """
     try:
-        return Settings.model_validate(dict(tree))
+        return Settings.model_validate(dict(tree), context=directory)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"] if not _ALTERNATIVE.match(str(part)))
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            reason = "unknown key"
-        message = f"configuration: {key}: {reason}" if key else f"configuration: {reason}"
+        told = described(error, Settings)
+        which = "those keys" if "; " in told else "that key"
         raise ConfigError(
-            message, code="config_invalid", remedy="Mend that key; conf/reference.toml explains each one."
+            f"configuration: {told}",
+            code="config_invalid",
+            remedy=f"Mend {which}; conf/reference.toml explains each one.",
         ) from None
 
 

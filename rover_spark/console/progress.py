@@ -51,7 +51,7 @@ class TerminalProgress(LoggedProgress):
 
     def step(self, event: str, **fields: object) -> None:
         """Shows what became of a batch; single files are the bar's matter."""
-        if event == "published":
+        if event in {"published", "publishing", "redelivering"}:
             return
         about = fields.get("batch", fields.get("dataset", ""))
         line = Text.assemble(
