@@ -1,11 +1,12 @@
 """`rover-spark`: arguments → settings → one command → exit code.
 
-Exit codes: 0 done, 1 the run or a check failed, 2 wrong usage or configuration. With ``--json`` one JSON document
+Exit codes: 0 done, 1 the run or a check failed, 2 wrong usage or configuration, 130 Ctrl-C, 143 SIGTERM. With ``--json`` one JSON document
 stands on standard output and nothing else; everything else goes to standard error.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rover_spark.arguments import age, instant
-from rover_spark.console.streams import progress_of, refuse, set_up, tell
+from rover_spark.console.streams import console_of, progress_of, refuse, set_up, tell
 from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.result import named
 from rover_spark.stopping import Signals, UnderWay
@@ -133,7 +134,8 @@ def export(
     dataset: Datasets = None,
     now: Now = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 where rows went to the quarantine.")
+        bool,
+        typer.Option("--strict", help="Exit 1 where rows went to the quarantine, or another run was at it."),
     ] = False,
     adopt_empty_ledger: Annotated[
         bool,

@@ -24,10 +24,10 @@ _WORDS = {
     "int_from_float": "takes a whole number",
     "bool_type": "takes true or false",
     "bool_parsing": "takes true or false",
-    "dict_type": "is a table of keys and values",
-    "model_type": "is a table of keys and values",
-    "model_attributes_type": "is a table of keys and values",
-    "tuple_type": 'is a list: ["a", "b"]',
+    "dict_type": "takes a table of keys and values",
+    "model_type": "takes a table of keys and values",
+    "model_attributes_type": "takes a table of keys and values",
+    "tuple_type": 'takes a list: ["a", "b"]',
 }
 
 

@@ -8,6 +8,7 @@ it: staging also in a task. Nothing is raised; each try is a Finding.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -38,6 +39,7 @@ from rover_spark.wording import counted
 _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
 _SKEW_SECONDS = 60
 _SOURCE = "table, feed, columns"
+_EXPORT_AGAIN = re.compile(r"\b([Rr])un (?:export|it) again(?:: [^.;]*)?")
 _EXCLUSIVE = ("S3DynamoDBLogStore",)
 _DATABRICKS = "spark.databricks.clusterUsageTags.clusterId"  # where a service of its own orders commits on S3
 
@@ -285,7 +287,9 @@ def _skewed(about: str, whose: str, seconds: float) -> Finding:
 
 
 def _failed(about: str, tried: str, problem: Problem) -> Finding:
-    return Finding(about, tried, "failed", problem.message, problem.remedy)
+    # an export may never have been run: what comes after mending is another check
+    remedy = _EXPORT_AGAIN.sub(r"\1un check again", problem.remedy)
+    return Finding(about, tried, "failed", problem.message, remedy)
 
 
 def _attempt() -> str:

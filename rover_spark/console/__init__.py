@@ -19,11 +19,11 @@ def plain(text: object) -> Text:
     return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
 
 
-def problems(console: Console, found: Iterable[Problem]) -> None:
-    """What went wrong, and what to do."""
+def problems(console: Console, found: Iterable[Problem], *, color: str = "red") -> None:
+    """What went wrong, and what to do; in another color what is only to be noticed."""
     for problem in found:
         console.print(
-            Text.assemble((f"{problem.code}: ", "bold red"), plain(problem.message)), soft_wrap=True
+            Text.assemble((f"{problem.code}: ", f"bold {color}"), plain(problem.message)), soft_wrap=True
         )
         if problem.remedy:
             console.print(Text.assemble(("  → ", "bold"), plain(problem.remedy)), soft_wrap=True)

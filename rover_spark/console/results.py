@@ -26,7 +26,7 @@ def show(console: Console, result: Result) -> None:
     _SHOWS.get(result.command, _batches)(console, result)
     if result.command in {"schemas", "check", "quarantine"}:
         return
-    problems(console, result.problems)
+    problems(console, result.problems, color="yellow" if result.ok else "red")
     if not result.problems or result.result == "nothing to do":
         console.print(
             plain("all of it is as the ledger says" if result.command == "verify" else result.result)

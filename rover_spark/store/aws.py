@@ -14,6 +14,7 @@ from botocore.session import get_session
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError
+from rover_spark.store.base import UNREACHED, unreachable
 
 # what S3 or botocore says -> what to do about it
 REMEDIES = {
@@ -32,6 +33,13 @@ OF_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "ExpiredToken",
     "InvalidToken",
+}
+_ELSEWHERE = {
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "301",
+    "IllegalLocationConstraintException",
+    "InvalidRegion",
 }
 _LOOKING = "the role s3:GetObject on bucket/prefix/* and s3:ListBucket on the bucket"
 # the operation that was refused -> who needs which permission for it
@@ -61,8 +69,28 @@ def remedy(error: Exception, otherwise: str) -> str:
     if code in {"AccessDenied", "403"}:
         return f"Grant {_PERMISSIONS.get(getattr(error, 'operation_name', ''), _PUTTING)}."
     if region := other_region(error):
-        return f'The bucket lies in another region: set store.region = "{region}".'
+        return f'Set store.region = "{region}".'
+    if code in _ELSEWHERE:
+        return "Set store.region to the bucket's own."
+    if unreachable(error):
+        return f"{UNREACHED} {otherwise}"
     return REMEDIES.get(code, otherwise)
+
+
+def met(error: Exception, access: Access) -> str:
+    """What went wrong, and where it was tried wherever that may be why."""
+    code, why = error_code(error), unreachable(error)
+    if not why and code not in _ELSEWHERE:
+        return code
+    with suppress(BotoCoreError, ConfigError):
+        made = client(access.model_dump_json())
+        place, region = made.meta.endpoint_url, made.meta.region_name
+        if why:
+            return f"{code}: {why}: {place}, region {region}"
+        theirs = other_region(error)
+        lies = f"the bucket lies in {theirs}" if theirs else "the bucket lies in another"
+        return f"{code}: {place} was asked for region {region}, and {lies}"
+    return code
 
 
 @lru_cache(maxsize=8)
@@ -118,12 +146,7 @@ def other_region(error: Exception) -> str | None:
     """The region in which the bucket lies, where S3 says that it is not the one asked."""
     if not isinstance(error, ClientError):
         return None
-    if error_code(error) not in {
-        "PermanentRedirect",
-        "AuthorizationHeaderMalformed",
-        "301",
-        "IllegalLocationConstraintException",
-    }:
+    if error_code(error) not in _ELSEWHERE:
         return None
     with suppress(KeyError):
         headers: dict[str, str] = error.response["ResponseMetadata"]["HTTPHeaders"]

@@ -23,7 +23,17 @@ from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, Ex
 
 from rover_spark.access import Access
 from rover_spark.errors import ConfigError, RunError, StoreError
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
+from rover_spark.store.base import (
+    AGAIN,
+    UNREACHED,
+    Mine,
+    ObjectInfo,
+    StagedFile,
+    content_type,
+    key_taken,
+    staged_lost,
+    unreachable,
+)
 
 PART_BYTES = 8 << 20  # of 50,000 blocks at the most: files up to 390 GB
 _SHA = "rover_sha256"
@@ -48,7 +58,6 @@ _PERMISSIONS = {
     "list": "list on the container, or a SAS with l",
 }
 _TAGGING = "blobs/tags/write (Storage Blob Data Owner has it, Contributor has not), or a SAS with t"
-_AGAIN = "Run export again: it goes on where it stopped."
 
 
 class AzureStaging:
@@ -212,7 +221,10 @@ class AzureStore:
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         code = _code(error)
-        remedy = REMEDIES.get(code, _AGAIN)
+        remedy = REMEDIES.get(code, AGAIN)
+        if why := unreachable(error):
+            code = f"{code}: {why}: {_host(self._service.url)}"
+            remedy = f"{UNREACHED} {AGAIN}"
         if code in _REFUSED:
             tags = f"; for store.tags also {_TAGGING}" if what == "publish" and self._access.tags else ""
             remedy = f"Grant {_PERMISSIONS.get(what, _PUTTING)}{tags}."

@@ -14,6 +14,8 @@ behaviour suite holds all of them to it:
 from __future__ import annotations
 
 import hashlib
+import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -147,6 +149,32 @@ def staged_whole(staging: Staging, key: str, data: bytes) -> StagedFile:
         raise
     digest = hashlib.sha256(data).hexdigest()
     return StagedFile(key, 1, len(data), digest, len(data), digest, 0, 0, reference)
+
+
+AGAIN = "Run export again: it goes on where it stopped."
+UNREACHED = "Check store.endpoint, its host's name and port, a proxy, and this machine's network."
+
+
+def unreachable(error: BaseException) -> str | None:
+    """Why nobody answered, where that is so: found among an SDK's causes, whose own text may hold a secret."""
+    waiting: list[object] = [error]
+    seen = set[int]()
+    while waiting:
+        each = waiting.pop(0)
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, socket.gaierror) or type(each).__name__ == "NameResolutionError":
+            return "no such host is known"
+        if isinstance(each, ConnectionRefusedError):
+            return "nothing listens there"
+        if isinstance(each, ssl.SSLError):
+            return "it speaks no TLS that this machine trusts"
+        if isinstance(each, TimeoutError) or "Timeout" in type(each).__name__:
+            return "it does not answer in time"
+        waiting += [each.__cause__, each.__context__, *each.args]
+        waiting += [getattr(each, name, None) for name in ("reason", "inner_exception", "cause")]
+    return None
 
 
 _CONTENT_TYPES = {".avro": "application/avro", ".avsc": "application/json", ".md": "text/markdown"}

@@ -34,7 +34,9 @@ from requests.exceptions import RequestException
 from rover_spark.access import Access
 from rover_spark.errors import RunError, StoreError
 from rover_spark.store.base import (
+    AGAIN,
     STAGING,
+    UNREACHED,
     Mine,
     ObjectInfo,
     StagedFile,
@@ -42,6 +44,7 @@ from rover_spark.store.base import (
     key_taken,
     staged_lost,
     staged_name,
+    unreachable,
 )
 
 PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
@@ -75,7 +78,7 @@ _PERMISSIONS = {
     "list": "storage.objects.list on the bucket",
     "sweep": "storage.objects.list on the bucket",
 }
-_AGAIN = "Run export again: it goes on where it stopped."
+_CLOUD = "https://storage.googleapis.com"
 
 
 class GcsStaging:
@@ -261,7 +264,10 @@ class GcsStore:
             named: Any = from_http_status
             error = named(error.response.status_code, "")
         code = "AnswerCut" if isinstance(error, _CUT) else type(error).__name__
-        remedy = REMEDIES.get(code, _AGAIN)
+        remedy = REMEDIES.get(code, AGAIN)
+        if why := unreachable(error):
+            code = f"{code}: {why}: {self._access.endpoint or _CLOUD}"
+            remedy = f"{UNREACHED} {AGAIN}"
         if code == "Forbidden":
             remedy = f"Grant the role {_PERMISSIONS[what]}"
             remedy += f"; and {_OVER}; or set {_LOOKING}." if what == "publish" and not self.can_read else "."

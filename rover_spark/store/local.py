@@ -213,7 +213,7 @@ def _sync_directory(directory: Path) -> None:
 
 def _refused(what: str, key: str, error: OSError) -> StoreError:
     return StoreError(
-        f"cannot {what} {key}: {error.strerror}",
+        f"cannot {what} {key}: {error.strerror}{f': {error.filename}' if error.filename else ''}",
         code="store_refused",
         remedy="Check the destination's rights and free space, then run export again: it goes on where it stopped.",
     )

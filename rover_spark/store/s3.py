@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rover_spark.access import Access
 from rover_spark.errors import RunError, StoreError
-from rover_spark.store.aws import OF_CREDENTIALS, AnswerCut, client, error_code, remedy
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
+from rover_spark.store.aws import OF_CREDENTIALS, AnswerCut, client, error_code, met, remedy
+from rover_spark.store.base import AGAIN, Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
 
 PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
 _BLOCK = 1 << 20
@@ -37,7 +37,6 @@ _HOLDS = {
     "complete_multipart_upload": "ETag",
     "head_object": "ETag",
 }
-_AGAIN = "Run export again: it goes on where it stopped."
 
 
 class S3Staging:
@@ -291,9 +290,11 @@ class S3Store:
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         if error_code(error) in OF_CREDENTIALS:
             client.cache_clear()  # renewed ones are looked for
-        todo = remedy(error, _AGAIN)
+        todo = remedy(error, AGAIN)
         if self._owner and todo.startswith("Grant "):
             todo = f"Check that store.expected_owner owns the bucket. {todo}"
         return StoreError(
-            f"cannot {what} s3://{self._bucket}/{key}: {error_code(error)}", code="store_refused", remedy=todo
+            f"cannot {what} s3://{self._bucket}/{key}: {met(error, self._access)}",
+            code="store_refused",
+            remedy=todo,
         )

@@ -223,7 +223,7 @@ def test_identifiers_of_a_wide_row_take_the_place_of_two_columns() -> None:
         ({"identifiers": {"a\x85": "email"}}, f"{here}.identifiers.'a\\x85': a name takes"),
         ({"identifiers": {"email": " "}}, f"{here}.identifiers.email: is an empty expression"),
         ({"identifiers": {"email": "uuid()"}}, f"{here}.identifiers.email: uuid gives another value"),
-        ({"identifiers": "email"}, f"{here}.identifiers: Input should be"),
+        ({"identifiers": "email"}, f"{here}.identifiers: takes a table"),
         ({"identifiers": names, "columns": {"identifier": "e"}}, f"{here}.columns.identifier: identifiers give it"),
         ({"identifiers": names, "columns": {"identifierType": "'e'"}}, f"{here}.columns.identifierType: ident"),
     ]:  # fmt: skip

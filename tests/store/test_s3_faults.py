@@ -139,7 +139,8 @@ def test_a_bucket_of_another_region_is_told_with_the_region_that_is_right(faulty
     faulty.proxy.decide = lambda seen, number: "elsewhere"
     with pytest.raises(StoreError) as caught:
         staged(faulty.store(region="us-west-1"))
-    assert caught.value.remedy == 'The bucket lies in another region: set store.region = "eu-north-1".'
+    assert caught.value.remedy == 'Set store.region = "eu-north-1".'
+    assert caught.value.message.endswith("was asked for region us-west-1, and the bucket lies in eu-north-1")
     assert 1 < len(faulty.proxy.seen) < 5, "the SDK goes there by itself, once"
 
 
@@ -294,4 +295,8 @@ def test_a_server_that_is_away_is_told(act: str) -> None:
     }
     with pytest.raises(StoreError) as caught:
         acts[act]()
-    assert "EndpointConnectionError" in caught.value.message and "Run export again" in caught.value.remedy
+    where = "EndpointConnectionError: nothing listens there: http://127.0.0.1:9, region us-east-1"
+    assert caught.value.message.endswith(where)
+    assert (
+        caught.value.remedy.startswith("Check store.endpoint") and "Run export again" in caught.value.remedy
+    )
