@@ -243,12 +243,14 @@ def test_an_example_stands_in_one_line_and_is_good_usage(
     monkeypatch.chdir(tmp_path)
     for name in ("acme.toml", "acme_events.toml"):
         (tmp_path / name).write_text(GOOD, encoding="utf-8")
-    assert str(run(*example).exception) == "Spark was started"
+    with pytest.raises(SparkStarted):
+        run(*example)
 
 
 def test_the_configuration_may_come_from_the_environment(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROVER_SPARK_CONFIG", str(good))
-    assert str(run("status").exception) == "Spark was started", "and is no setting: those begin ROVER_SPARK__"
+    with pytest.raises(SparkStarted):  # and is no setting: those begin ROVER_SPARK__
+        run("status")
     assert_told(run("status", "-c", "no.toml"), "config_unreadable")
     monkeypatch.setenv("ROVER_SPARK_CONFIG", "")
     assert_told(run("status"), "--config")

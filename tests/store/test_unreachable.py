@@ -30,7 +30,7 @@ def test_a_host_that_has_no_name_and_no_listener_are_told_apart() -> None:
         with pytest.raises(RequestException) as wrapped:
             get(f"http://{host}:9", timeout=5)
         assert unreachable(RetryError("timed out", wrapped.value)) == words, "as Google's SDK wraps it"
-        client = BlobServiceClient(f"http://{host}:9/account", credential="YWJj", retry_total=0)
+        client = BlobServiceClient(f"http://{host}:9/account", credential=None, retry_total=0)
         with pytest.raises(ServiceRequestError) as asked:
             client.get_blob_client("c", "b").stage_block("aaaa", b"x")
         assert unreachable(asked.value) == words, "as Azure's SDK wraps it"
