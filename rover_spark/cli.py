@@ -325,11 +325,15 @@ def _run(
     set_up(verbose)
     under_way = UnderWay(progress_of(verbose))
 
-    def fail(problem: Problem) -> None:
-        with under_way.quiet():
-            refuse(name, named(problem, file), as_json)
+    def say(problem: Problem) -> None:
+        refuse(name, named(problem, file), as_json)
 
-    signals = Signals(name, under_way, fail, _end_jvm, stop)
+    def fail(problem: Problem) -> None:
+        under_way.settle()
+        with under_way.quiet():
+            say(problem)
+
+    signals = Signals(name, under_way, say, _end_jvm, stop)
     with signals.held():
         try:
             with under_way.doing("starting Spark"):
@@ -348,13 +352,11 @@ def _run(
             code = 0 if result.ok else 1
         except RoverSparkError as error:
             code = error.exit_code
-            under_way.settle()
             fail(error.problem)
         except BrokenPipeError:  # whoever reads the output has enough of it
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message, and with -v the rest
             code = 1
-            under_way.settle()
             if verbose:
                 traceback.print_exc()
             fail(problem_of(error, name))

@@ -165,7 +165,9 @@ class Signals:
         try:
             batches = self._under_way.halt()
             word = _WORDS[signal.Signals(number)]
-            self._tell(interrupted(word, self._command, batches, self._under_way.starting))
-            self._end()
+            with self._under_way.quiet():  # to the end: it is the last word
+                self._tell(interrupted(word, self._command, batches, self._under_way.starting))
+                self._end()
+                os._exit(128 + number)
         finally:
             os._exit(128 + number)
