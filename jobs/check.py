@@ -1,6 +1,8 @@
-"""For spark-submit: try, on the cluster itself, everything that delivery needs. The job itself is `rover_spark/jobs/check.py`, which the wheel holds, too.
+"""spark-submit entry point: try, on the cluster itself, everything that delivery needs.
 
-spark-submit jobs/check.py -c FILE [-v]
+    spark-submit jobs/check.py -c FILE [-v]
+
+The job itself stands in the package, and so in the wheel: `rover_spark/jobs/check.py`.
 """
 
 import runpy

@@ -1,6 +1,8 @@
-"""For spark-submit: deliver what is due. The job itself is `rover_spark/jobs/export.py`, which the wheel holds, too.
+"""spark-submit entry point: deliver what is due.
 
-spark-submit jobs/export.py -c FILE [--dataset NAME ...] [--now ISO] [--strict] [-v]
+    spark-submit jobs/export.py -c FILE [--dataset NAME ...] [--now ISO] [--strict] [-v]
+
+The job itself stands in the package, and so in the wheel: `rover_spark/jobs/export.py`.
 """
 
 import runpy

@@ -1,6 +1,8 @@
-"""For spark-submit: remove what abandoned runs staged. The job itself is `rover_spark/jobs/sweep.py`, which the wheel holds, too.
+"""spark-submit entry point: remove what abandoned runs staged.
 
-spark-submit jobs/sweep.py -c FILE [--older-than 7d] [-v]
+    spark-submit jobs/sweep.py -c FILE [--older-than 7d] [-v]
+
+The job itself stands in the package, and so in the wheel: `rover_spark/jobs/sweep.py`.
 """
 
 import runpy

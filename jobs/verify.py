@@ -1,6 +1,8 @@
-"""For spark-submit: read the bucket back and hold it against the ledger. The job itself is `rover_spark/jobs/verify.py`, which the wheel holds, too.
+"""spark-submit entry point: read the bucket back and hold it against the ledger.
 
-spark-submit jobs/verify.py -c FILE [-v]
+    spark-submit jobs/verify.py -c FILE [-v]
+
+The job itself stands in the package, and so in the wheel: `rover_spark/jobs/verify.py`.
 """
 
 import runpy

@@ -11,6 +11,10 @@ What is this export's own:
 
 The look costs nothing once a dataset has a batch, one request where the folder is empty, and never more than
 ``LOOKED_AT`` objects; it ends at the first file that it knows. Decides and lists; writes nothing.
+
+What adopting means: a Rover dataset begins with epoch 1 again, in files of other stamps. The same row has the same id, so
+whoever loads by id sees repeats and what changed; deletes in between are told by nobody, as after a range that is LOST.
+Events count from ``start`` on; their keys would be taken, so offsets and schema ids go on above all that stand there.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, product
 
-from rover_spark.contract.currents import parse_currents_key
+from rover_spark.contract.currents import EVENTS_PER_FILE_BACKLOG, CurrentsKey, parse_currents_key
 from rover_spark.contract.keys import file_token, parse_rover_key
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.eventplan import EventPlan
@@ -47,56 +51,83 @@ class Earlier:
 
 
 @dataclass
+class Taken:
+    """What the keys of an earlier ledger used up: free offsets by event type and partition, the highest schema id."""
+
+    free: dict[str, dict[int, int]] = field(default_factory=dict)
+    schema_id: int = 0
+
+    def offsets(self, event_type: str) -> tuple[int, ...]:
+        """Where an event type that begins anew begins in each partition: above all that was ever delivered."""
+        found = self.free.get(event_type, {})
+        return tuple(found.get(partition, 0) for partition in range(max(found, default=-1) + 1))
+
+    def take(self, key: CurrentsKey) -> None:
+        """Counts a file in. Its name does not tell how many events it holds: no more than a file can."""
+        free = self.free.setdefault(key.event_type, {})
+        free[key.partition] = max(free.get(key.partition, 0), key.offset + EVENTS_PER_FILE_BACKLOG)
+        self.schema_id = max(self.schema_id, key.schema_id)
+
+
+@dataclass
 class Adoption:
-    """The look before a first batch. ``adopt`` is the operator's word that this ledger begins anew; ``adopted`` what it took."""
+    """The look before a first batch. ``adopt`` is the operator's word that this ledger begins anew.
+
+    ``adopted`` is what it took over, ``taken`` what its own keys must keep clear of: those of events are no digests.
+    """
 
     store: Store
     settings: Settings
     adopt: bool = False
     adopted: list[Earlier] = field(default_factory=list)
+    taken: Taken = field(default_factory=Taken)
 
     def look(self, dataset: str, head: Head) -> None:
         """Raises ConfigError where the bucket holds files of the dataset, the ledger no batch, and nobody adopted them."""
         found = earlier(self.store, self.settings, dataset, head)
         if found is None:
             return
-        if self.settings.contract == "currents":
-            raise _refused(self.settings, found, _ANEW)
         if not self.adopt:
-            raise _refused(self.settings, found, _ADOPT)
+            raise _refused(self.settings, found)
         self.adopted.append(found)
+        if self.settings.contract == "currents":
+            for each in self.store.listing(_root(self.store, self.settings)):
+                if (key := _event_key(self.store, self.settings, each.key)) is not None:
+                    self.taken.take(key)
 
     @property
     def notices(self) -> list[Problem]:
         """What the operator tells receivers of a ledger that began anew."""
-        return [
-            Problem(
-                "ledger_adopted",
-                f"{each.about} began anew: {each.message}, which this ledger does not know. Records that did not change "
-                "have the ids they had; what was deleted in between is not told",
-                f"Tell receivers to empty {each.about} before they load this run's files. `verify` calls the files of "
-                "before foreign: move them away once all receivers have emptied it.",
-            )
-            for each in self.adopted
-        ]
+        events = self.settings.contract == "currents"
+        return [_began_anew(each, _EVENTS_ANEW if events else _ROWS_ANEW) for each in self.adopted]
 
 
-_ADOPT = (
-    "Name the ledger that delivered them, or bring it back from a backup. Only if it is lost for good, begin anew: "
-    "rover-spark export -c FILE --adopt-empty-ledger"
+_ROWS_ANEW = (
+    "Records that did not change have the ids they had; what was deleted in between is not told",
+    "Tell receivers to empty {about} before they load this run's files.",
 )
-_ANEW = (
-    "Name the ledger that delivered them, or bring it back from a backup. Only if it is lost for good, agree with the "
-    "receivers on a new currents.integration_id: under this one offsets and schema ids would come a second time."
+_EVENTS_ANEW = (
+    "Events count from `start` on, with the ids they had; offsets and schema ids go on above those of before",
+    "Tell receivers; what came between the last delivery and `start` is not delivered.",
 )
 
 
-def _refused(settings: Settings, found: Earlier, remedy: str) -> ConfigError:
+def _began_anew(found: Earlier, words: tuple[str, str]) -> Problem:
+    seen, tell = words
+    return Problem(
+        "ledger_adopted",
+        f"{found.about} began anew: {found.message}, which this ledger does not know. {seen}",
+        f"{tell.format(about=found.about)} `verify` calls the files of before foreign until they are moved away.",
+    )
+
+
+def _refused(settings: Settings, found: Earlier) -> ConfigError:
     return ConfigError(
         f"ledger: {settings.ledger} knows no batch of {found.about}, but {settings.destination} holds what was delivered: "
         f"{found.message}. Nothing was delivered by this run",
         code="ledger_unaware",
-        remedy=remedy,
+        remedy="Name the ledger that delivered them, or bring it back from a backup. Only if it is lost for good, begin "
+        "anew: rover-spark export -c FILE --adopt-empty-ledger",
     )
 
 
@@ -104,17 +135,31 @@ def earlier(store: Store, settings: Settings, dataset: str, head: Head) -> Earli
     """A file of this export in the bucket, of what ``head`` has no batch of; None also where the store cannot be listed."""
     if not store.can_read:
         return None
-    root = f"{store.prefix}/{settings.receives}/".lstrip("/")
+    root = _root(store, settings)
     if settings.contract == "rover":
         if _began(head):
             return None
         return _of_dataset(store, settings.name, dataset, _keys(store, f"{root}{dataset}/"))
     for folder, about in _unknown_events(settings, dataset, head):
         for key in _keys(store, f"{root}{folder}"):
-            parts = parse_currents_key(store.prefix, key)
-            if settings.currents and parts is not None and parts.integration == settings.currents.integration:
+            if _event_key(store, settings, key) is not None:
                 return Earlier(about, key)
     return None
+
+
+def _root(store: Store, settings: Settings) -> str:
+    return f"{store.prefix}/{settings.receives}/".lstrip("/")
+
+
+def _event_key(store: Store, settings: Settings, key: str) -> CurrentsKey | None:
+    """The parts of a key of this very integration."""
+    parts = parse_currents_key(store.prefix, key)
+    mine = (
+        settings.currents is not None
+        and parts is not None
+        and parts.integration == settings.currents.integration
+    )
+    return parts if mine else None
 
 
 def _began(head: Head) -> bool:

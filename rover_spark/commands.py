@@ -344,10 +344,11 @@ def _exporter(
     adoption: Adoption | None = None,
 ) -> Exporter:
     ledger = _ledger(spark, settings)
-    planner = planner_of(spark, settings, ledger, instant, asked=asked)
+    adoption = adoption or Adoption(_store(settings), settings)
+    planner = planner_of(spark, settings, ledger, instant, adoption.taken, asked=asked)
     told = progress or LoggedProgress()
     delivery = Delivery(spark, ledger, settings.access_at, told)
-    return Exporter(ledger, planner, delivery, adoption or Adoption(_store(settings), settings), told)
+    return Exporter(ledger, planner, delivery, adoption, told)
 
 
 def _store(settings: Settings) -> Store:

@@ -16,7 +16,7 @@ from rover_spark.contract.currents import (
     parse_currents_key,
 )
 from rover_spark.errors import Problem
-from rover_spark.eventplan import EventPlan, Group, RegisteredSchema
+from rover_spark.eventplan import ADOPTED, EventPlan, Group, RegisteredSchema
 from rover_spark.heads import BatchRecord
 from rover_spark.store.base import StagedFile, prefix_of
 
@@ -36,6 +36,9 @@ class Offsets:
         plan = batch.plan
         if not isinstance(plan, EventPlan):
             return []
+        for one in plan.slices:  # enabled above what an earlier ledger delivered, where that was adopted
+            for partition, free in enumerate(one.offsets if one.from_version is None else ()):
+                self._free.setdefault((one.event_type, partition), free)
         files: dict[int, list[StagedFile]] = {}
         for file in batch.files:
             files.setdefault(file.chunk, []).append(file)
@@ -50,7 +53,7 @@ class Offsets:
     def _reserved(self, batch: str, plan: EventPlan, group: Group) -> Iterator[tuple[str, str]]:
         one = plan.slices[group.slice]
         place = (one.event_type, group.partition)
-        due = self._free.get(place, 0)
+        due = self._free.get(place, group.offset if plan.note == ADOPTED else 0)
         if group.offset != due:
             what = f"{batch}: offsets of {one.event_type}, partition {group.partition}"
             yield "offsets_differ", f"{what}, begin at {group.offset} where {due} is next"

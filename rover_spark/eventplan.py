@@ -15,6 +15,7 @@ from rover_spark.plan import BatchPlan, HistoryRow, Plan
 
 EVENTS = "events"  # the dataset that the ledger knows a whole integration by
 HOUR_MS = 3_600_000
+ADOPTED = "begins above the files of an earlier ledger, as the operator adopted them"
 _BIN_ROWS = 100_000
 _BIN_GROUPS = 64
 

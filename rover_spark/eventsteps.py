@@ -88,17 +88,19 @@ def registered(
     aborted: Collection[str] = (),
     *,
     allow_breaking: bool,
+    taken: int = 0,
 ) -> tuple[dict[str, int], tuple[RegisteredSchema, ...]]:
     """The schema id of each event type, and the schemas that are new: ids in byte order of the event types.
 
-    What batches that were ``aborted`` registered was never read by anyone: its ids stay taken, and that is all.
+    What batches that were ``aborted`` registered was never read by anyone: its ids stay taken, and that is all. Ids up to
+    ``taken`` were used by an earlier ledger.
 
     Raises:
         RunError: a breaking change that nobody allowed; nothing is staged then.
     """
     known = list(known)  # in order of the ids: the last one of an event type counts
     latest = {each.event_type: each for each in known if each.batch not in aborted}
-    taken = max((each.id for each in known), default=0)
+    taken = max(taken, *(each.id for each in known)) if known else taken
     ids: dict[str, int] = {}
     new: list[RegisteredSchema] = []
     for event_type in sorted(texts, key=str.encode):

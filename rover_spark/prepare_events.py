@@ -12,12 +12,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegerType, StringType
 
 from rover_spark import source
+from rover_spark.adoption import Taken
 from rover_spark.appends import arrived, by_files, require_readable
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.eventplan import EVENTS, EventPlan, EventSource, Slice, batch_of
+from rover_spark.eventplan import ADOPTED, EVENTS, EventPlan, EventSource, Slice, batch_of
 from rover_spark.eventsteps import Counted, kept, laid_out, place, registered
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
@@ -37,9 +38,10 @@ class EventPlanner:
     """Plans one run of an integration at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, taken: Taken, *, asked: bool
     ) -> None:
         self._spark, self._settings, self._ledger = spark, settings, ledger
+        self._taken = taken  # by an earlier ledger that this one does not know
         self.now = now
         self._asked = asked
         self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
@@ -112,7 +114,8 @@ class EventPlanner:
     def _place(self, event_type: str, last: Slice | None) -> Slice:
         chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
         state = self.state(event_type, wanted.table, last.anchor if last else reach(chosen.start))
-        return place(event_type, wanted, chosen.start, last, state)
+        found = place(event_type, wanted, chosen.start, last, state)
+        return found if last else replace(found, offsets=self._taken.offsets(event_type))
 
     def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
         """What can still be read keeps its place; the rest goes on after the newest version."""
@@ -151,7 +154,14 @@ class EventPlanner:
         texts = {event_type: self._texts(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
         aborted = {batch_of(number) for number in head.aborted}
-        ids, new = registered(texts, known, batch_of(seq), aborted, allow_breaking=currents.allow_breaking)
+        ids, new = registered(
+            texts,
+            known,
+            batch_of(seq),
+            aborted,
+            allow_breaking=currents.allow_breaking,
+            taken=self._taken.schema_id,
+        )
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
         states = {name: self.state(name, self._settings.events[name].table, None) for name in named}
         slices = by_files(self._spark, slices, states)
@@ -176,6 +186,7 @@ class EventPlanner:
             slices=moved,
             groups=groups,
             schemas=new,
+            note=ADOPTED if self._taken.free else "",
         )
 
     def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
@@ -257,11 +268,18 @@ class EventPlanner:
 
 
 def planner_of(
-    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+    spark: SparkSession,
+    settings: Settings,
+    ledger: Ledger,
+    now: int,
+    taken: Taken | None = None,
+    *,
+    asked: bool,
 ) -> Planner | EventPlanner:
-    """The planner of the settings' contract."""
-    kind = EventPlanner if settings.contract == "currents" else Planner
-    return kind(spark, settings, ledger, now, asked=asked)
+    """The planner of the settings' contract; ``taken`` is what keys of an earlier ledger used up."""
+    if settings.contract == "currents":
+        return EventPlanner(spark, settings, ledger, now, taken or Taken(), asked=asked)
+    return Planner(spark, settings, ledger, now, asked=asked)
 
 
 def ahead(planner: Planner | EventPlanner, dataset: str, head: Head) -> list[Plan]:

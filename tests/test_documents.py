@@ -260,6 +260,27 @@ def test_a_command_in_a_block_exists_with_its_options(block: Block) -> None:
     assert not found
 
 
+@of("console", "crontab")
+def test_a_shell_understands_each_line(block: Block) -> None:
+    text = block.text.replace("\\\n", " ")
+    if block.language == "console":
+        lines = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+        assert lines
+    else:
+        lines = [
+            re.sub(r"^([^ ]+ +){5}", "", line) for line in text.splitlines() if "=" not in line.split()[0]
+        ]
+    done = subprocess.run(["bash", "-n"], input="\n".join(lines), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_job_says_itself_how_it_is_called() -> None:
+    for path in (*(ROOT / "jobs").glob("*.py"), *(ROOT / "rover_spark" / "jobs").glob("[a-z]*.py")):
+        told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")), clean=False) or ""
+        found = list(invocations("\n".join(line for line in told.splitlines() if line.startswith("    "))))
+        assert found and all(words[0] == path.stem and wrong(words) is None for words in found), path
+
+
 def spans() -> list[str]:
     """`rover-spark …` in the prose and tables of the documents."""
     prose = "".join(

@@ -15,6 +15,7 @@ from rover_spark.contract.currents import Integration, currents_key
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import EventPlan, EventSource, Slice
+from rover_spark.eventsteps import registered
 from rover_spark.heads import Head
 from rover_spark.plan import HistoryRow
 from rover_spark.settings import Settings, parse
@@ -178,9 +179,34 @@ def test_what_is_found_is_refused_until_it_is_adopted_and_then_told() -> None:
     assert "empty fan_profiles" in notice.remedy
 
 
-def test_an_integration_is_not_adopted_its_offsets_would_come_again() -> None:
-    for adopt in (False, True):
-        with pytest.raises(ConfigError) as caught:
-            Adoption(Bucket(event()), CURRENTS, adopt).look("events", Head())
-        assert caught.value.code == "ledger_unaware"
-        assert "integration_id" in caught.value.remedy and "--adopt" not in caught.value.remedy
+def test_an_integration_that_is_adopted_goes_on_above_all_that_stands_there() -> None:
+    keys = (
+        currents_key("pre", EU, "a.B", HOUR, 2, 0, 500),
+        currents_key("pre", EU, "a.B", HOUR, 7, 0, 90),
+        currents_key("pre", EU, "a.B", HOUR, 2, 2, 0),
+        currents_key("pre", EU, "e.F", HOUR, 3, 0, 0),
+        currents_key("pre", replace(EU, zone="us"), "a.B", HOUR, 99, 0, 10**9),
+        f"pre/{EU.name}/notes.txt",
+    )
+    with pytest.raises(ConfigError) as caught:
+        Adoption(Bucket(*keys), CURRENTS).look("events", Head())
+    assert caught.value.code == "ledger_unaware" and "--adopt-empty-ledger" in caught.value.remedy
+    adopting = Adoption(Bucket(*keys), CURRENTS, adopt=True)
+    adopting.look("events", Head())
+    assert adopting.taken.schema_id == 7
+    # a file holds 100,000 events at the most, and its name does not tell how many
+    assert adopting.taken.offsets("a.B") == (100_500, 0, 100_000)
+    assert adopting.taken.offsets("e.F") == (100_000,) and adopting.taken.offsets("c.D") == ()
+    (notice,) = adopting.notices
+    assert notice.code == "ledger_adopted" and "offsets and schema ids go on above" in notice.message
+
+
+def test_an_adopted_integrations_first_schemas_take_the_next_ids() -> None:
+    text = (
+        '{"type":"record","name":"B","fields":[{"name":"id","type":"string"},{"name":"time","type":"int"}]}'
+    )
+    ids, new = registered({"a.B": text}, [], "events.1.1", allow_breaking=False, taken=7)
+    assert ids == {"a.B": 8}
+    later = {"a.B": text, "c.D": text.replace('"B"', '"D"')}
+    assert registered(later, new, "events.1.2", allow_breaking=False, taken=0)[0] == {"a.B": 8, "c.D": 9}
+    assert registered(later, new, "events.1.2", allow_breaking=False, taken=30)[0] == {"a.B": 8, "c.D": 31}
