@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from rover_spark import commands
 from rover_spark.adoption import Adoption
 from rover_spark.cli import app
 from rover_spark.errors import ConfigError
-from rover_spark.heads import Head
+from rover_spark.heads import BatchRecord, Head
 from rover_spark.result import iso
 from rover_spark.settings import load
 from tests import receiver
@@ -29,76 +28,10 @@ ROWS = ", ".join(row(n, "email", f"{n}@example.com", "2026-11-20 10:00:00") for 
 IDS = "fan_identity_graph"
 
 
-@pytest.fixture
-def acme(spark: SparkSession, tmp_path: Path) -> World:
-    """Three rows delivered, one of them deleted and that told, and one in the quarantine."""
-    world = World(spark, tmp_path)
-    world.identities(
-        f"{ROWS}, {row(9, 'email', 'x', '2026-11-20 10:00:00').replace('00000009-', 'no-uuid-')}"
-    )
-    world.delivered()
-    world.sql("DELETE FROM {t} WHERE value = '3@example.com'", t="ids")
-    world.delivered()
-    return world
-
-
 def refused(act: Any) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         act()
     return caught.value
-
-
-def test_a_ledger_that_does_not_know_what_was_delivered_is_refused_until_it_is_adopted(
-    acme: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, first = acme.fingerprint(), list(receiver.records(acme.bucket, IDS))
-    right, typo = acme.settings.ledger, acme.root / "control" / "amce"
-    acme.options["ledger"] = str(typo)
-    for act in (lambda: commands.plan(acme.spark, acme.settings, now=acme.now()), acme.export):
-        error = refused(act)
-        assert (error.code, error.exit_code) == ("ledger_unaware", 2)
-        assert "fan_identity_graph.1." in error.message and str(typo) in error.message
-        assert "--adopt-empty-ledger" in error.remedy
-    checked = commands.check(acme.spark, acme.settings)
-    (problem,) = checked.problems
-    assert not checked.ok and problem.message.startswith("ledger: files that it should know: ")
-    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: acme.spark)
-    told = CliRunner().invoke(app, ["export", "-c", str(acme.config()), "--json"])
-    assert (told.exit_code, json.loads(told.stdout)["problems"][0]["code"]) == (2, "ledger_unaware")
-    wrong = CliRunner().invoke(
-        app, ["export", "-c", str(acme.config()), "--adopt-empty-ledger", "--every", "5m"]
-    )
-    assert wrong.exit_code == 2 and "--adopt-empty-ledger" in wrong.output
-    probe = acme.bucket / "_rover_staging" / "acme" / "probe"
-    probe.unlink()
-    assert acme.fingerprint() == before and not typo.exists(), "nothing was written anywhere"
-
-    # whoever knows what was delivered, or has another name, is not kept from delivering
-    acme.sql("INSERT INTO {t} VALUES " + row(4, "email", "4@example.com", "2026-11-21 10:00:00"), t="ids")
-    acme.options = {"name": "acme-eu", "ledger": str(typo)}
-    assert acme.delivered().batches[0].batch == "fan_identity_graph.1.1"
-    acme.options = {"ledger": right}
-    assert acme.delivered().batches[0].batch == "fan_identity_graph.1.3"
-
-    acme.options = {"ledger": str(typo)}  # which holds a batch by now, but of the other name
-    assert refused(acme.export).code == "ledger_unaware"
-    taken = len(receiver.keys(acme.bucket))
-    result = acme.delivered(adopt_empty_ledger=True)
-    (batch,) = result.batches
-    assert batch.batch == "fan_identity_graph.1.1" and batch.counts["delivered"] == 3
-    assert [problem.code for problem in result.problems] == ["ledger_adopted", "rows_quarantined"]
-    assert len(receiver.keys(acme.bucket)) == taken + 1, "new files, and no key is taken a second time"
-    again = [each for each in receiver.records(acme.bucket, IDS) if each["emittedAt"] == iso(batch.instant)]
-    ids = {each["identifier"]: each["id"] for each in first if each["operation"] == "create"}
-    assert {each["identifier"]: each["id"] for each in again if each["identifier"] in ids} == {
-        name: ids[name] for name in ("1@example.com", "2@example.com")
-    }, "whoever loads by id sees what is there already"
-    found = commands.verify(acme.spark, acme.settings)
-    mine = [p for p in found.problems if "of batch fan_identity_graph.1.2 of this export" in p.message]
-    assert len(mine) == 1 and {p.code for p in found.problems} == {"object_foreign"}
-    assert not [p for p in found.problems if p.remedy.startswith("Remove")]
-    assert all("names the right place" in p.remedy for p in found.problems)
-    assert acme.delivered().result == "nothing to do", "adopted once, it is a ledger as any other"
 
 
 def documented(word: str) -> str:
@@ -120,43 +53,114 @@ def shell(world: World, line: str) -> None:
     subprocess.run(["bash", "-euc", line], check=True)
 
 
-def test_a_ledger_is_backed_up_and_moved_by_the_documented_commands_and_the_export_goes_on(
-    acme: World,
+def test_what_becomes_of_a_ledger_that_is_moved_mistyped_lost_or_brought_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("fast", "backup", "etc", "older"):
-        (acme.root / name).mkdir()
-    old = acme.root / "control"
-    assert {path.name for path in old.iterdir()} >= {"acme", "acme_quarantine", "acme_floors", "acme.lock"}
-    shell(acme, documented("tar"))
-    shell(acme, documented("cp"))
-    config = acme.root / "etc" / "acme.toml"
-    config.write_text(acme.config().read_text())
-    shell(acme, documented("sed"))
-    assert load(config, {}).ledger == f"{acme.root}/fast/acme"
-    shutil.rmtree(old)
-
-    acme.options["ledger"] = load(config, {}).ledger
-    older = row(3, "email", "3@example.com", "2026-11-20 10:00:00")  # comes back with its time of before
-    acme.sql(f"INSERT INTO {{t}} VALUES {older}", t="ids")
-    (batch,) = acme.delivered().batches
-    assert batch.batch == "fan_identity_graph.1.3" and batch.counts["delivered"] == 1
-    told = [each for each in receiver.records(acme.bucket, IDS) if each["identifier"] == "3@example.com"]
-    newest = max(told, key=lambda each: each["updatedAt"])
-    assert [each["operation"] for each in told].count("create") == 2 and newest["operation"] == "create", (
-        "its floor came along"
+    """One story, for each of its exports takes seconds: every part begins where the one before ended."""
+    world.identities(
+        f"{ROWS}, {row(9, 'email', 'x', '2026-11-20 10:00:00').replace('00000009-', 'no-uuid-')}"
     )
-    assert commands.verify(acme.spark, acme.settings).ok
-    assert not old.exists()
+    first = world.delivered().batches[0]
+    world.sql("DELETE FROM {t} WHERE value = '3@example.com'", t="ids")
+    world.delivered()
+    _backed_up_and_moved_by_the_documented_commands(world)
+    again = row(3, "email", "3@example.com", "2026-11-20 10:00:00")  # comes back with its time of before
+    world.sql(f"INSERT INTO {{t}} VALUES {again}", t="ids")
+    _goes_on(world)
+    right = world.settings.ledger
+    _is_refused_under_a_path_with_a_typo(world, monkeypatch)
+    _begins_anew_once_it_is_adopted(world, first)
+    _delivers_again_under_the_same_ids_from_an_older_copy(world)
+    world.options["ledger"] = right
+    assert {problem.code for problem in commands.verify(world.spark, world.settings).problems} == {
+        "object_foreign"
+    }, "what the right ledger knows is all there, as it was delivered"
 
-    # an older copy delivers again what came after it, under the same ids
-    (backup,) = (acme.root / "backup").iterdir()
-    subprocess.run(["tar", "-xzf", backup, "-C", acme.root / "older"], check=True)
-    acme.options["ledger"] = f"{acme.root}/older/acme"
-    assert acme.delivered().batches[0].batch == batch.batch
-    again = [each["id"] for each in receiver.records(acme.bucket, IDS)].count(newest["id"])
-    assert again == 2
-    (foreign,) = commands.verify(acme.spark, acme.settings).problems
-    assert foreign.code == "object_foreign" and f"of batch {batch.batch} of this export" in foreign.message
+
+def _backed_up_and_moved_by_the_documented_commands(world: World) -> None:
+    for name in ("fast", "backup", "etc", "older"):
+        (world.root / name).mkdir()
+    old = world.root / "control"
+    assert {path.name for path in old.iterdir()} >= {"acme", "acme_quarantine", "acme_floors", "acme.lock"}
+    shell(world, documented("tar"))
+    shell(world, documented("cp"))
+    config = world.root / "etc" / "acme.toml"
+    config.write_text(world.config().read_text())
+    shell(world, documented("sed"))
+    shutil.rmtree(old)
+    world.options["ledger"] = load(config, {}).ledger
+    assert world.options["ledger"] == f"{world.root}/fast/acme"
+
+
+def _goes_on(world: World) -> None:
+    (batch,) = world.delivered().batches
+    assert batch.batch == "fan_identity_graph.1.3" and batch.counts["delivered"] == 1
+    told = [each for each in receiver.records(world.bucket, IDS) if each["identifier"] == "3@example.com"]
+    assert [each["operation"] for each in sorted(told, key=lambda each: each["updatedAt"])] == [
+        "create",
+        "delete",
+        "create",
+    ], "its floor came along"
+    assert commands.verify(world.spark, world.settings).ok
+    assert not (world.root / "control").exists()
+
+
+def _is_refused_under_a_path_with_a_typo(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, typo = world.fingerprint(), world.root / "fast" / "amce"
+    world.options["ledger"] = str(typo)
+    for act in (lambda: commands.plan(world.spark, world.settings, now=world.now()), world.export):
+        error = refused(act)
+        assert (error.code, error.exit_code) == ("ledger_unaware", 2)
+        assert "fan_identity_graph.1." in error.message and str(typo) in error.message
+        assert "--adopt-empty-ledger" in error.remedy
+    checked = commands.check(world.spark, world.settings)
+    (problem,) = checked.problems
+    assert not checked.ok and problem.message.startswith("ledger: files that it should know: ")
+    (world.bucket / "_rover_staging" / "acme" / "probe").unlink()
+    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: world.spark)
+    told = CliRunner().invoke(app, ["export", "-c", str(world.config()), "--json"])
+    assert (told.exit_code, json.loads(told.stdout)["problems"][0]["code"]) == (2, "ledger_unaware")
+    both = ["export", "-c", str(world.config()), "--adopt-empty-ledger", "--every", "5m"]
+    assert CliRunner().invoke(app, both).exit_code == 2, "it is for once, not for every start"
+    assert world.fingerprint() == before and not typo.exists(), "nothing was written anywhere"
+    # another export may deliver into the same bucket
+    world.options["name"] = "acme-eu"
+    assert commands.plan(world.spark, world.settings, now=world.now()).batches[0].batch == f"{IDS}.1.1"
+    del world.options["name"]
+
+
+def _begins_anew_once_it_is_adopted(world: World, first: BatchRecord) -> None:
+    taken, before = receiver.keys(world.bucket), list(receiver.records(world.bucket, IDS))
+    result = world.delivered(adopt_empty_ledger=True)
+    (batch,) = result.batches
+    assert batch.batch == first.batch and batch.counts["delivered"] == 3
+    assert [problem.code for problem in result.problems] == ["ledger_adopted", "rows_quarantined"]
+    assert set(receiver.keys(world.bucket)) - set(taken) == {file.key for file in batch.files}
+    ids = {each["identifier"]: each["id"] for each in before if each["emittedAt"] == iso(first.instant)}
+    anew = {
+        each["identifier"]: each["id"]
+        for each in receiver.records(world.bucket, IDS)
+        if each["emittedAt"] == iso(batch.instant)
+    }
+    assert anew == ids, "whoever loads by id sees what is there already"
+    found = commands.verify(world.spark, world.settings).problems
+    assert {problem.code for problem in found} == {"object_foreign"} and len(found) == len(taken)
+    assert all(f"of batch {IDS}.1.{n} of this export" in each.message for n, each in enumerate(found, 1))
+    assert all("names the right place" in problem.remedy for problem in found)
+    assert not [problem for problem in found if "emove" in problem.remedy]
+    later = commands.plan(world.spark, world.settings, now=world.now())
+    assert later.result == "nothing to do", "adopted once, it is a ledger as any other"
+
+
+def _delivers_again_under_the_same_ids_from_an_older_copy(world: World) -> None:
+    (backup,) = (world.root / "backup").iterdir()
+    subprocess.run(["tar", "-xzf", backup, "-C", world.root / "older"], check=True)
+    world.options["ledger"] = f"{world.root}/older/acme"
+    before = [each["id"] for each in receiver.records(world.bucket, IDS)]
+    (batch,) = world.delivered().batches
+    assert batch.batch == f"{IDS}.1.3"
+    assert {each["id"] for each in receiver.records(world.bucket, IDS)} == set(before)
+    assert len(receiver.keys(world.bucket)) == 5, "in a file of its own"
 
 
 @pytest.mark.full
