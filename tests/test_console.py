@@ -14,12 +14,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from rover_spark.console import plain
+from rover_spark.console import plain, problems
 from rover_spark.console.grid import Column, grid
 from rover_spark.console.progress import TerminalProgress
 from rover_spark.console.results import show
 from rover_spark.demo.next import next_commands, program_name
 from rover_spark.demo.tree import bucket_tree
+from rover_spark.errors import Problem
 from rover_spark.heads import BatchRecord
 from rover_spark.progress import Done
 from rover_spark.result import Result
@@ -223,7 +224,7 @@ WHOLE = {
     "export": (LONG, "12,000,000", "345,000", "678", "871.0 MB", "snapshot STAGED"),
     "status": ("fan_identity_graph", "90 min", "1,234", "rerun asked for: it comes"),
     "status of events": (str(SCHEMA["event_type"]), "90 min", "1,234"),
-    "check": ("fan_profiles", "table, feed, columns", "failed", "→ y y"),
+    "check": ("failed   fan_profiles, table, feed, columns: x x", "\n         → y y"),
     "schemas": (str(SCHEMA["event_type"]), "events.1.1", "field device was added"),
     "quarantine": (
         "updatedAt_missing",
@@ -287,6 +288,21 @@ def test_lateness_and_zones_are_said_as_what_they_are() -> None:
     )
     assert "2 events came more than an hour after their time, at most 1 h 30 min" in shown
     assert "1 time zone not in the IANA database delivered as null" in shown
+
+
+def test_a_problem_is_broken_between_words_on_a_terminal_and_not_at_all_elsewhere() -> None:
+    words = " ".join(f"word{n:02}" for n in range(40))
+    found = (
+        Problem("some_code", words, f"Then {words}"),
+        Problem("b", "c", f"rover-spark rerun -c FILE {words}"),
+    )
+    for terminal in (True, False):
+        out = io.StringIO()
+        problems(Console(file=out, force_terminal=terminal, width=80, color_system=None), found)
+        lines = out.getvalue().splitlines()
+        assert lines[-1] == f"  → rover-spark rerun -c FILE {words}", "a command is in one piece"
+        assert " ".join(" ".join(lines[:-2]).split()) == f"some_code: {words} → Then {words}"
+        assert (max(map(len, lines[:-1])) <= 80, len(lines) > 4) == (terminal, terminal)
 
 
 # -- words ---------------------------------------------------------------------------------------------------

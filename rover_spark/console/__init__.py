@@ -19,11 +19,33 @@ def plain(text: object) -> Text:
     return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
 
 
+def indented(text: Text, width: int, indent: int = 4) -> list[Text]:
+    """A text's lines, wrapped at words, each behind an indent."""
+    lines = text.wrap(Console(width=width), max(width - indent, 20))
+    for line in lines:
+        line.rstrip()
+    return [Text.assemble(" " * indent, line) for line in lines]
+
+
+def hanging(text: Text, width: int, indent: int = 4) -> list[Text]:
+    """A text's lines, wrapped at words, all but the first behind an indent."""
+    first, *rest = text.wrap(Console(width=width), max(width, 20))
+    first.rstrip()
+    return [
+        first,
+        *(line for more in [Text(" ").join(rest)] if rest for line in indented(more, width, indent)),
+    ]
+
+
 def problems(console: Console, found: Iterable[Problem], *, color: str = "red") -> None:
-    """What went wrong, and what to do; in another color what is only to be noticed."""
+    """What went wrong, and what to do; in another color what is only to be noticed.
+
+    On a terminal lines end between words, but a command is in one piece.
+    """
     for problem in found:
-        console.print(
-            Text.assemble((f"{problem.code}: ", f"bold {color}"), plain(problem.message)), soft_wrap=True
-        )
-        if problem.remedy:
-            console.print(Text.assemble(("  → ", "bold"), plain(problem.remedy)), soft_wrap=True)
+        message = Text.assemble((f"{problem.code}: ", f"bold {color}"), plain(problem.message))
+        remedy = Text.assemble(("  → ", "bold"), plain(problem.remedy))
+        for text in (message, remedy) if problem.remedy else (message,):
+            whole = not console.is_terminal or "rover-spark " in text.plain
+            for line in [text] if whole else hanging(text, console.width):
+                console.print(line, soft_wrap=True)

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
-from rover_spark.console import plain
+from rover_spark.console import indented, plain
 
 _GAP = "  "
 
@@ -62,24 +61,6 @@ def grid(columns: Sequence[Column], width: int, below: Sequence[Sequence[Text]] 
         for text in below[number] if below else ():
             lines += indented(text, width)
     return Text("\n").join(lines)
-
-
-def indented(text: Text, width: int, indent: int = 4) -> list[Text]:
-    """A text's lines, wrapped at words, each behind an indent."""
-    lines = text.wrap(Console(width=width), max(width - indent, 20))
-    for line in lines:
-        line.rstrip()
-    return [Text.assemble(" " * indent, line) for line in lines]
-
-
-def hanging(text: Text, width: int, indent: int = 4) -> list[Text]:
-    """A text's lines, wrapped at words, all but the first behind an indent."""
-    first, *rest = text.wrap(Console(width=width), max(width, 20))
-    first.rstrip()
-    return [
-        first,
-        *(line for more in [Text(" ").join(rest)] if rest for line in indented(more, width, indent)),
-    ]
 
 
 def natural(columns: Sequence[Column]) -> int:

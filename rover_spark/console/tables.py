@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from rover_spark.console import plain
+from rover_spark.console import indented, plain
 from rover_spark.console.grid import Column, fits, grid, natural
 from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord
@@ -17,6 +17,7 @@ from rover_spark.result import iso
 from rover_spark.wording import size
 
 _WIDE = 110
+_STATE = 9  # columns for how a try ended
 _COLORS = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
@@ -86,22 +87,30 @@ def schemas_table(found: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Tex
 
 
 def checks_table(found: Sequence[Mapping[str, str]], width: int = _WIDE) -> Text:
-    """One row a try; what was found and what to do stands below where something is wrong, or where it is too wide."""
+    """One row a try, what to do below it; where four columns are too wide, how it ended stands before one sentence."""
     columns = [
         Column("", [each["about"] for each in found]),
         Column("tried", [each["tried"] for each in found]),
-        Column("result", [Text(each["state"], _COLORS[each["state"]]) for each in found]),
+        Column("result", [_state(each) for each in found]),
+        Column("found", [each["found"] for each in found]),
     ]
-    beside = Column("found", [each["found"] for each in found])
-    as_column = natural([*columns, beside]) <= width
-    below = [
-        [
-            *([] if as_column else [plain(each["found"])]),
-            *([Text.assemble(("→ ", "bold"), plain(each["remedy"]))] if each["remedy"] else []),
-        ]
-        for each in found
-    ]
-    return grid([*columns, beside] if as_column else columns, width, below)
+    if natural(columns) <= width:
+        return grid(columns, width, [[_remedy(each)] if each["remedy"] else [] for each in found])
+    lines: list[Text] = []
+    for each in found:
+        said = plain(f"{each['about']}, {each['tried']}: {each['found']}")
+        first, *rest = indented(said, width, _STATE)
+        lines += [Text.assemble(_state(each), first[len(each["state"]) :]), *rest]
+        lines += indented(_remedy(each), width, _STATE) if each["remedy"] else []
+    return Text("\n").join(lines)
+
+
+def _state(each: Mapping[str, str]) -> Text:
+    return Text(each["state"], _COLORS[each["state"]])
+
+
+def _remedy(each: Mapping[str, str]) -> Text:
+    return Text.assemble(("→ ", "bold"), plain(each["remedy"]))
 
 
 def status_table(rows: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:

@@ -20,7 +20,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from rover_spark import commands
-from rover_spark.console.grid import hanging
+from rover_spark.console import hanging
 from rover_spark.console.results import batches
 from rover_spark.demo.company import Company, Lived
 from rover_spark.demo.fan import one_fan
