@@ -19,6 +19,7 @@ COMMANDS = [
     "export",
     "plan",
     "rerun",
+    "accept",
     "redeliver",
     "status",
     "verify",
@@ -27,7 +28,11 @@ COMMANDS = [
     "check",
     "sweep",
 ]
-REQUIRED = {"rerun": ["--dataset", "fan_profiles"], "redeliver": ["--batch", "fan_profiles.1.1"]}
+REQUIRED = {
+    "rerun": ["--dataset", "fan_profiles"],
+    "accept": ["--dataset", "fan_profiles"],
+    "redeliver": ["--batch", "fan_profiles.1.1"],
+}
 GOOD = """
 name = "acme"
 destination = "file:///data/bucket/acme"
