@@ -6,8 +6,10 @@ Each notebook runs as a reader runs it, in a kernel and a Spark session of its o
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
+import subprocess
 import zoneinfo
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +24,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from pyspark.sql import SparkSession
+from rich.cells import cell_len
+from rich.console import Console
 
 from rover_spark.contract.currents import parse_currents_key
 from rover_spark.demo.story import tell
@@ -40,10 +44,11 @@ pytestmark = pytest.mark.timeout(1500)  # a demo, then other sessions: minutes w
 
 @dataclass(frozen=True)
 class Told:
-    """A demo: its directory and its result."""
+    """A demo: its directory, its result, and what it said on a terminal of 80 columns."""
 
     place: Path
     result: Result
+    said: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,10 @@ def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Told:
     place = tmp_path_factory.mktemp("told") / "rover_demo"
-    return Told(place, tell(spark, place, fans=150, seed=3, progress=LoggedProgress(), console=None))
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    result = tell(spark, place, fans=150, seed=3, progress=LoggedProgress(), console=console)
+    return Told(place, result, out.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +139,32 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     assert sorted(key.schema_id for key, _ in streamed if key) == list(range(1, 17))
     with pytest.raises(ConfigError, match="holds something already"):
         tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
+
+
+def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste(told: Told) -> None:
+    story, _, commands = told.said.partition("Try next:\n")
+    assert [line for line in story.splitlines() if cell_len(line) > 80 and str(told.place) not in line] == []
+    assert f"{told.place}/bucket/currents/acme/\n└── dataexport.prod-01.S3.integration.65f1c2d3/" in story
+    fan = re.search(r"One fan across the datasets: ([0-9a-f-]{36})\n", story)
+    assert fan, story
+    for dataset in ("fan_profiles", "fan_identity_graph", "fan_profile_merges", "fan_track_events"):
+        of_fan = [
+            record
+            for record in receiver.records(told.place / "bucket", dataset)
+            if fan[1] in (record["roverID"], record.get("mergedRoverID"))
+        ]
+        shown = re.search(rf"^  {dataset}  ([\d,]+) records?$", story, re.M)
+        assert shown and int(shown[1]) == len(of_fan) > 0, dataset
+    delivered = sum(batch.counts["delivered"] for batch in told.result.batches)
+    assert f"{delivered:,} records: all of it is as the ledgers say" in " ".join(story.split())
+    zones = re.findall(r"([\d,]+) time zones? not in the IANA database", story)
+    assert zones and all(int(count) * 20 < delivered for count in zones), (
+        "few, and said as the count of a rule"
+    )
+    *_, last = commands.replace(" \\\n", " ").splitlines()
+    pasted = subprocess.run(last, shell=True, capture_output=True, text=True, timeout=60)
+    lines = pasted.stdout.splitlines()
+    assert len(lines) == 3 and all(json.loads(line)["version"] == 1 for line in lines)
 
 
 def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSession, told: Told) -> None:

@@ -38,7 +38,7 @@ def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned
         return grid(columns, width)
     read = [r.counts.get("read", 0) for r in records]
     if rows != read and any(rows):
-        columns.append(_numbers("rows", rows, spare=1))
+        columns.append(_numbers("rows", rows, spare=2))
     columns.append(_numbers("read", read, spare=1))
     columns.append(_numbers("delivered", [r.counts.get("delivered", 0) for r in records]))
     others = [name for name in OUTCOMES if name != "delivered" and any(r.counts.get(name) for r in records)]

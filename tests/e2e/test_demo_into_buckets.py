@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -31,7 +30,7 @@ def test_the_demo_delivers_into_a_bucket_and_verifies_it(
 ) -> None:
     place = request.getfixturevalue(server)
     bucket = SERVERS[server](place)
-    command = [str(Path(sys.executable).parent / "rover-spark"), "demo", "--fans", "60", "--json"]
+    command = [str(Path(sys.executable).parent / "rover-spark"), "demo", "--fans", "60"]
     done = subprocess.run(
         [*command, "--destination", f"{bucket.url}/acme"],
         env={**os.environ, **TOLD[server](place)},
@@ -41,11 +40,17 @@ def test_the_demo_delivers_into_a_bucket_and_verifies_it(
         timeout=900,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["problems"] == [] and told["verified"]["files"] > 5
-    keys = [file["key"] for batch in told["batches"] for file in batch["files"]]
+    keys = bucket.objects()
     rover = [key for key in keys if key.startswith("acme/exports/")]
-    assert len(rover) == told["verified"]["files"]
-    assert all(key.startswith("acme/currents/acme/dataexport.") for key in set(keys) - set(rover))
-    assert len(keys) - len(rover) == told["currents"]["files"] == 16
+    events = [key for key in keys if key.startswith("acme/currents/acme/dataexport.")]
+    assert (len(rover) > 5, len(events)) == (True, 16)
+    assert not [key for key in set(keys) - set(rover) - set(events) if "_rover_staging" not in key]
+    assert f"{len(rover) + len(events)} files, " in done.stdout and "as the ledgers say" in done.stdout
+    # each tree goes on below the prefix that its title names
+    assert f"{bucket.url}/acme/\n└── exports/" in done.stdout
+    tree = done.stdout.partition(f"{bucket.url}/acme/currents/acme/\n└── dataexport.")[2]
+    assert tree.partition("\n\n")[0].count("── event_type=users.") == 8
+    assert "One fan across the datasets: " in done.stdout
+    *_, redeliver, last = done.stdout.splitlines()
+    assert " redeliver -c rover_demo/acme.toml --batch fan_" in redeliver and last == "done"
     assert not (tmp_path / "rover_demo" / "bucket").exists()
