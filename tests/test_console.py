@@ -18,6 +18,7 @@ from rover_spark.console import plain, problems
 from rover_spark.console.grid import Column, grid
 from rover_spark.console.progress import TerminalProgress
 from rover_spark.console.results import show
+from rover_spark.console.streams import ErrorLines
 from rover_spark.demo.next import next_commands, program_name
 from rover_spark.demo.tree import bucket_tree
 from rover_spark.errors import Problem
@@ -101,12 +102,10 @@ def test_there_is_a_word_at_once_and_the_inner_one_takes_the_place_of_the_outer(
     assert "\x1b[2K" in left and "\n" not in left, "and nothing is left of it"
 
 
-def test_a_line_on_standard_error_stands_above_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
+def test_a_line_on_standard_error_stands_above_what_is_drawn() -> None:
+    handler = ErrorLines()  # as the program has it before anything is drawn
     console, out = _terminal(80)
     with TerminalProgress(console).doing("starting Spark"):
-        handler = logging.StreamHandler(sys.stderr)
         handler.emit(logging.makeLogRecord({"msg": "trying again in 5 s"}))
         time.sleep(0.2)
     assert "trying again in 5 s\n" in out.getvalue()

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import warnings
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
     from rover_spark.result import Result
 
 
+class ErrorLines(logging.Handler):
+    """Writes to what standard error is at that moment: while progress is drawn, above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, or what an error has to say."""
+        with suppress(OSError, ValueError):  # a terminal that was closed
+            sys.stderr.write(f"{self.format(record)}\n")
+
+
 def set_up(verbose: bool) -> None:
     """What may be said on them: without ``verbose`` nothing of libraries."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
             stream.reconfigure(errors="backslashreplace")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = ErrorLines()
     if not verbose:
         handler.addFilter(logging.Filter("rover_spark"))
         warnings.simplefilter("ignore")
