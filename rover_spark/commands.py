@@ -6,6 +6,7 @@ with a session and settings:  result = export(spark, settings);  result.document
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from threading import Event
@@ -210,12 +211,15 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     ledger = _ledger(spark, settings)
     transitions = ledger.transitions()
     heads = ledger.heads(transitions)
-    rows = statuses(planner_of(spark, settings, ledger, _instant(now), asked=False), settings, heads)
     batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
     last = [batch for name in settings.delivers for batch in _last(batches, name)]
-    shown = ledger.batches(*last) if last else []
+    planner = planner_of(spark, settings, ledger, _instant(now), asked=False)
+    with ThreadPoolExecutor(2) as pool:  # a large ledger is read while the tables are looked at
+        reading = pool.submit(ledger.batches, *last) if last else None
+        counting = pool.submit(_set_aside, spark, settings, ledger)
+        rows = statuses(planner, settings, heads)
+    shown, aside = reading.result() if reading else [], counting.result()
     problems = tuple(each for row in rows for each in (row.problem, row.waits) if each)
-    aside = _set_aside(spark, settings, ledger)
     standing = [{**_status_document(row), "quarantined": aside.get(row.dataset, 0)} for row in rows]
     return Result("status", "done", True, tuple(shown), problems, {"datasets": standing})
 
