@@ -6,7 +6,6 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from rich.text import Text
 
@@ -16,7 +15,6 @@ from rover_spark.heads import BatchRecord
 from rover_spark.store import Store
 from rover_spark.wording import counted
 
-_ENVELOPE = ("id", "version", "roverID", "emittedAt")
 _SHOWN = 3
 _MOST = 200_000_000  # bytes before compression: of a larger company nobody waits for one fan
 
@@ -28,17 +26,16 @@ def one_fan(store: Store, delivered: Sequence[BatchRecord], width: int) -> Text 
     """
     if sum(file.raw_bytes for batch in delivered for file in batch.files) > _MOST:
         return None
-    records = [(batch.dataset, record) for batch in delivered for record in _records(store, batch)]
-    fan = _chosen(records)
+    records = [(batch.dataset, *_read(line)) for batch in delivered for line in _lines(store, batch)]
+    fan = _chosen((fans[0], dataset) for dataset, fans, _ in records)
     if fan is None:
         return None
     lines = [Text.assemble(("One fan across the datasets: ", "bold"), plain(fan))]
     for dataset in DATASETS:
-        mine = [record for name, record in records if name == dataset and fan in _fans(record)]
+        mine = [own for name, fans, own in records if name == dataset and fan in fans]
         lines.append(Text.assemble(f"  {dataset}", (f"  {counted(len(mine), 'record')}", "dim")))
         for record in mine[:_SHOWN]:
-            own = {name: value for name, value in record.items() if name not in _ENVELOPE}
-            text = plain(json.dumps(own, ensure_ascii=False, separators=(",", ":")))
+            text = plain(record)
             text.truncate(max(width - 4, 20), overflow="ellipsis")
             lines.append(Text.assemble("    ", text))
         if len(mine) > _SHOWN:
@@ -46,19 +43,21 @@ def one_fan(store: Store, delivered: Sequence[BatchRecord], width: int) -> Text 
     return Text("\n").join(lines)
 
 
-def _records(store: Store, batch: BatchRecord) -> Iterator[dict[str, Any]]:
+def _lines(store: Store, batch: BatchRecord) -> Iterator[str]:
     for file in batch.files:
-        with store.read(file.key) as stream, gzip.open(stream) as lines:
-            yield from map(json.loads, lines)
+        with store.read(file.key) as stream, gzip.open(stream, "rt", encoding="utf-8", newline="\n") as lines:
+            yield from lines
 
 
-def _fans(record: dict[str, Any]) -> tuple[str, ...]:
-    return record["roverID"], record.get("mergedRoverID", "")
+def _read(line: str) -> tuple[tuple[str, str], str]:
+    """Whose record it is, and its text behind the envelope: digit for digit, as it was delivered."""
+    record = json.loads(line)
+    _, _, behind = line.partition(f'"emittedAt":"{record["emittedAt"]}",')
+    return (record["roverID"], record.get("mergedRoverID", "")), f"{{{behind.rstrip()}"
 
 
-def _chosen(records: Iterable[tuple[str, dict[str, Any]]]) -> str | None:
-    found: Counter[tuple[str, str]] = Counter((record["roverID"], dataset) for dataset, record in records)
+def _chosen(records: Iterable[tuple[str, str]]) -> str | None:
     worth: Counter[str] = Counter()
-    for (fan, _), count in found.items():
+    for (fan, _), count in Counter(records).items():
         worth[fan] += 10 + min(count, _SHOWN)  # to be in one more dataset is worth more than records
     return min(worth, key=lambda fan: (-worth[fan], fan), default=None)
