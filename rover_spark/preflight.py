@@ -40,6 +40,7 @@ _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
 _SKEW_SECONDS = 60
 _SOURCE = "table, feed, columns"
 _EXPORT_AGAIN = re.compile(r"\b([Rr])un (?:export|it) again(?:: [^.;]*)?")
+_FIRST = 20  # rows that are tried
 _EXCLUSIVE = ("S3DynamoDBLogStore",)
 _DATABRICKS = "spark.databricks.clusterUsageTags.clusterId"  # where a service of its own orders commits on S3
 
@@ -118,12 +119,18 @@ def _sources(
 def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, table: str) -> Iterator[Finding]:
     try:
         state = planner.state(about, table, None)
-        with source.reading(about, source.span(table, None, state.latest.version)):
-            source.snapshot(spark, table, state.latest.version).limit(1).collect()
+        if isinstance(planner, Planner):
+            fields, tried = planner.described(about), planner.tried(about, _FIRST)
+        else:
+            with source.reading(about, source.span(table, None, state.latest.version)):
+                source.snapshot(spark, table, state.latest.version).limit(1).collect()
     except RoverSparkError as error:
         yield _failed(about, _SOURCE, error.problem)
         return
     yield Finding(about, _SOURCE, "ok", f"version {state.latest.version} can be read")
+    if isinstance(planner, Planner):
+        yield Finding(about, "fields", "ok", fields)
+        yield _first_rows(about, tried)
     days = kept_days(state)
     kept = f"changes stay readable for {days:g} {'day' if days == 1 else 'days'}"
     if days < WARN_BELOW_DAYS:
@@ -134,6 +141,23 @@ def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, tab
     ahead = (state.latest.timestamp - planner.now) / 1000
     if ahead > _SKEW_SECONDS:
         yield _skewed(about, "the newest commit", ahead)
+
+
+def _first_rows(about: str, tried: list[str | None]) -> Finding:
+    """How delivery would end for the first rows. Of their values nothing is told: they are personal data."""
+    rows, reasons = counted(len(tried), "row"), sorted({reason for reason in tried if reason})
+    if not reasons:
+        return Finding(
+            about, "first rows", "ok", f"{rows} tried: each can be delivered" if tried else "there are none"
+        )
+    broken = sum(reason is not None for reason in tried)
+    return Finding(
+        about,
+        "first rows",
+        "warning",
+        f"of {rows} tried {broken} would go to the quarantine: {', '.join(reasons)}",
+        "Mend the expressions in columns, or the rows at their source. A time that cannot be parsed is a missing one.",
+    )
 
 
 def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableState
-from rover_spark.records import counting, mapped, units
+from rover_spark.records import counting, described, mapped, project, units
 from rover_spark.settings import Settings
 from rover_spark.steps import (
     agreed,
@@ -146,6 +146,24 @@ class Planner:
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
+    def described(self, dataset: str) -> str:
+        """What its fields are made of, names and types only."""
+        return described(self.fields(dataset), DATASETS[dataset], source_of(self._settings, dataset))
+
+    def tried(self, dataset: str, rows: int) -> list[str | None]:
+        """Of the first so many rows that count, why each could not be delivered, or None.
+
+        Raises:
+            RunError: an expression that fails on a row.
+        """
+        wanted = source_of(self._settings, dataset)
+        state = self.state(dataset, wanted.table, None)
+        step = Step("snapshot", 1, None, state.latest.version)
+        plan = self._plan(step, dataset, Head(), wanted, state, {}, 0)
+        with source.reading(dataset, source.span(wanted.table, None, state.latest.version)):
+            found = project(counting(source.read(self._spark, plan), dataset, wanted), plan)
+            return [row["problem"] for row in found.select("problem").limit(rows).collect()]
+
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
         """The next batch that is due, or None.
 
@@ -193,23 +211,7 @@ class Planner:
     def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:
         found = {} if step.phase in {"enable", "lost"} else self._count(dataset, step, wanted)
         told = sum(rows for change, rows in found.items() if change != "update_preimage")
-
-        def pin(records: int) -> BatchPlan:
-            return plan_batch(
-                step,
-                self._settings,
-                dataset,
-                head,
-                wanted,
-                state,
-                now=self.now,
-                source_rows=sum(found.values()),
-                records=records,
-                inserts_only=set(found) <= {"insert"},
-                versions=self._versions(),
-            )
-
-        plan = pin(told)
+        plan = self._plan(step, dataset, head, wanted, state, found, told)
         repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
         if repeats and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
@@ -218,8 +220,33 @@ class Planner:
                 rows = units(
                     source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
                 )
-                plan = pin(rows.where(F.col("outcome") == "delivered").count())
+                delivered = rows.where(F.col("outcome") == "delivered").count()
+                plan = self._plan(step, dataset, head, wanted, state, found, delivered)
         return plan
+
+    def _plan(
+        self,
+        step: Step,
+        dataset: str,
+        head: Head,
+        wanted: Source,
+        state: TableState,
+        found: dict[str, int],
+        records: int,
+    ) -> BatchPlan:
+        return plan_batch(
+            step,
+            self._settings,
+            dataset,
+            head,
+            wanted,
+            state,
+            now=self.now,
+            source_rows=sum(found.values()),
+            records=records,
+            inserts_only=set(found) <= {"insert"},
+            versions=self._versions(),
+        )
 
     def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
         """Source rows by change type; a snapshot's rows count as inserts."""

@@ -31,6 +31,14 @@ def keys(bucket: Path) -> list[str]:
     return sorted(key for key in found if key.startswith("exports/"))
 
 
+def lines(bucket: Path, dataset: str) -> list[str]:
+    """A dataset's records as they stand in the files."""
+    found = (
+        gzip.decompress((bucket / key).read_bytes()).decode() for key in keys(bucket) if f"/{dataset}/" in key
+    )
+    return [line for text in found for line in text.rstrip("\n").split("\n")]
+
+
 def records(bucket: Path, dataset: str) -> Iterator[dict[str, Any]]:
     """Records of a dataset, file by file; each must have the contract's form."""
     for key in keys(bucket):

@@ -13,10 +13,21 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.plan import BatchPlan
 from rover_spark.records.changes import all_created, net, timed
 from rover_spark.records.chunks import arranged
+from rover_spark.records.described import described
 from rover_spark.records.fields import filtered, mapped, project
 from rover_spark.records.identifiers import counting
 
-__all__ = ["arranged", "counting", "filtered", "floor_rows", "mapped", "project", "quarantine_rows", "units"]
+__all__ = [
+    "arranged",
+    "counting",
+    "described",
+    "filtered",
+    "floor_rows",
+    "mapped",
+    "project",
+    "quarantine_rows",
+    "units",
+]
 
 
 def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:

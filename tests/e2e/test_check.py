@@ -51,6 +51,8 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
         ("ledger", "write beside it"),
         ("ledger", "files that it should know"),
         ("fan_identity_graph", "table, feed, columns"),
+        ("fan_identity_graph", "fields"),
+        ("fan_identity_graph", "first rows"),
         ("fan_identity_graph", "retention"),
         ("destination", "stage"),
         ("destination", "abort"),

@@ -1,57 +1,68 @@
-"""One wide table, as a CRM keeps it, serves several datasets; each of its identifiers is a row of the graph."""
+"""One wide table, as a CRM keeps it, serves several datasets; each of its identifiers is a row of the graph.
+
+The settings, what `check` shows of them and what comes out stand in the README: they are taken from there.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+import sys
+from pathlib import Path
 
-import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pyspark.sql import functions as F
 
 from rover_spark import commands
 from rover_spark.errors import ConfigError
 from tests import receiver
 from tests.e2e.world import FEED, World, uuid
 
-AT = "2026-11-01 10:00:00"
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+README = Path(__file__).resolve().parents[2].joinpath("README.md").read_text(encoding="utf-8")
+SECTION = README.partition("## How sources may look")[2].partition("\n## ")[0]
 GRAPH = "fan_identity_graph"
-IDENTIFIERS = {"email": "lower(email)", "phone": "phone", "card, gold": "card"}
+COLUMNS = (
+    "fan_id STRING, first_name STRING, last_name STRING, birthday DATE, gender STRING, town STRING, country STRING, "
+    "language STRING, tier STRING, points BIGINT, balance DECIMAL(10, 2), newsletter BOOLEAN, nickname STRING, "
+    "email STRING, phone STRING, card_no DOUBLE, changed STRING"
+)
 
 
-def fan(n: int, email: str | None, phone: str | None, card: int | None, survivor: int | None = None) -> str:
+def snippet(kind: str) -> str:
+    """The README's code of that kind."""
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def fan(
+    n: int, email: str | None, phone: str | None, card: int | None, changed: str = "01.11.2026 10:00"
+) -> str:
     """One wide row as SQL values."""
     texts = ", ".join("NULL" if each is None else f"'{each}'" for each in (email, phone))
-    into = "NULL" if survivor is None else f"'{uuid(survivor)}'"
-    return f"('{uuid(n)}', {texts}, {'NULL' if card is None else card}, {into}, TIMESTAMP '{AT}')"
+    traits = "'Ada', 'Obi', DATE '1990-05-17', NULL, 'Leeds', 'GB', 'en', 'gold', 120, 12.50, true, ' Ad'"
+    return f"('{uuid(n)}', {traits}, {texts}, {'NULL' if card is None else f'{card}D'}, '{changed}')"
 
 
 @pytest.fixture
 def crm(world: World) -> World:
-    columns = "fan STRING, email STRING, phone STRING, card DECIMAL(20, 0), survivor STRING, seen TIMESTAMP"
-    world.sql(f"CREATE TABLE {{t}} ({columns}) USING delta {FEED}", t="crm")
+    world.sql(f"CREATE TABLE {{t}} ({COLUMNS}) USING delta {FEED}", t="crm")
     rows = [
-        fan(1, "One@Example.com", "+1", 11),
+        fan(1, "One@Example.com", None, 12345678),
         fan(2, "two@example.com", None, None),
         fan(3, "three@example.com", "+3", None),
-        fan(4, "four@example.com", "+4", 44),
-        fan(5, None, None, None, survivor=1),
+        fan(4, None, None, None, changed="yesterday"),
     ]
     world.sql(f"INSERT INTO {{t}} VALUES {', '.join(rows)}", t="crm")
-    table, base = world.table("crm"), {"roverID": "fan", "updatedAt": "seen"}
-    world.datasets = {
-        "fan_profiles": {"table": table, "columns": {**base, "traits": "struct(email, phone)"}},
-        GRAPH: {
-            "table": f"file://{table}",
-            "columns": base,
-            "identifiers": IDENTIFIERS,
-            "extra": {"verified": "_identifierType = 'email'"},
-        },
-        "fan_profile_merges": {
-            "table": table,
-            "where": "survivor IS NOT NULL",
-            "columns": {"roverID": "survivor", "mergedRoverID": "fan", "occurredAt": "seen"},
-        },
-    }
+    world.datasets = tomllib.loads(snippet("toml"))["datasets"]
+    for dataset in world.datasets.values():
+        assert dataset["table"] == "main.crm.fans"
+        dataset["table"] = world.table("crm")
+    world.datasets[GRAPH]["table"] = f"file://{world.table('crm')}"
     return world
 
 
@@ -64,64 +75,82 @@ def told(world: World, after: set[str]) -> set[tuple[int, str, str, str]]:
     }
 
 
-def ids(world: World) -> set[str]:
-    return {each["id"] for each in receiver.records(world.bucket, GRAPH)}
-
-
 def held(world: World) -> set[tuple[str, str, str]]:
     """The graph as the table holds it."""
-    rows = world.spark.sql(
-        f"SELECT fan, lower(email), phone, card FROM delta.`{world.table('crm')}`"
-    ).collect()
+    values = {"email": "lower(email)", "phone": "phone", "card": "bigint(card_no)"}
+    rows = world.spark.read.format("delta").load(world.table("crm"))
+    rows = rows.select("fan_id", *(F.expr(text).cast("string") for text in values.values()))
     return {
-        (row[0], name, str(value))
-        for row in rows
-        for name, value in zip(IDENTIFIERS, row[1:], strict=True)
+        (row[0], name, value)
+        for row in rows.collect()
+        for name, value in zip(values, row[1:], strict=True)
         if value is not None
     }
 
 
-def test_identifiers_of_wide_rows_come_and_go_one_by_one(crm: World) -> None:
+def test_what_the_readme_says_of_a_wide_table_is_shown_and_comes_out(crm: World) -> None:
+    found = {
+        (each["about"], each["tried"]): each
+        for each in commands.check(crm.spark, crm.settings).more["checks"]
+    }
+    profiles, graph, rows = snippet("text").splitlines()
+    assert found["fan_profiles", "fields"]["found"] == profiles
+    assert found[GRAPH, "fields"]["found"] == graph
+    assert found["fan_profiles", "first rows"]["found"] == rows
+    assert found["fan_profiles", "first rows"]["state"] == "warning"
+    assert found[GRAPH, "first rows"]["found"] == "5 rows tried: each can be delivered"
+    assert not [each for each in found.values() if "Ada" in str(each) or "example.com" in str(each)]
     first = crm.delivered()
-    assert [(batch.dataset, batch.counts["delivered"]) for batch in first.batches] == [
-        ("fan_profiles", 5),
-        (GRAPH, 9),
-        ("fan_profile_merges", 1),
+    assert [(each.dataset, each.counts["read"], each.counts["delivered"]) for each in first.batches] == [
+        ("fan_profiles", 4, 3),
+        (GRAPH, 5, 5),
     ]
-    assert {each[3] for each in told(crm, set())} == {"create"}
+    lines = [
+        line
+        for name in ("fan_profiles", GRAPH)
+        for line in receiver.lines(crm.bucket, name)
+        if uuid(1) in line
+    ]
+    shown = [re.sub(r'("id"|"emittedAt"):"[^"]*"', r'\1:"…"', line) for line in lines]
+    assert sorted(shown) == sorted(snippet("json").splitlines())
+    identifiers_come_and_go_one_by_one(crm)
+
+
+def identifiers_come_and_go_one_by_one(crm: World) -> None:
+    before = {each["id"] for each in receiver.records(crm.bucket, GRAPH)}
     assert receiver.identities(crm.bucket) == held(crm)
-    before = ids(crm)
-    table, later = DeltaTable(crm.table("crm")), {"seen": "seen + INTERVAL '1' HOUR"}
-    table.update(predicate=f"fan = '{uuid(1)}'", updates={"email": "'new@example.com'", **later})
-    table.update(predicate=f"fan = '{uuid(2)}'", updates={"phone": "'+2'", **later})
-    table.update(predicate=f"fan = '{uuid(3)}'", updates={"phone": "NULL", "email": "upper(email)", **later})
-    table.delete(f"fan = '{uuid(4)}'")
-    rows = table.to_pyarrow_table()
-    write_deltalake(
-        table, rows.set_column(5, "seen", pc.add(rows["seen"], timedelta(days=1))), mode="overwrite"
-    )
-    more = f"{fan(6, None, '+6', None)}, ('broken', 'b', 'c', NULL, NULL, TIMESTAMP '{AT}')"
-    crm.sql(f"INSERT INTO {{t}} VALUES {more}", t="crm")
+    crm.sql(f"INSERT INTO {{t}} VALUES {fan(5, 'five@example.com', '+5', 55)}", t="crm")
+    table = DeltaTable(crm.table("crm"))
+
+    def update(n: int, **values: str) -> None:
+        table.update(predicate=f"fan_id = '{uuid(n)}'", updates={"changed": "'02.11.2026 10:00'", **values})
+
+    table.update_incremental()
+    update(1, email="'new@example.com'")
+    update(2, phone="'+2'")
+    update(3, phone="NULL", email="upper(email)")
+    table.delete(f"fan_id = '{uuid(5)}'")
+    rows = table.to_pyarrow_table().to_pylist()
+    later = [{**row, "changed": "03.11.2026 10:00"} for row in rows]
+    schema = table.to_pyarrow_table().schema
+    write_deltalake(table, type(table.to_pyarrow_table()).from_pylist(later, schema=schema), mode="overwrite")
+    crm.sql(f"INSERT INTO {{t}} VALUES {fan(6, None, '+6', None).replace(uuid(6), 'broken')}", t="crm")
     (graph,) = crm.delivered(datasets=[GRAPH]).batches
     assert told(crm, before) == {
         (1, "email", "one@example.com", "delete"),
         (1, "email", "new@example.com", "create"),
         (2, "phone", "+2", "create"),
         (3, "phone", "+3", "delete"),
-        (4, "email", "four@example.com", "delete"),
-        (4, "phone", "+4", "delete"),
-        (4, "card, gold", "44", "delete"),
-        (6, "phone", "+6", "create"),
-    }
-    # unchanged, each only later: two of fan 1, one of 2, one of 3; then all six that the overwrite wrote again
-    assert graph.counts == {
-        "read": 20, "delivered": 8, "no_change": 10, "superseded": 0, "suppressed": 0, "conflict": 0, "quarantined": 2
+        *((5, *each, operation) for each in (("email", "five@example.com"), ("phone", "+5"), ("card", "55")) for operation in ("create", "delete")),
     }  # fmt: skip
-    assert graph.plan is not None and graph.plan.source_rows == 20 + 4 + 6, (
+    # unchanged, each only later: the card of 1, the email of 2, that of 3; then all five that the overwrite wrote again
+    assert graph.counts == {
+        "read": 19, "delivered": 10, "no_change": 8, "superseded": 0, "suppressed": 0, "conflict": 0, "quarantined": 1
+    }  # fmt: skip
+    assert graph.plan is not None and graph.plan.source_rows == 19 + 8, (
         "and the other half of each unchanged one"
     )
     assert receiver.identities(crm.bucket) == {each for each in held(crm) if each[0] != "broken"}
-    assert {each["verified"] for each in receiver.records(crm.bucket, GRAPH)} == {True, False}
     content = crm.fingerprint()
     assert commands.redeliver(crm.spark, crm.settings, graph.batch).ok and crm.fingerprint() == content
     crm.datasets[GRAPH]["identifiers"] = {"email": "email"}

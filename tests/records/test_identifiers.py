@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_before_and_after_are_compared_per_identifier(spark: SparkSession) -> No
     wide = source(
         "fan_identity_graph",
         identifiers={"email": "email", "phone": "phone"},
-        extra={"n": "n"},
+        extra={"n": "n", "kind": "_identifierType"},
         columns={"identifierType": "_identifierType", "identifier": "_identifier"},
     )
     made = plan("fan_identity_graph", source=wide)
@@ -101,5 +102,6 @@ def test_before_and_after_are_compared_per_identifier(spark: SparkSession) -> No
         if row["outcome"] != "before"
     )  # fmt: skip
     assert found == Counter((row[2], *each) for row, wanted in CHANGES for each in wanted)
+    assert all(row["naturals"][1].endswith(f":{json.loads('{' + row['tail'] + '}')['kind']}") for row in told)
     (back,) = (row for row in told if row["rover_id"] == uuid(3) and row["operation"] == "update")
     assert back["event_us"] == max(commit_us(12), T1 + 1)

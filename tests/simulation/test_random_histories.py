@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark import commands
 from tests import receiver
-from tests.simulation.worlds import FAMILIES, RandomWorld
+from tests.simulation.worlds import FAMILIES, IDENTIFIERS, RandomWorld
 
 HISTORIES = 300
 ALWAYS = 1
@@ -24,7 +24,10 @@ EXPORTS = 4
 def _assert_received(world: RandomWorld) -> None:
     """The receiver's state against the source's, by the rules of the dataset."""
     rows, bucket = world.rows(), world.bucket
-    if world.dataset == "fan_identity_graph":
+    if world.wide:
+        values = {(row[0], name, told(row[3])) for row in rows for name, (_, told) in IDENTIFIERS.items()}
+        assert receiver.identities(bucket) == {each for each in values if each[2] is not None}
+    elif world.dataset == "fan_identity_graph":
         assert receiver.identities(bucket) == {row[:3] for row in rows}
         latest = receiver.latest(bucket, world.dataset, "roverID", "identifierType", "identifier")
         assert {row[:3]: latest[row[:3]]["note"] for row in rows} == {row[:3]: row[3] for row in rows}

@@ -8,7 +8,7 @@ go through the ``deltalake`` package, which commits in milliseconds; what only S
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -37,10 +37,22 @@ SCHEMA = pa.schema(
         ("at", pa.timestamp("us", "UTC")),
     ]
 )
+WIDE = "identifiers in columns of their own"
+# name → expression over a row's note, and the same for people
+IDENTIFIERS: dict[str, tuple[str, Callable[[str], str | None]]] = {
+    "note": ("note", lambda note: note),
+    "even": ("if(note in ('0', '2'), 'yes', null)", lambda note: "yes" if note in {"0", "2"} else None),
+    "odd": ("nullif(note, 'over')", lambda note: None if note == "over" else note),
+}
 DATASETS: dict[str, dict[str, Any]] = {
     "fan_identity_graph": {
         "columns": {"roverID": "k1", "identifierType": "k2", "identifier": "k3", "updatedAt": "at"},
         "extra": {"note": "note"},
+    },
+    WIDE: {
+        "columns": {"roverID": "k1", "updatedAt": "at"},
+        "identifiers": {name: text for name, (text, _) in IDENTIFIERS.items()},
+        "extra": {"kind": "_identifierType"},
     },
     "fan_profiles": {
         "columns": {"roverID": "k1", "traits": "map('note', note)", "updatedAt": "at"},
@@ -70,8 +82,14 @@ class RandomWorld:
     def __init__(self, spark: SparkSession, root: Path, seed: int) -> None:
         self.spark, self.root, self.seed = spark, root, seed
         self.random = random.Random(seed)
-        names = ["fan_identity_graph"] * 3 + ["fan_profiles"] * 3 + ["fan_track_events", "fan_profile_merges"]
-        self.dataset = names[seed % len(names)]
+        names = (
+            ["fan_identity_graph"] * 3
+            + ["fan_profiles"] * 3
+            + ["fan_track_events", "fan_profile_merges", WIDE]
+        )
+        kind = names[seed % len(names)]
+        self.wide = kind == WIDE
+        self.dataset = "fan_identity_graph" if self.wide else kind
         self.tombstones = self.dataset == "fan_profiles" and seed % 16 < 8
         self.table = str(root / "table")
         self.bucket = root / "bucket"
@@ -90,7 +108,7 @@ class RandomWorld:
 
     @property
     def settings(self) -> Settings:
-        chosen = {**DATASETS[self.dataset], "table": self.table}
+        chosen = {**DATASETS[WIDE if self.wide else self.dataset], "table": self.table}
         if self.dataset == "fan_profiles" and not self.tombstones:
             chosen["deletes"] = "suppress"
         if self.dataset == "fan_track_events":
@@ -133,7 +151,7 @@ class RandomWorld:
     def _key(self, family: int) -> tuple[str, str, str]:
         draw = self.random
         fan = uuid(family * 100 + draw.randint(1, 4))
-        if self.dataset == "fan_identity_graph":
+        if self.dataset == "fan_identity_graph" and not self.wide:
             return fan, draw.choice(["email", "phone"]), draw.choice("ab")
         if self.dataset == "fan_profile_merges":
             return fan, uuid(family * 100 + draw.randint(5, 8)), ""
