@@ -79,7 +79,7 @@ def test_a_trait_more_counts_from_the_next_batch_on(
     assert problem["message"].startswith(
         "datasets.fan_profiles.columns.traits: differs from what batch fan_profiles.1.1 was delivered with; nothing of fan_profiles"
     )
-    assert "rover-spark accept -c FILE --dataset fan_profiles" in problem["remedy"]
+    assert f"rover-spark accept -c {tmp_path / 'acme.toml'} --dataset fan_profiles" in problem["remedy"]
     waiting = commands.status(acme.spark, acme.settings)
     assert {each["dataset"]: bool(each["waits"]) for each in waiting.more["datasets"]} == {
         GRAPH: False,
