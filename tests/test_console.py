@@ -78,6 +78,8 @@ def test_the_bar_moves_while_no_file_is_whole_yet_and_never_past_its_end() -> No
     with TerminalProgress(console).watch("staging d.1.1", 100, lambda: Done(next(rows, 120))):
         time.sleep(2.2)
     shown = out.getvalue()
+    first, _, later = shown.partition("30 of")
+    assert "reading d.1.1" in first and "100 rows" in first and "reading" not in later
     assert [words in shown for words in ("30 of 100 rows", "70 of 100 rows", "100 of 100 rows")] == [True] * 3
     assert "120 of" not in shown and "files" not in shown
 

@@ -70,9 +70,10 @@ class TerminalProgress(LoggedProgress):
 
     @contextmanager
     def watch(self, what: str, total: int, done: Counter, unit: str = "rows") -> Iterator[None]:
-        """A bar that moves with rows, refreshed twice a second; a spinner until the first of them has come."""
+        """A bar that moves with rows, refreshed twice a second; until the first of them has come, that they are read."""
         ended = threading.Event()
-        task = self._begin(what, shown=True)
+        first = what.replace("staging", "reading", 1) if unit == "rows" else what
+        task = self._begin(first, shown=True, seen=f"{total:,} {unit}")
 
         def refresh() -> None:
             seconds = 0.0
@@ -85,7 +86,8 @@ class TerminalProgress(LoggedProgress):
                 seen = f"{rows:,} of {total:,} {unit}"
                 if self._console.width >= _WIDE:
                     seen += f"  {counted(now.files, 'file')}  {size(now.bytes)}  {rows / seconds:,.0f}/s"
-                self._drawn.update(task, total=total, completed=rows, seen=seen)
+                word = plain(what).plain
+                self._drawn.update(task, description=word, total=total, completed=rows, seen=seen)
 
         thread = threading.Thread(target=refresh, daemon=True)
         thread.start()
@@ -107,9 +109,9 @@ class TerminalProgress(LoggedProgress):
                 if self._under_way:
                     self._drawn.start()
 
-    def _begin(self, what: str, *, shown: bool = False) -> TaskID:
+    def _begin(self, what: str, *, shown: bool = False, seen: str = "") -> TaskID:
         with self._lock:  # one display, however many datasets
-            task = self._drawn.add_task(plain(what).plain, total=None, seen="")
+            task = self._drawn.add_task(plain(what).plain, total=None, seen=seen)
             self._under_way[task] = (threading.get_ident(), shown)
             self._settle()
             self._drawn.start()
