@@ -64,7 +64,7 @@ def test_datasets_staged_side_by_side_share_one_display() -> None:
         "staging fan_profiles.1.1",
         "staging fan_track_events.1.1",
         "40 of 100 rows",
-        "1 file  5.0 kB",
+        "1 file  5.0 kB  80/s  1 s left",
         "10 rows: 10 records in 2 files",
         "100 records in 1 file",
     ):
@@ -82,6 +82,22 @@ def test_the_bar_moves_while_no_file_is_whole_yet_and_never_past_its_end() -> No
     assert "reading d.1.1" in first and "100 rows" in first and "reading" not in later
     assert [words in shown for words in ("30 of 100 rows", "70 of 100 rows", "100 of 100 rows")] == [True] * 3
     assert "120 of" not in shown and "files" not in shown
+
+
+@pytest.mark.parametrize(
+    ("width", "more"), [(80, ""), (120, "  6,000,000/s"), (150, "  12 files  9.0 GB  6,000,000/s  1 s left")]
+)
+def test_what_is_drawn_fits_the_terminal_whole(width: int, more: str) -> None:
+    console, out = _terminal(width)
+    with TerminalProgress(console).watch(
+        "staging fan_identity_graph.1.12", 9_000_000, lambda: Done(3_000_000, 12, 9 * 10**9)
+    ):
+        time.sleep(0.8)
+    assert (
+        "staging fan_identity_graph.1.12 " in out.getvalue()
+        and f"3,000,000 of 9,000,000 rows{more}" in out.getvalue()
+    )
+    assert "…" not in out.getvalue()
 
 
 def test_there_is_a_word_at_once_and_the_inner_one_takes_the_place_of_the_outer() -> None:

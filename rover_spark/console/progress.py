@@ -19,7 +19,7 @@ from rover_spark.progress import Counter, LoggedProgress
 from rover_spark.wording import counted, duration, size
 
 _REFRESH_SECONDS = 0.5
-_WIDE = 110
+_NARROW, _WIDE, _WIDER = 100, 120, 140  # columns that there must be, so that nothing is cut
 _BESIDE = (
     "replaced",
     "late",
@@ -41,7 +41,7 @@ class TerminalProgress(LoggedProgress):
         self._drawn = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            _Bar(),
+            _Bar(6 if console.width < _NARROW else 16),
             TextColumn("{task.fields[seen]}", markup=False, style="cyan"),
             _Elapsed(),
             console=console,
@@ -78,14 +78,17 @@ class TerminalProgress(LoggedProgress):
         def refresh() -> None:
             seconds = 0.0
             while not ended.wait(_REFRESH_SECONDS):
-                seconds += _REFRESH_SECONDS
                 now = done()
                 if not now.rows:
                     continue
+                seconds += _REFRESH_SECONDS  # from the first rows on
                 rows = min(now.rows, total)  # a task that Spark ran again is counted again
                 seen = f"{rows:,} of {total:,} {unit}"
+                if self._console.width >= _WIDER:
+                    seen += f"  {counted(now.files, 'file')}  {size(now.bytes)}"
                 if self._console.width >= _WIDE:
-                    seen += f"  {counted(now.files, 'file')}  {size(now.bytes)}  {rows / seconds:,.0f}/s"
+                    left = duration((total - rows) * seconds / rows)
+                    seen += f"  {rows / seconds:,.0f}/s  {left} left"
                 word = plain(what).plain
                 self._drawn.update(task, description=word, total=total, completed=rows, seen=seen)
 
@@ -136,9 +139,6 @@ class TerminalProgress(LoggedProgress):
 
 class _Bar(BarColumn):
     """A bar where the length is known; nothing where it is not."""
-
-    def __init__(self) -> None:
-        super().__init__(bar_width=16)
 
     def render(self, task: Task) -> Text:  # type: ignore[override]
         return Text() if task.total is None else super().render(task)  # type: ignore[return-value]
