@@ -109,7 +109,7 @@ def registered(
         if before is not None and before.fingerprint == fingerprint(text):
             ids[event_type] = before.id
             continue
-        found = changes(parse(before.text), parse(text)) if before else ()
+        found = changes(parse(before.text, registered=True), parse(text)) if before else ()
         if any(each.breaking for each in found) and not allow_breaking:
             told = "; ".join(each.text for each in found if each.breaking)
             raise RunError(

@@ -1,8 +1,9 @@
 """Avro schemas of events, as values: read here, with their canonical texts, fingerprints and changes.
 
-Promises that every reference is resolved and every default fits. Refuses what is no Avro 1.12 record, what has no
-columns (recursive types, over 32 levels) and what is no event (no ``id``, no ``time``). Documentation, aliases, sort
-orders and unknown properties are not looked at.
+Promises that every reference is resolved and every default fits, that of a union its first branch: Avro 1.12 would take
+any, but readers of before refuse the whole file. Refuses what is no Avro 1.12 record, what has no columns (recursive
+types, over 32 levels) and what is no event (no ``id``, no ``time``). Documentation, aliases, sort orders and unknown
+properties are not looked at.
 
 Source: Apache Avro 1.12, "Schema Declaration" and "Logical Types"; Currents, "At-least-once delivery", "Timestamps".
 """
@@ -37,11 +38,16 @@ LOGICAL = {  # that Avro knows, by the kind that may have them; any other one ch
     "string": {"uuid"},
     "fixed": {"decimal", "uuid", "duration"},
 }
+_DAY = {"time-millis": 86_400_000, "time-micros": 86_400_000_000}
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SIZES = {"uuid": 16, "duration": 12}
 
 
-def parse(source: str | Mapping[str, object]) -> Schema:
+def parse(source: str | Mapping[str, object], *, registered: bool = False) -> Schema:
     """The schema of an event, from its JSON text or from the tree that such a text stands for.
+
+    A ``registered`` one was accepted once, and files may hold it: there a default may also fit a later branch of a union,
+    or a type without its logical type, as earlier versions took it.
 
     Raises:
         ValueError: it cannot be the schema of an event; says which field, and why.
@@ -54,7 +60,7 @@ def parse(source: str | Mapping[str, object]) -> Schema:
             raise ValueError(f"the schema is not JSON: {error}") from None
     if not isinstance(tree, Mapping) or tree.get("type") != "record":
         raise ValueError("the schema is not that of a record")
-    event = _Parser().schema(tree, "", "", 1)
+    event = _Parser(registered).schema(tree, "", "", 1)
     types = {field.name: field.type for field in event.fields}
     for name, kinds in (("id", ("string",)), ("time", ("int", "long"))):
         if name not in types:
@@ -69,7 +75,8 @@ def parse(source: str | Mapping[str, object]) -> Schema:
 class _Parser:
     """One pass over a tree. ``known`` maps full names to types, None while a type is still open."""
 
-    def __init__(self) -> None:
+    def __init__(self, registered: bool) -> None:
+        self.registered = registered
         self.known: dict[str, Schema | None] = {}
 
     def schema(self, tree: object, path: str, space: str, level: int) -> Schema:
@@ -163,9 +170,14 @@ class _Parser:
             if name in fields:
                 raise _wrong(where, "two fields have this name")
             found = self.schema(field.get("type"), where, space, level)
-            default = _default(found, field["default"]) if "default" in field else None
+            default = _default(found, field["default"], self.registered) if "default" in field else None
             if "default" in field and default is None:
-                raise _wrong(where, f"{found.words} cannot have the default {_shown(field['default'])}")
+                first = (
+                    f": its first branch, {found.parts[0].words}, decides" if found.kind == "union" else ""
+                )
+                raise _wrong(
+                    where, f"{found.words} cannot have the default {_shown(field['default'])}{first}"
+                )
             fields[name] = Field(name, found, default)
         return tuple(fields.values())
 
@@ -211,11 +223,17 @@ def _annotated(schema: Schema, tree: Mapping[Any, Any], path: str) -> Schema:
     return replace(schema, logical=logical, precision=precision, scale=scale)
 
 
-def _default(schema: Schema, value: object) -> str | None:
-    """A default's one JSON text, None where the type cannot hold it. Of a union, the first branch that can."""
+def _default(schema: Schema, value: object, registered: bool) -> str | None:
+    """A default's one JSON text, None where the type cannot hold it. Of a union, the first branch has to."""
+    if not registered and not _means(schema, value):
+        return None
+
+    def inside(part: Schema, item: object) -> str | None:
+        return _default(part, item, registered)
+
     match schema.kind, value:
         case "union", _:
-            texts = (_default(part, value) for part in schema.parts)
+            texts = (inside(part, value) for part in schema.parts[: None if registered else 1])
             return next((text for text in texts if text is not None), None)
         case ("null", None) | ("boolean", bool()):
             return json.dumps(value)
@@ -234,18 +252,32 @@ def _default(schema: Schema, value: object) -> str | None:
         case "enum", str():
             return json.dumps(value) if value in schema.symbols else None
         case "array", list():
-            items = [_default(schema.parts[0], item) for item in value]
+            items = [inside(schema.parts[0], item) for item in value]
             return None if None in items else f"[{','.join(filter(None, items))}]"
         case "map", dict():
-            return _object_text({name: _default(schema.parts[0], item) for name, item in value.items()})
+            return _object_text({name: inside(schema.parts[0], item) for name, item in value.items()})
         case "record", dict():
             fields = {field.name: field for field in schema.fields}
             needed = {field.name for field in schema.fields if field.default is None}
             if not needed <= value.keys() <= fields.keys():
                 return None
-            return _object_text({name: _default(fields[name].type, item) for name, item in value.items()})
+            return _object_text({name: inside(fields[name].type, item) for name, item in value.items()})
         case _:
             return None
+
+
+def _means(schema: Schema, value: object) -> bool:
+    """Whether a default is a value of its logical type: a reader that knows it stops at anything else."""
+    match schema.logical, value:
+        case "uuid", str() if schema.kind == "string":
+            return bool(_UUID.fullmatch(value))
+        case "decimal", str():
+            octets = value.encode("latin-1", "replace")
+            return octets != b"" and abs(int.from_bytes(octets, "big", signed=True)) < 10**schema.precision
+        case (("time-millis" | "time-micros"), int()):
+            return 0 <= value < _DAY[schema.logical]
+        case _:
+            return True
 
 
 def _object_text(texts: dict[Any, str | None]) -> str | None:

@@ -37,7 +37,7 @@ def events_wrong(stream: BinaryIO, schema: str | None, records: int) -> str | No
     if placed.first != b"Obj\x01":  # fastavro passes over it
         return "does not begin as an Avro file"
     header = reader.metadata["avro.schema"]
-    if schema is None or canonical(parse(header)) != schema:
+    if schema is None or canonical(parse(header, registered=True)) != schema:
         return "its header holds another schema than the registry under its schema id"
     plain = fastavro.parse_schema(json.loads(header, object_hook=_plain))
     seen: set[object] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -153,6 +154,38 @@ def test_a_tree_of_any_depth_is_refused_before_the_stack_ends() -> None:
         (POINT, {"a": 1, "c": 1}),
         (POINT, {"a": "1"}),
         (["null", "int"], "text"),
+        # of a union the first branch decides, wherever it stands
+        (["null", "string"], "x"),
+        (["null", "int"], 7),
+        (["int", "null"], None),
+        (["string", "null"], None),
+        (["int", "string"], "x"),
+        (["null", nested(1)], []),
+        ([ENUM, "string"], "C"),
+        ([FIXED, "bytes"], "abc"),
+        (nested(1, ["null", "int"]), [None, 7]),
+        ({"type": "map", "values": ["null", "string"]}, {"a": "x"}),
+        (record({"name": "a", "type": ["null", "int"]}, name="R"), {"a": 7}),
+        (record({"name": "a", "type": ["null", "int"], "default": None}, name="R"), {"a": 7}),
+        # of an enum's own default nothing is left over for a field
+        ({**ENUM, "default": "A"}, "C"),
+        ({**ENUM, "default": "A"}, None),
+        (POINT, {}),
+        (POINT, None),
+        ("bytes", None),
+        ("int", 1.5),
+        ("long", "7"),
+        ("string", 7),
+        # what a logical type means
+        ({"type": "string", "logicalType": "uuid"}, "x"),
+        ({"type": "string", "logicalType": "uuid"}, ""),
+        ({"type": "int", "logicalType": "date"}, "2026-01-31"),
+        ({"type": "long", "logicalType": "timestamp-micros"}, "2026-01-31T00:00:00Z"),
+        ({"type": "int", "logicalType": "time-millis"}, 86_400_000),
+        ({"type": "long", "logicalType": "time-micros"}, -1),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 2}, ""),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 2}, "d"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 2}, 1.5),
     ],
 )
 def test_a_default_that_does_not_fit_is_refused(kind: Tree, default: Tree) -> None:
@@ -177,9 +210,23 @@ def test_a_default_that_does_not_fit_is_refused(kind: Tree, default: Tree) -> No
         ({"type": "map", "values": "double"}, {"b": 1, "a": 2}, '{"a":2.0,"b":1.0}'),
         (POINT, {"a": 1}, '{"a":1}'),
         (["null", "int"], None, "null"),
-        (["null", "int"], 7, "7"),  # 1.11 took the first branch only
         (["double", "int"], 7, "7.0"),
-        (["null", nested(1)], [], "[]"),
+        ([nested(1), "null"], [], "[]"),
+        (["string", "null"], "x", '"x"'),
+        ([ENUM, "null"], "A", '"A"'),
+        ({**ENUM, "default": "A"}, "B", '"B"'),
+        (nested(1, ["null", "int"]), [None, None], "[null,null]"),
+        (record({"name": "a", "type": ["null", "int"], "default": None}, name="R"), {}, "{}"),
+        (
+            {"type": "string", "logicalType": "uuid"},
+            "6F9619FF-8b86-d011-b42d-00c04fc964ff",
+            '"6F9619FF-8b86-d011-b42d-00c04fc964ff"',
+        ),
+        ({"type": "int", "logicalType": "date"}, -1, "-1"),
+        ({"type": "int", "logicalType": "time-millis"}, 86_399_999, "86399999"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 2}, "c", '"c"'),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 2}, "ÿ", '"\\u00ff"'),
+        ({"type": "string", "logicalType": "ours"}, "x", '"x"'),
     ],
 )
 def test_a_default_has_one_text(kind: Tree, default: Tree, text: str) -> None:
@@ -187,6 +234,33 @@ def test_a_default_has_one_text(kind: Tree, default: Tree, text: str) -> None:
     assert schema.fields[2].default == text
     assert parse(canonical(schema)) == schema
     fastavro.parse_schema(json.loads(canonical(schema)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [
+        (["string", "null"], "x"), (["null", "string"], None), (POINT, {"a": 1}), ([ENUM, "null"], "B"),
+        (nested(1, ["null", "int"]), [None]), ({"type": "map", "values": ["string", "null"]}, {"k": "v"}),
+        ("bytes", "ÿ"), (FIXED, "ab"), ({"type": "int", "logicalType": "date"}, 0),
+    ],
+)  # fmt: skip
+def test_another_reader_takes_a_default_where_a_file_lacks_the_field(kind: Tree, default: Tree) -> None:
+    with_default = json.loads(canonical(parse(typed(kind, default=default))))
+    file = io.BytesIO()
+    fastavro.writer(file, fastavro.parse_schema(record(ID, TIME)), [{"id": "a", "time": 1}])
+    file.seek(0)
+    assert list(fastavro.reader(file, with_default)) == [{"id": "a", "time": 1, "x": default}]
+
+
+def test_a_schema_that_was_accepted_before_is_still_read() -> None:
+    for kind, default, text in (
+        (["null", "string"], "x", '"x"'),
+        (["null", nested(1)], [], "[]"),
+        ({"type": "string", "logicalType": "uuid"}, "x", '"x"'),
+    ):
+        schema = parse(typed(kind, default=default), registered=True)
+        assert schema.fields[2].default == text
+        assert parse(canonical(schema), registered=True) == schema
 
 
 @pytest.mark.parametrize(
