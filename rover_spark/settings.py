@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from rover_spark.access import Access, Frozen
-from rover_spark.contract.keys import EXPORTS
+from rover_spark.contract.keys import EXPORTS, PARTITIONS
 from rover_spark.contract.rover import DATASETS, RESERVED, SPREAD, Dataset
 from rover_spark.errors import ConfigError
 from rover_spark.expressions import Expression, Number, Start, Table
@@ -214,13 +214,16 @@ def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
                 f"{where}.columns.{column}: no such field{likely(column, names)}; there are {', '.join(names)}"
             )
     _check_identifiers(where, contract, dataset)
+    taken = {name.casefold(): name for name in (*RESERVED, *PARTITIONS, *names)}
     for extra in dataset.extra:
-        if (
-            extra in RESERVED
-            or extra in names
-            or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", extra, re.ASCII)
-        ):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", extra, re.ASCII):
             raise ValueError(f"{where}.extra.{extra}: not a name an additional field can take")
+        if (other := taken.get(extra.casefold())) is not None:
+            alike = "" if extra == other else ", and many readers do not look at the case"
+            raise ValueError(
+                f"{where}.extra.{extra}: the name {other} is taken{alike}; name the field otherwise"
+            )
+        taken[extra.casefold()] = extra
     allowed = [field.name for field in contract.fields if field.kind != "json"] + list(dataset.extra)
     if contract.operation:
         allowed.append("operation")

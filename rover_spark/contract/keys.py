@@ -13,6 +13,7 @@ from rover_spark.contract.ids import digest32
 from rover_spark.contract.rover import CONTRACT, DATASETS
 
 EXPORTS = "exports"
+PARTITIONS = ("date", "hour")  # folders that readers take for columns
 
 _KEY = re.compile(
     r"(?:(?P<prefix>.+)/)?exports/(?P<dataset>[a-z_]+)/date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>\d\d)/"

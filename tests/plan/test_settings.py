@@ -185,6 +185,23 @@ def test_a_bad_configuration_is_refused_and_the_key_is_named(key: str, changes: 
     assert message.startswith(f"configuration: {key}: "), message
 
 
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("id", "id"), ("Id", "id"), ("EMITTEDAT", "emittedAt"), ("roverid", "roverID"), ("VERSION", "version"),
+        ("Operation", "operation"), ("Deleted", "deleted"), ("identifiertype", "identifierType"), ("updatedat", "updatedAt"),
+        ("date", "date"), ("Hour", "hour"), ("X", "x"),
+    ],
+)  # fmt: skip
+def test_an_additional_field_is_no_other_field_not_even_but_for_its_case(name: str, taken: str) -> None:
+    graph = {"table": "/g", "extra": {"x": "a", name: "b"}}
+    message = refused(tree(datasets__fan_identity_graph=graph)).message
+    assert message.startswith(
+        f"configuration: datasets.fan_identity_graph.extra.{name}: the name {taken} is taken"
+    )
+    assert parse(tree(datasets__fan_identity_graph={**graph, "extra": {"x": "a", "xx": "b"}})).datasets
+
+
 ONE_TABLE = [
     ["/data/t", "/data/t/", "/data/t//", "file:/data/t", "file:///data/t", "file:///data/t/", "/data//t", "/data/./t"],
     ["main.sales.events", "Main.Sales.EVENTS"],
