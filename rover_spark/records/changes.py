@@ -134,6 +134,9 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
 
     ``floors`` (key, floor_us) holds what earlier batches left. Of one key, each change is told later than the one
     before it: in closed form, with i counting the key's changes, i + max(floor, max over j ≤ i of base_j - j).
+
+    No time is later than the last microsecond of the year 9999. What would have to be told after it cannot be told: a
+    delete with the time of its create would leave receivers with either. It is quarantined, as is all that comes later.
     """
     if plan.contract.append_only:
         return rows.withColumn("event_us", F.col("base_us")).withColumn("floor", F.lit(False))
@@ -153,6 +156,20 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
         rows = rows.withColumn("turn", F.sum(F.when(told, 1).otherwise(0)).over(chain))
         ahead = F.max(F.when(told, F.col("base_us") - F.col("turn"))).over(chain)
         event = F.col("turn") + F.greatest(lifted, ahead)
-    event = F.least(event, F.lit(YEAR_10000 - 1))  # a time that could not be written is no time
-    raised = (F.col("operation") == "delete") | (F.col("event_us") != F.col("own_us"))
-    return rows.withColumn("event_us", event).withColumn("floor", F.coalesce(told & raised, F.lit(False)))
+    rows = rows.withColumn("event_us", F.least(event, F.lit(YEAR_10000 - 1)))
+    raised = (F.col("operation") == "delete") | (F.col("event_us") != F.col("own_us")) | (event >= YEAR_10000)
+    rows = rows.withColumn("floor", F.coalesce(told & raised, F.lit(False)))
+    late = (F.col("outcome") == "delivered") & (event >= YEAR_10000)
+    members = F.concat_ws(",", F.concat(F.lit('"roverID":"'), "rover_id", F.lit('"')), _unless_empty("inner"))
+    reason = F.lit(f"{plan.contract.event_time}_out_of_range")
+    return (
+        rows.withColumn("problem", F.when(late, reason).otherwise(F.col("problem")))
+        .withColumn(
+            "row_json", F.when(late, F.concat(F.lit("{"), members, F.lit("}"))).otherwise(F.col("row_json"))
+        )
+        .withColumn("outcome", F.when(late, F.lit("quarantined")).otherwise(F.col("outcome")))
+    )
+
+
+def _unless_empty(name: str) -> Column:
+    return F.when(F.col(name) != "", F.col(name))

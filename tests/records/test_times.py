@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -104,6 +105,41 @@ def _assert_times(spark: SparkSession, made: BatchPlan, cases: list[tuple[Any, .
 
 def test_each_change_is_told_later_than_the_state_it_replaces(spark: SparkSession) -> None:
     _assert_times(spark, plan("fan_profiles", floors=True), TOLD)
+
+
+def test_what_no_time_is_left_for_is_quarantined_and_never_ties(spark: SparkSession) -> None:
+    reason = "updatedAt_out_of_range"
+    cases: list[
+        tuple[Any, ...]
+    ] = [  # floor, change, commit, fan, traits, own time → event time or reason, leaves a floor
+        (None, INSERT, 12, 1, "{}", LAST, LAST, False),
+        (None, DELETE, 13, 1, "{}", LAST, reason, True),
+        (None, INSERT, 14, 1, "{}", NOON, reason, True),
+        (None, DELETE, 12, 2, "{}", LAST - 1, LAST, True),
+        (None, INSERT, 13, 2, "{}", LAST - 1, reason, True),
+        (None, PRE, 12, 3, "{}", LAST, None, False),
+        (None, POST, 12, 3, '{"a":1}', LAST, reason, True),
+        (None, PRE, 12, 4, "{}", LAST, None, False),
+        (None, POST, 12, 4, '{"a":1}', NOON, reason, True),
+        (None, PRE, 12, 5, "{}", OLD, None, False),
+        (None, POST, 12, 5, "{}", LAST, LAST, False),
+        # in a later batch
+        (LAST, INSERT, 12, 6, '{"a":1}', NOON, reason, True),
+        (LAST, DELETE, 12, 7, "{}", NOON, reason, True),
+        (LAST - 1, INSERT, 12, 8, "{}", NOON, LAST, True),
+    ]
+    made = plan("fan_profiles", floors=True, source=source("fan_profiles", deletes="tombstone"))
+    silent = [(DELETE, 12, uuid(1), "{}", LAST)]  # told to nobody: nothing is out of range
+    (row,) = units(feed(spark, "fan_profiles", silent), plan("fan_profiles"), None).collect()
+    assert (row["outcome"], row["floor"]) == ("suppressed", True)
+    floors = _floors(spark, {uuid(case[3]): case[0] for case in cases if case[0] is not None})
+    rows = feed(spark, "fan_profiles", [(c[1], c[2], uuid(c[3]), c[4], c[5]) for c in cases])
+    found = {}
+    for row in units(rows, made, floors).collect():
+        told = {"delivered": row["event_us"], "quarantined": row["problem"]}.get(row["outcome"])
+        found[row["rover_id"], row["commit"], row["change"]] = (told, row["floor"])
+        assert row["outcome"] != "quarantined" or json.loads(row["row_json"])["roverID"] == row["rover_id"]
+    assert found == {(uuid(c[3]), c[2], c[1]): (c[6], c[7]) for c in cases}
 
 
 def test_a_time_out_of_range_is_never_emitted_nor_left_as_a_floor(spark: SparkSession) -> None:
