@@ -45,6 +45,10 @@ PINNED = {
     "spark.sql.caseSensitive": "false",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    # what finds a name twice in JSON text
+    "spark.sql.variant.allowDuplicateKeys": "false",
+    # a feed's dates pass through objects of Java: the older ones know another calendar
+    "spark.sql.datetime.java8API.enabled": "true",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.avro.datetimeRebaseModeInWrite": "CORRECTED",
     # a source file that is gone or damaged is an error, never fewer rows

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError, told
+from rover_spark.feed_rows import as_written
 from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
 
 ENGINE_ERRORS = (PySparkException, Py4JJavaError)
@@ -169,7 +170,7 @@ def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame
         .option("startingVersion", first)
         .option("endingVersion", last)
     )
-    return reader.load(table) if "/" in table else reader.table(table)
+    return as_written(reader.load(table) if "/" in table else reader.table(table))
 
 
 def read(spark: SparkSession, plan: BatchPlan) -> DataFrame:

@@ -33,7 +33,9 @@ from pyspark.sql.types import (
 )
 
 from rover_spark.contract.avro import LOGICAL
-from rover_spark.records.values import is_variant, json_text, not_finite
+from rover_spark.records.changes import in_range
+from rover_spark.records.maps import characters, fields_of, is_variant, key_twice
+from rover_spark.records.values import DUPLICATE_KEY, json_text, not_finite
 
 _ATOMS: tuple[tuple[type[DataType], Any], ...] = (
     (BooleanType, "boolean"),
@@ -52,6 +54,8 @@ _CASTS = {"boolean": "boolean", "int": "int", "long": "bigint", "float": "float"
 _INSTANTS = {"timestamp-micros", "timestamp-millis"}
 _UUID = r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z"  # $ would let a line's end follow
 _LOCAL = {"local-timestamp-micros", "local-timestamp-millis"}
+# of the years 1 to 9999: a reader in Python stops at any other, with the rest of the file
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 
 
 class Misfit(ValueError):
@@ -93,7 +97,12 @@ def _derived(dtype: DataType, path: tuple[str, ...]) -> Any:
         ]
         # a record's name must be told apart from all others in the schema
         return {"type": "record", "name": "_".join(path), "fields": members}
-    raise Misfit(f"a column of type {dtype.simpleString()} has no Avro type")
+    if isinstance(dtype, MapType):
+        how = "write transform_keys(…, (k, v) -> cast(k AS string))"
+        raise Misfit(
+            f"{'.'.join(path)}: the keys of a map are text in Avro, not {dtype.keyType.simpleString()}: {how}"
+        )
+    raise Misfit(f"{'.'.join(path)}: a column of type {dtype.simpleString()} has no Avro type")
 
 
 def spelled_out(tree: Any, space: str = "", known: dict[str, Any] | None = None) -> Any:
@@ -126,7 +135,7 @@ def shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colum
     """The column as the Avro type asks for it, and why a row's value cannot be that (null where it can).
 
     Integers are kept digit for digit. A double is rounded where the type is float, a time where it counts milliseconds
-    or seconds: the coarser value is what such a schema asks for.
+    or seconds: the coarser value is what such a schema asks for. Days and instants are of the years 1 to 9999.
 
     Raises:
         Misfit: no value of this column type can.
@@ -157,12 +166,10 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
     if kind == "array" and isinstance(dtype, ArrayType):
         return _each(value, dtype.elementType, avro["items"], where)
     if kind == "map" and isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType):
-        keys = F.map_keys(value)
+        keys = F.transform(F.map_keys(value), characters)
         values, wrong = _each(F.map_values(value), dtype.valueType, avro["values"], where)
-        broken = F.when(
-            F.exists(keys, lambda key: key != characters(key)), F.lit(f"{where}: a key is no text")
-        )
-        return F.when(value.isNotNull(), F.map_from_arrays(keys, values)), F.coalesce(broken, wrong)
+        given = F.when(value.isNotNull(), F.map_from_arrays(keys, values))
+        return given, F.coalesce(_twice(value, MapType(dtype.keyType, BooleanType()), where), wrong)
     if kind == "record" and isinstance(dtype, StructType):
         return _record(value, dtype, avro, where)
     if kind == "string" and logical == "uuid" and isinstance(dtype, StringType):
@@ -173,7 +180,7 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
         if isinstance(dtype, MapType | StructType | ArrayType) or is_variant(dtype):
             lost = not_finite(value, dtype)
             wrong = fine if lost is None else F.when(lost, F.lit(f"{where}: a number that JSON has not"))
-            return json_text(value, dtype), wrong
+            return json_text(value, dtype), F.coalesce(_twice(value, dtype, where), wrong)
         if isinstance(dtype, NumericType | BooleanType | DateType):
             return value.cast("string"), fine
     if kind == "enum" and isinstance(dtype, StringType):
@@ -189,12 +196,15 @@ def _shaped(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Colu
     if kind == "fixed" and isinstance(dtype, BinaryType):
         return value, F.when(value.isNotNull() & (F.octet_length(value) != avro["size"]), unfit)
     if kind == "int" and logical == "date" and isinstance(dtype, DateType):
-        return value, fine
+        day = F.unix_date(value)
+        return value, F.when((day < _FIRST_DAY) | (day > _LAST_DAY), unfit)
     if kind in {"int", "long"} and isinstance(dtype, TimestampType | TimestampNTZType):
+        micros = F.unix_micros(value.cast("timestamp"))
+        beyond = F.when(micros.isNotNull() & in_range(micros).isNull(), unfit)
         if logical in _INSTANTS:
-            return value.cast("timestamp"), fine
+            return value.cast("timestamp"), beyond
         if logical in _LOCAL and isinstance(dtype, TimestampNTZType):
-            return value, fine
+            return value, beyond
         if logical is None:
             seconds = F.unix_seconds(value.cast("timestamp"))
             given = _try_cast(seconds, LongType(), _CASTS[kind])
@@ -217,12 +227,17 @@ def _each(value: Column, dtype: DataType, avro: Any, where: str) -> tuple[Column
     return given, F.when(F.size(wrong) > 0, wrong[0])
 
 
+def _twice(value: Column, dtype: DataType, where: str) -> Column:
+    found = key_twice(value, dtype)
+    return F.lit(None).cast("string") if found is None else F.when(found, F.lit(f"{where}: {DUPLICATE_KEY}"))
+
+
 def _told(reason: Column) -> Column:
     return reason.isNotNull()
 
 
 def _record(value: Column, dtype: StructType, avro: Any, where: str) -> tuple[Column, Column]:
-    there = {field.name: field.dataType for field in dtype.fields}
+    there = {field.name: (each, field.dataType) for field, each in fields_of(value, dtype)}
     members: list[Column] = []
     reasons: list[Column] = []
     for field in avro["fields"]:
@@ -233,7 +248,7 @@ def _record(value: Column, dtype: StructType, avro: Any, where: str) -> tuple[Co
                 raise Misfit(f"{path}: is not there, and may not be null")
             members.append(F.lit(None).cast(_nothing(field["type"])).alias(name))
             continue
-        given, wrong = shaped(value.getField(name), there[name], field["type"], path)
+        given, wrong = shaped(*there[name], field["type"], path)
         members.append(given.alias(name))
         reasons.append(wrong)
     whole: Callable[[Column], Column] = lambda column: F.when(value.isNotNull(), column)  # noqa: E731
@@ -256,20 +271,6 @@ def is_text(avro: Any) -> bool:
     if kind in {"array", "map"}:
         return is_text(inner["items" if kind == "array" else "values"])
     return bool(kind == "string")
-
-
-def characters(text: Column) -> Column:
-    """Text with U+FFFD in place of octets that are no UTF-8: a reader would stop at them."""
-    if hasattr(F, "make_valid_utf8"):
-        return F.make_valid_utf8(text)
-    return F.regexp_replace(text, "^", "")  # Spark 3.5: through Java's strings and back
-
-
-def ill_formed(text: Column) -> Column:
-    """Whether ``characters`` puts U+FFFD into a text; false where there is none."""
-    if hasattr(F, "is_valid_utf8"):
-        return ~F.coalesce(F.is_valid_utf8(text), F.lit(True))
-    return F.coalesce(characters(text) != text, F.lit(False))
 
 
 def _keeps(value: Column, dtype: DataType, given: Column, kind: str) -> Column:

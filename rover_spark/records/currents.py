@@ -25,7 +25,7 @@ from rover_spark.eventplan import HOUR_MS, EventPlan, Slice
 from rover_spark.records.changes import BEFORE
 from rover_spark.records.chunks import element
 from rover_spark.records.events import ROUTE, columns_of, identity, members, seconds, types_of, zone
-from rover_spark.records.values import JSON_OPTIONS
+from rover_spark.records.maps import JSON_OPTIONS, as_stored
 from rover_spark.source import span
 
 TOO_LARGE = "event_too_large"
@@ -150,7 +150,7 @@ def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str
     values, reasons, replaced = members(schema, types, one.event_type)
     appended = F.col("_change_type") == "insert"
     lateness = F.unix_seconds("_commit_timestamp") - F.col("seconds")
-    whole = F.struct(*(F.col(f"f_{name}").alias(name) for name in types))
+    whole = F.struct(*(as_stored(F.col(f"f_{name}"), dtype).alias(name) for name, dtype in types.items()))
     as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
     frame = frame.withColumn("problem", F.when(appended, F.coalesce(*reasons)))
     datum = F.when(appended & F.col("problem").isNull(), to_avro(F.struct(*values), json.dumps(schema)))

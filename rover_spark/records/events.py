@@ -16,9 +16,10 @@ from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZTy
 from rover_spark.contract.zones import ZONES
 from rover_spark.errors import ConfigError
 from rover_spark.eventplan import EventSource
-from rover_spark.records.avro import Misfit, characters, ill_formed, is_text, shaped, spelled_out
+from rover_spark.records.avro import Misfit, is_text, shaped, spelled_out
 from rover_spark.records.fields import filtered, selected
 from rover_spark.records.ids import ID_TYPES, encoded, id_text
+from rover_spark.records.maps import any_of, characters, ill_formed
 from rover_spark.records.values import raw_text
 from rover_spark.source import FEED_COLUMNS
 
@@ -130,7 +131,7 @@ def members(
     """
     setting = f'events."{event_type}"'
     values: list[Column] = []
-    replaced = ill_formed(F.col("f_id")) if "id" in types else F.lit(False)
+    replaced = [ill_formed(F.col("f_id"))] if "id" in types else []
     reasons = [
         F.when(F.col("id").isNull(), F.lit("id: null")),
         F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
@@ -164,5 +165,5 @@ def members(
             values.append(given.alias(name))
             reasons.append(wrong)
             if name != "timezone" and is_text(field["type"]) and (raw := raw_text(column, dtype)) is not None:
-                replaced = replaced | ill_formed(raw)
-    return values, reasons, replaced
+                replaced.append(ill_formed(raw))
+    return values, reasons, any_of(replaced)

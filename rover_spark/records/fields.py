@@ -36,15 +36,15 @@ from rover_spark.plan import BatchPlan, Source
 from rover_spark.records.changes import TOO_LARGE, in_range
 from rover_spark.records.envelope import OVERHEAD
 from rover_spark.records.ids import ID_TYPES, digest32, encoded, id_text
+from rover_spark.records.maps import JSON_OPTIONS, as_stored, is_variant, key_twice, name_twice, readable
 from rover_spark.records.values import (
-    JSON_OPTIONS,
+    DUPLICATE_KEY,
     holds_replacement,
-    is_variant,
     json_object,
     json_text,
     mended,
     not_finite,
-    sorted_maps,
+    written,
 )
 from rover_spark.source import FEED_COLUMNS
 
@@ -95,6 +95,7 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     chosen = [(alias, setting, text) for alias, setting, _, text in wanted]
     frame = selected(rows, f"datasets.{dataset.name}", kept, chosen)
     _check_types(frame, dataset, source)
+    _check_json(frame, dataset, source)
     return frame
 
 
@@ -122,11 +123,11 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         *tail_problems,
         F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
     ]
-    whole = F.struct(*(F.col(name).alias(name[2:]) for name in types if name not in FEED))
+    own = {name: dtype for name, dtype in types.items() if name not in FEED}
+    whole = F.struct(*(as_stored(F.col(name), dtype).alias(name[2:]) for name, dtype in own.items()))
     as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
     row_json = F.when(F.col("problem").isNotNull(), as_json)
     emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
-    own = {name: dtype for name, dtype in types.items() if name not in FEED}
     return (
         frame.withColumns({"key_problem": F.coalesce(*key_problems, F.lit(None)), **texts})
         .withColumn("inner", inner)
@@ -215,7 +216,10 @@ def _members(
             pieces.append(F.coalesce(member, F.lit(f'"{field.name}":{{}}')) if field.required else member)
             problems.append(problem)
             continue
-        value = F.lower(column) if field.kind == "uuid" else sorted_maps(column, dtype)
+        value = F.lower(column) if field.kind == "uuid" else readable(column, dtype)
+        if (twice := key_twice(column, dtype)) is not None:
+            value = F.when(~twice, value)
+            problems.append(F.when(twice, F.lit(DUPLICATE_KEY)))
         wrapped = F.to_json(F.struct(value.alias(field.name)), JSON_OPTIONS)
         pieces.append(F.nullif(wrapped.substr(F.lit(2), F.length(wrapped) - 2), F.lit("")))
         found = not_finite(column, dtype)
@@ -235,11 +239,8 @@ def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
         elif field.kind == "time":
             fits, mend = isinstance(dtype, TimestampType | TimestampNTZType), f"to_timestamp({text})"
         elif field.kind == "json":
-            string_map = isinstance(dtype, MapType) and isinstance(dtype.keyType, StringType)
-            fits, mend = (
-                string_map or isinstance(dtype, StructType | StringType) or is_variant(dtype),
-                f"to_json({text})" if isinstance(dtype, MapType) else f"named_struct('{field.name}', {text})",
-            )
+            fits = isinstance(dtype, MapType | StructType | StringType) or is_variant(dtype)
+            mend = f"named_struct('{field.name}', {text})"
         else:
             fits, mend = isinstance(dtype, ID_TYPES), _exact(text, dtype)
         if not fits:
@@ -263,6 +264,41 @@ def _exact(text: str, dtype: DataType) -> str:
     """The cast to text; of a number with a point by way of an integer, or 12345678 would become 1.2345678E7."""
     whole = f"cast({text} as bigint)" if isinstance(dtype, DoubleType | FloatType) else text
     return f"cast({whole} as string)"
+
+
+def _check_json(frame: DataFrame, dataset: Dataset, source: Source) -> None:
+    """Raises ConfigError where a value's type has no JSON: by the very expressions that will write it."""
+    types = {field.name: field.dataType for field in frame.schema.fields}
+    texts = {field.name for field in dataset.fields if field.kind not in {"json", "scalar"}}
+    wanted = [
+        (f"f_{name}", f"columns.{name}", text) for name, text in source.columns.items() if name not in texts
+    ]
+    wanted += [(f"x_{name}", f"extra.{name}", text) for name, text in source.extra.items()]
+    wanted = [each for each in wanted if each[0] in types]
+
+    def refused(some: Sequence[tuple[str, str, str]]) -> bool:
+        try:
+            frame.select(*(written(F.col(alias), types[alias]).alias(alias) for alias, *_ in some))
+        except AnalysisException:
+            return True
+        return False
+
+    for alias, setting, text in wanted:
+        if name := name_twice(types[alias]):
+            raise ConfigError(
+                f"datasets.{dataset.name}.{setting}: two fields of {text} are named {name}, which no JSON object can have",
+                code="column_type",
+                remedy="Give one of them another name.",
+            )
+    if not refused(wanted):
+        return
+    alias, setting, text = next(each for each in wanted if refused([each]))
+    name = setting.partition(".")[2]
+    raise ConfigError(
+        f"datasets.{dataset.name}.{setting}: {text} is {types[alias].simpleString()[:200]}, which has no JSON",
+        code="column_type",
+        remedy=f'Convert it in the configuration: {name} = "cast({text} as string)", or leave it out.',
+    )
 
 
 def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:

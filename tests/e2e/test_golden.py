@@ -52,7 +52,7 @@ MERGES = f"""
 """
 EVENTS = rf"""
     SELECT 1.500BD, '{uuid(1)}', 'Ticket "Purchased"', 'shop',
-        '{{"total": 40.70, "seats":[1, 2],"e":1E400, "a":null,\n "ü":"\\u00fc", "a": {{}} }}',
+        '{{"total": 40.70, "seats":[1, 2],"e":1E400, "a":null,\n "ü":"\\u00fc", "b": {{}} }}',
         CAST(named_struct('os', 'Android', 'version', NULL) AS {DEVICE}), TIMESTAMP '2026-11-01 10:00:00'
     UNION ALL SELECT -2, '{uuid(2)}', 'Öpened', NULL, NULL, NULL, TIMESTAMP '1969-12-31 00:00:00.000001'
     UNION ALL SELECT 3, '{uuid(2)}', 'broken', NULL, '{{"a":1', NULL, TIMESTAMP '2026-11-01 10:00:00'
@@ -67,7 +67,7 @@ GOLDEN = """
     fan_profile_merges 13 2aa172bf084cd16bb5566d6f1f24de8b 2 2f6c32b983881d38858fd4a8dad7d785d0ec36ca59e439a5305c839203628f19
     fan_profiles       13 afe4075082cf4f4139f569b67f290492 4 7260f3e6de9c2d7b9903e9d9abfda84411fec67e6f88447cae4d124f65ef8e85
     fan_profiles       14 a832b38e42bcd048f7c910dd8b8954f7 1 5d87431de4be782d936cd5f543aa823f31700d6ec829954f8e64bdf1caa82146
-    fan_track_events   13 9a1cba2a135d5d5916e30b8f64ca0e7c 2 deb7690b615a5fd6b349fa2f03626873f16ff65925a443533eb52cb9b899cdd5
+    fan_track_events   13 9a1cba2a135d5d5916e30b8f64ca0e7c 2 8f1b792294d12c2a0077ce2b04878b092b878b14d599be99ab8ea67b1b3b064a
     fan_track_events   14 3bcc3d5b42ee8d6dabc51de34de52ffd 1 741fbde5c8fff5b5d276dfe578363e44025964c6d0174f0b4b5a539c914f9594
 """
 

@@ -55,6 +55,14 @@ CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read bac
         {"type": "long", "logicalType": "timestamp-micros"},
         datetime(1800, 1, 1, tzinfo=timezone.utc),
     ),
+    ("date '9999-12-31'", {"type": "int", "logicalType": "date"}, date(9999, 12, 31)),
+    (
+        "map('k', named_struct('d', map(date'2026-01-31', 1, date'2026-01-30', 2)))",
+        {"type": "map", "values": "string"},
+        {"k": '{"d":{"2026-01-30":2,"2026-01-31":1}}'},
+    ),
+    ("named_struct('h', map(X'00ff', 1))", ["null", "string"], '{"h":{"AP8=":1}}'),
+    ("array(map(array(1.50), true))", "string", '[{"[1.50]":true}]'),
     ("date '0001-01-01'", {"type": "int", "logicalType": "date"}, date(1, 1, 1)),
     ("map('b', 1, 'a', 2)", "string", '{"a":2,"b":1}'),
     ("named_struct('a', 1)", "string", '{"a":1}'),
@@ -87,6 +95,7 @@ CASES: list[tuple[str, Any, Any]] = [  # expression, Avro type, what is read bac
         datetime(1800, 1, 1, 10, 0, 0, 500000, tzinfo=timezone.utc),
     ),
     ("array(1, null)", {"type": "array", "items": ["null", "int"]}, [1, None]),
+    ("map(cast(X'FF' AS string), 1)", {"type": "map", "values": "int"}, {"\ufffd": 1}),
     ("map('k', array(1))", {"type": "map", "values": {"type": "array", "items": "int"}}, {"k": [1]}),
     ("named_struct('x', 1, 'y', 2)", POINT, {"x": 1, "y": 2}),
     ("named_struct('x', 1)", POINT, {"x": 1, "y": None}),
@@ -135,9 +144,31 @@ WRONG: list[tuple[str, Any, str]] = [  # expression, Avro type, why it is kept o
     ("array(1, null)", {"type": "array", "items": "int"}, "v: null"),
     ("map('k', cast(null AS int))", {"type": "map", "values": "int"}, "v: null"),
     ("named_struct('x', cast(null AS int))", POINT, "v.x: null"),
+    ("date '+10000-01-01'", {"type": "int", "logicalType": "date"}, "v: does not fit int"),
+    ("date '0000-12-31'", ["null", {"type": "int", "logicalType": "date"}], "v: does not fit int"),
+    (
+        "array(timestamp_micros(253402300800000000))",
+        {"type": "array", "items": {"type": "long", "logicalType": "timestamp-micros"}},
+        "v: does not fit long",
+    ),
+    (
+        "timestamp_micros(-62135596800000001)",
+        {"type": "long", "logicalType": "timestamp-millis"},
+        "v: does not fit long",
+    ),
+    (
+        "timestamp_ntz '+10000-01-01 00:00:00'",
+        {"type": "long", "logicalType": "local-timestamp-micros"},
+        "v: does not fit long",
+    ),
+    ("map('k', map(date'2026-01-31', 1), 'l', null)", {"type": "map", "values": "string"}, "v: null"),
     ("map('k', double('NaN'))", "string", "v: a number that JSON has not"),
     ("named_struct('a', array(float('Infinity')))", ["null", "string"], "v: a number that JSON has not"),
-    ("map(cast(X'FF' AS string), 1)", {"type": "map", "values": "int"}, "v: a key is no text"),
+    (
+        "map(cast(X'FF' AS string), 1, cast(X'FE' AS string), 2)",
+        {"type": "map", "values": "int"},
+        "v: duplicate_key",
+    ),
 ]
 
 

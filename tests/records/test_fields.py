@@ -53,7 +53,6 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("fan_profiles", {"columns": {"updatedAt": "s"}}, "column_type", "datasets.fan_profiles.columns.updatedAt", 'updatedAt = "to_timestamp(s)"'),
     ("fan_profiles", {"columns": {"traits": "n"}}, "column_type", "datasets.fan_profiles.columns.traits", "traits = "),
     ("fan_profiles", {"columns": {"traits": "a"}}, "column_type", "datasets.fan_profiles.columns.traits", "traits = "),
-    ("fan_profiles", {"columns": {"traits": "b"}}, "column_type", "datasets.fan_profiles.columns.traits", 'traits = "to_json(b)"'),
     ("fan_track_events", {"columns": {"eventID": "d"}}, "column_type", "datasets.fan_track_events.columns.eventID", 'eventID = "cast(cast(d as bigint) as string)"'),
     ("fan_track_events", {"columns": {"name": "t"}}, "column_type", "datasets.fan_track_events.columns.name", 'name = "cast(t as string)"'),
     ("fan_profiles", {"extra": {"tier": "d"}, "natural_key": ("roverID", "tier")}, "column_type", "datasets.fan_profiles.natural_key: tier", 'tier = "cast(d as string)"'),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.records import values
+from rover_spark.records import json_text
 from tests.records.cases import json_object
 
 LONG_NUMBER = '{"a":12345678901234567890.1230,"b":1e400,"c":-0.0,"d":1E+2,"e":0}'
@@ -140,13 +140,13 @@ WITHOUT_NULLS = [
 def test_json_text_is_one_object_by_the_letter_of_the_standard(spark: SparkSession) -> None:
     frame = spark.createDataFrame(IS_OBJECT, "text string, expected boolean")
     assert_column_equality(
-        frame.withColumn("found", values.is_object_text(F.col("text"))), "found", "expected"
+        frame.withColumn("found", json_text.is_object_text(F.col("text"))), "found", "expected"
     )
 
 
 def test_nulls_are_taken_out_at_the_top_level_only(spark: SparkSession) -> None:
     frame = spark.createDataFrame(WITHOUT_NULLS, "text string, expected string")
-    plain = F.regexp_replace(values.without_null_members(F.col("text")), r"^\{ *\}$", "{}")
+    plain = F.regexp_replace(json_text.without_null_members(F.col("text")), r"^\{ *\}$", "{}")
     expected = F.regexp_replace("expected", r"^\{ *\}$", "{}")
     assert_column_equality(
         frame.select(plain.alias("found"), expected.alias("expected")), "found", "expected"
@@ -165,8 +165,8 @@ def test_ten_thousand_members_and_long_strings_do_not_exhaust_the_stack(spark: S
         row["name"]: (row["valid"], row["clean"])
         for row in frame.select(
             "name",
-            values.is_object_text(F.col("text")).alias("valid"),
-            values.without_null_members(F.col("text")).alias("clean"),
+            json_text.is_object_text(F.col("text")).alias("valid"),
+            json_text.without_null_members(F.col("text")).alias("clean"),
         ).collect()
     }
     assert found["many"][0] and json.loads(found["many"][1]) == _kept(members)

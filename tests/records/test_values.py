@@ -7,10 +7,12 @@ import json
 from decimal import Decimal
 
 import pytest
-from chispa import assert_column_equality, assert_df_equality
+from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from rover_spark.records.values import json_object as json_object_of
+from rover_spark.records.values import json_text
 from tests.records.cases import json_object
 
 # name, SQL of the value, JSON as an attribute, JSON as traits
@@ -74,6 +76,29 @@ COLUMNS = [
         '"n":"2026-01-01T12:00:00.000001","d":"2026-01-01"}',
         None,
     ),
+    (
+        "octets, intervals, arrays",
+        "named_struct('b', X'00ff', 'y', interval '1-2' year to month, 's', interval '1 02:03:04' day to second, "
+        "'a', array(array(), null, array(null, 1)), 'm', array(map(), null, map('k', null)), 'v', null)",
+        """{"b":"AP8=","y":"INTERVAL '1-2' YEAR TO MONTH","s":"INTERVAL '1 02:03:04' DAY TO SECOND","""
+        '"a":[[],null,[null,1]],"m":[{},null,{"k":null}]}',
+        None,
+    ),
+    (
+        "days and instants of any year",
+        "named_struct('d', date'-0044-03-15', 'e', date_from_unix_date(2147483647), 'f', date'1582-10-10', "
+        "'t', timestamp_micros(-9223372036854775808), 'u', timestamp_micros(9223372036854775807), "
+        "'n', cast(timestamp_micros(253402300800000000) as timestamp_ntz))",
+        '{"d":"-0044-03-15","e":"+5881580-07-11","f":"1582-10-10","t":"-290308-12-21T19:59:05.224192Z",'
+        '"u":"+294247-01-10T04:00:54.775807Z","n":"+10000-01-01T00:00:00.000000"}',
+        None,
+    ),
+    (
+        "text of a fixed length",
+        "named_struct('c', cast('x' as char(3)), 'v', cast('y' as varchar(3)))",
+        '{"c":"x","v":"y"}',
+        None,
+    ),
     ("texts", "map('a\"b', 'q\"\\\\ \\n\\t', 'e', '😀é')", '{"a\\"b":"q\\"\\\\ \\n\\t","e":"😀é"}', None),
 ]
 
@@ -83,25 +108,19 @@ def _columns(spark: SparkSession, selects: list[tuple[str, str]]) -> DataFrame:
 
 
 def test_every_kind_of_column_gives_the_same_canonical_object(spark: SparkSession) -> None:
-    frame = _columns(spark, [(name, sql) for name, sql, _, _ in COLUMNS])
-    types = {field.name: field.dataType for field in frame.schema.fields}
+    frame = _columns(spark, [(f"c{n}", sql) for n, (_, sql, _, _) in enumerate(COLUMNS)])
+    texts = {
+        f"t{n}": json_text(F.col(f"c{n}"), field.dataType) for n, field in enumerate(frame.schema.fields)
+    }
     shown = []
-    for name, _, attribute, trait in COLUMNS:
-        for drop, expected in (
-            (False, attribute),
-            (True, trait if trait or attribute is None else attribute),
-        ):
-            text, problem = json_object(F.col(f"`{name}`"), types[name], drop_nulls=drop)
-            told = F.lit(None).cast("string") if problem is None else problem
-            shown.append(F.struct(F.lit(f"{name} {drop}"), text, F.lit(expected), told))
-    rows = frame.select(
-        F.explode(
-            F.array(*(F.struct(*(s[f"col{n}"].alias(f"c{n}") for n in (1, 2, 3, 4))) for s in shown))
-        ).alias("r")
-    )
-    table = rows.select("r.c1", F.col("r.c2").alias("found"), F.col("r.c3").alias("expected"), "r.c4")
-    assert_column_equality(table, "found", "expected")
-    assert_column_equality(table.withColumn("none", F.lit(None).cast("string")), "c4", "none")
+    for n, field in enumerate(frame.schema.fields):
+        for drop in (False, True):
+            text, problem = json_object_of(F.col(f"t{n}"), F.col(field.name), field.dataType, drop_nulls=drop)
+            shown += [text.alias(f"text{n}{drop}"), problem.alias(f"problem{n}{drop}")]
+    row = frame.withColumns(texts).select(*shown).collect()[0]
+    for n, (name, _, attribute, trait) in enumerate(COLUMNS):
+        assert (row[f"text{n}False"], row[f"problem{n}False"]) == (attribute, None), name
+        assert (row[f"text{n}True"], row[f"problem{n}True"]) == (trait or attribute, None), name
 
 
 # name, SQL of a value that holds NaN or an infinity somewhere, or does not
@@ -153,6 +172,9 @@ def test_variant_gives_the_same_object_as_text(spark: SparkSession) -> None:
         ("[1]", "[1]", "no_json_object"),
         ('"{"', '"{"', "no_json_object"),
         ("null", None, "no_json_object"),
+        ("1", "1", "no_json_object"),
+        ("1.50", "1.5", "no_json_object"),
+        ("true", "true", "no_json_object"),
     ]
     frame = spark.createDataFrame(cases, "text string, expected string, expected_problem string")
     frame = frame.withColumn("v", F.expr("parse_json(text)"))
@@ -164,6 +186,30 @@ def test_variant_gives_the_same_object_as_text(spark: SparkSession) -> None:
         found.select(F.col("expected").alias("found"), F.col("expected_problem").alias("problem")),
         ignore_nullable=True,
     )
+
+
+def test_what_a_variant_holds_beyond_json_has_a_text_and_raises_nothing(spark: SparkSession) -> None:
+    _needs_variant(spark)
+    whole = (
+        "date'2026-01-31' as d, timestamp'2026-01-31 10:00:00' as t, timestamp_ntz'2026-01-31 10:00:00' as n"
+    )
+    frame = spark.sql(
+        f"select to_variant_object(struct({whole}, X'00ff' as b, 1.50 as x, 1.5f as f, array(date'1582-10-10') as a)) as o, "
+        "to_variant_object(array(1)) as l, cast(date'2026-01-31' as variant) as d, cast(X'00ff' as variant) as b, "
+        "cast(timestamp_micros(253402300800000000) as variant) as t, cast(1.50 as variant) as x, "
+        "cast(cast(null as string) as variant) as nothing"
+    )
+    found = {}
+    for name in frame.columns:
+        text, problem = json_object(F.col(name), frame.schema[name].dataType, drop_nulls=True)
+        row = frame.select(text.alias("text"), problem.alias("problem")).collect()[0]
+        found[name] = row["problem"] or row["text"]
+    assert found.pop("o") == (
+        '{"a":["1582-10-10"],"b":"AP8=","d":"2026-01-31","f":1.5,"n":"2026-01-31 10:00:00",'
+        '"t":"2026-01-31 10:00:00+00:00","x":1.5}'
+    )
+    assert found.pop("nothing") is None
+    assert set(found.values()) == {"no_json_object"}
 
 
 def test_a_variant_says_what_is_no_json_number_as_text(spark: SparkSession) -> None:

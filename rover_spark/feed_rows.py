@@ -1,0 +1,62 @@
+"""A change data feed whose rows stay as they lie in the files.
+
+Delta's feed makes an object of each row, and of each object a row again. On the way a map that has a key twice, as other
+writers leave it, loses one of them, and nobody could tell. Where a table has maps, the frame inside of the feed is taken,
+from before there are objects. Where that is out of reach (sessions that are shared, a Delta that keeps it elsewhere) the
+feed is read as it is: of such a map its last value is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+
+_READER = "org.apache.spark.sql.delta.commands.cdc.CDCReader$"
+_BUILD = "changesToBatchDF"
+
+
+def as_written(feed: DataFrame) -> DataFrame:
+    """The feed of a range of versions, with its maps as they were written; ``feed`` itself where it holds none."""
+    if not any(_holds_maps(field.dataType) for field in feed.schema.fields):
+        return feed
+    try:
+        names = ("`" + name.replace("`", "``") + "`" for name in feed.columns)
+        return _inner(feed).select(*names)
+    except (AttributeError, TypeError, StopIteration, Py4JError, PySparkException):
+        return feed  # if Delta said that it cannot be read, it says so again
+
+
+def _holds_maps(dtype: DataType) -> bool:
+    if isinstance(dtype, StructType):
+        return any(_holds_maps(field.dataType) for field in dtype.fields)
+    if isinstance(dtype, ArrayType):
+        return _holds_maps(dtype.elementType)
+    return isinstance(dtype, MapType)
+
+
+def _inner(feed: DataFrame) -> DataFrame:
+    """What the feed's own relation reads, with its own versions and schema."""
+    outer: Any = feed._jdf
+    session: Any = feed.sparkSession
+    scala: Any = session._jvm.scala
+    relation = outer.queryExecution().analyzed().collectLeaves().head().relation()
+    kind = relation.getClass().getClassLoader().loadClass(_READER)
+    method = next(each for each in kind.getMethods() if each.getName() == _BUILD)
+    reader = kind.getField("MODULE$").get(None)
+    given = [relation.deltaLog(), relation.startingVersion().get(), relation.endingVersion().get()]
+    given.append(outer.sparkSession())
+    for parameter in list(method.getGenericParameterTypes())[len(given) :]:
+        asked = parameter.toString()
+        if asked == "boolean":
+            given.append(False)
+        elif asked.endswith("CatalogTable>"):
+            given.append(relation.catalogTableOpt())
+        elif asked.endswith(".Snapshot>"):
+            given.append(scala.Some(relation.snapshotForBatchSchema()))
+        else:
+            given.append(scala.Option.empty())
+    return DataFrame(getattr(reader, _BUILD)(*given), session)
