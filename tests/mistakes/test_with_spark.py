@@ -1,0 +1,243 @@
+"""Mistakes that only Spark, a ledger or a destination can tell: many command lines on one terminal, with one JVM."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.mistakes.sight import assert_a_person_can_read
+from tests.mistakes.terminal import Terminal
+from tests.servers import ENVIRONMENT
+
+FEED = "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
+ROW = "'00000001-0000-4000-8000-000000000001', 'plain', named_struct('tier', 'gold'), timestamp'2026-11-01 10:00:00', 1"
+COLUMNS = "who string, kind string, traits struct<tier:string>, seen timestamp, n int"
+PROFILES = 'columns = { roverID = "who", updatedAt = "seen" }\n'
+
+
+class Scene:
+    """Tables, one delivery, and configurations beside it, below one directory."""
+
+    def __init__(self, terminal: Terminal, root: Path) -> None:
+        self.terminal, self.root = terminal, root
+        self.delivered = self.file("delivered", table="p")
+        tables = [f"CREATE TABLE delta.`{root}/{name}` ({COLUMNS}) USING delta" for name in ("p", "gone")]
+        statements = [f"{each} {FEED}" for each in tables]
+        statements += [f"INSERT INTO delta.`{root}/{name}` VALUES ({ROW})" for name in ("p", "gone")]
+        statements.append(f"CREATE TABLE delta.`{root}/nofeed` (who string, seen timestamp) USING delta")
+        code, came = terminal.run(120, sql=statements)
+        assert code == 0, came
+        (root / "plain").mkdir()
+        (root / "plain" / "part-1.parquet").write_bytes(b"PAR1")
+        (root / "in_the_way").write_text("no directory")
+        for part in (root / "gone").glob("*.parquet"):
+            part.unlink()
+        assert self.run("export -c {delivered}") == 0
+
+    def file(self, name: str, text: str = PROFILES, *, table: str = "p", **top: str) -> Path:
+        """A configuration of fan_profiles; what it is not given has a place of its own."""
+        path = self.root / f"{name}.toml"
+        if path.exists():
+            return path
+        given = {
+            "destination": f"file://{self.root}/bucket/{name}",
+            "ledger": f"{self.root}/control/{name}",
+            **top,
+        }
+        place = table if "." in table or table.startswith("/") else f"{self.root}/{table}"
+        lines = "".join(f'{key} = "{value}"\n' for key, value in given.items() if key != "store")
+        path.write_text(
+            f'name = "acme"\n{lines}[datasets.fan_profiles]\ntable = "{place}"\n{text}\n{given.get("store", "")}\n'
+        )
+        return path
+
+    def run(self, argv: str, width: int = 120, **environ: str) -> int:
+        line = argv.format(delivered=self.delivered, root=self.root)
+        code, self.came = self.terminal.run(width, argv=line.split(), environ=environ)
+        return code
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    terminal = Terminal()
+    try:
+        yield Scene(terminal, tmp_path_factory.mktemp("mistakes"))
+    finally:
+        terminal.close()
+
+
+class Mistake(NamedTuple):
+    """A configuration (None: the one that was delivered), a command line, the exit code, what must stand there."""
+
+    configured: dict[str, Any] | None
+    argv: str
+    code: int
+    words: tuple[str, ...]
+
+
+def of(code: int, *words: str, argv: str = "plan", **configured: Any) -> Mistake:
+    return Mistake(configured, argv, code, words)
+
+
+def later(code: int, argv: str, *words: str) -> Mistake:
+    return Mistake(None, argv, code, words)
+
+
+def columns(**fields: str) -> str:
+    chosen = {"roverID": "who", "updatedAt": "seen", **fields}
+    return "columns = { " + ", ".join(f'{name} = "{text}"' for name, text in chosen.items()) + " }\n"
+
+
+MISTAKES = {
+    # tables
+    "no table": of(2, "there is no Delta table", "nothing_here", table="nothing_here"),
+    "parquet": of(2, "there is no Delta table", "plain", table="plain"),
+    "a file": of(2, "there is no Delta table", "in_the_way", table="in_the_way"),
+    "no schema": of(2, "there is no Delta table", "nowhere.t", table="nowhere.t"),
+    "no catalog": of(2, "there is no Delta table", "no_such_catalog.nowhere.t", table="no_such_catalog.nowhere.t"),
+    "no feed": of(2, "keeps no change data feed", "ALTER TABLE", table="nofeed"),
+    "no file system": of(1, "hadoop-aws", table="/s3", ledger="s3a://nowhere/acme"),
+    "files gone": of(1, "source_gap", "VACUUM", argv="export", table="gone"),
+    # columns and expressions
+    "a mistyped column": of(2, "columns.updatedAt", "changed_att", "who, kind, traits, seen, n", text=columns(updatedAt="changed_att")),
+    "a mistyped column, exported": of(2, "columns.updatedAt", "changed_att", argv="export", text=columns(updatedAt="changed_att")),
+    "a mistyped column, checked": of(1, "changed_att", "delivery would fail", argv="check", text=columns(updatedAt="changed_att")),
+    "a text as time": of(2, "columns.updatedAt", "to_timestamp(kind)", text=columns(updatedAt="kind")),
+    "a number as id": of(2, "columns.roverID", "cast(n as string)", text=columns(roverID="n")),
+    "a number as traits": of(2, "columns.traits", "named_struct", text=columns(traits="n")),
+    "an aggregate": of(2, "columns.traits", "sum(n)", text=columns(traits="struct(sum(n))")),
+    "a generator": of(2, "columns.traits", "explode", text=columns(traits="explode(array(traits))")),
+    "no such function": of(2, "columns.traits", "my_udf", text=columns(traits="my_udf(traits)")),
+    "half an expression": of(2, "columns.traits", text=columns(traits="struct(kind")),
+    "a filter's column": of(2, "fan_profiles.where", "kidn", text=PROFILES + "where = \"kidn = 'x'\"\n"),
+    "a filter that is no condition": of(2, "fan_profiles.where", text=PROFILES + 'where = "kind"\n'),
+    "an additional field's column": of(2, "extra.tier", "teir", text=PROFILES + 'extra = { tier = "traits.teir" }\n'),
+    # the ledger
+    "another table as ledger": of(2, "not a ledger of rover_spark", ledger="{root}/p"),
+    "a ledger below a file": of(1, "ledger_unwritable", "in_the_way", argv="export", ledger="{root}/in_the_way/acme"),
+    "a ledger where nobody may write": of(1, "ledger_unwritable", "not permitted", argv="export", ledger="/sys/kernel/acme"),
+    "a ledger below a file, checked": of(1, "ledger", "delivery would fail", argv="check", ledger="{root}/in_the_way/acme"),
+    # the destination
+    "a destination below a file": of(1, "in_the_way", "Not a directory", argv="check", destination="file://{root}/in_the_way/b"),
+    "a destination below a file, exported": of(1, "in_the_way", "Not a directory", argv="export", destination="file://{root}/in_the_way/b"),
+    "no bucket": of(1, "NoSuchBucket", argv="check", destination="s3://no-such-bucket-here/a", store="[store]\nendpoint = '{s3}'"),
+    "nobody listens": of(1, "nothing listens there", "http://127.0.0.1:9", argv="check", destination="s3://b0b/a", store="[store]\nendpoint = 'http://127.0.0.1:9'"),
+    "no host": of(1, "no such host is known", "nowhere.invalid", argv="check", destination="s3://b0b/a", store="[store]\nendpoint = 'http://nowhere.invalid'"),
+    "wrong credentials": of(1, "SignatureDoesNotMatch", "credentials", argv="check", destination="s3://b0b/a", store="[store]\nendpoint = '{s3}'\nregion = 'eu-west-1'"),
+    "no account": of(2, "storage account", "AZURE_STORAGE_ACCOUNT", argv="export", destination="az://container/a"),
+    "a bucket that may not be read": of(2, "can_read", argv="verify", destination="s3://b0b/a", store="[store]\nendpoint = '{s3}'"),
+    # Currents
+    "no schema file": of(2, "schema", "No such file", events='schema = "nothing.avsc"\n'),
+    "a schema that is none": of(2, "schema_invalid", events='schema = "in_the_way"\n'),
+    "an event without its id": of(2, "id", events='columns = { time = "seen" }\n'),
+    # commands
+    "a rerun before the first delivery": of(2, "was never delivered", "export -c", argv="rerun --dataset fan_profiles"),
+    "a rerun of no dataset": later(2, "rerun --dataset fan_profile", "no such dataset", "did you mean fan_profiles?"),
+    "a gap that is none": later(2, "rerun --dataset fan_profiles --accept-gap", "plain rerun"),
+    "no such batch": later(2, "redeliver --batch fan_profiles.9.9", "fan_profiles.9.9 is not in the ledger", "status -c"),
+    "schemas of Rover": later(2, "schemas", "has no schemas"),
+    "too early": later(2, "export --now 2020-01-01T00:00:00Z", "before that of the last batch"),
+    "nothing to accept": later(2, "accept --dataset fan_profiles", "fan_profiles"),
+    "no such dataset": later(2, "plan --dataset fan_profils", "did you mean fan_profiles?"),
+    "a demo over something": later(2, "demo --dir {root}", "holds something already", "rm -r"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_in_a_few_lines(scene: Scene, name: str, request: pytest.FixtureRequest) -> None:
+    code, words = MISTAKES[name].code, MISTAKES[name].words
+    configured = dict(MISTAKES[name].configured or {})
+    argv, file = MISTAKES[name].argv, scene.delivered
+    environ = {**ENVIRONMENT, **({"AWS_SECRET_ACCESS_KEY": "hunter2"} if name == "wrong credentials" else {})}
+    if configured or MISTAKES[name].configured == {}:
+        places = {"root": scene.root}
+        if "{s3}" in configured.get("store", ""):
+            places["s3"] = request.getfixturevalue("s3")
+        filled = {
+            key: value.format(**places) if key in {"ledger", "destination", "store"} else value
+            for key, value in configured.items()
+        }
+        file = (
+            events(scene, name, filled["events"])
+            if "events" in filled
+            else scene.file(name.replace(" ", "_"), **filled)
+        )
+    if not argv.startswith("demo"):
+        argv += f" -c {file}"
+    width = (80, 120)[list(MISTAKES).index(name) % 2]
+    assert scene.run(argv, width, **environ) == code, scene.came
+    assert_a_person_can_read(scene.came, width, words, lines=40 if argv.startswith("check") else 12)
+    assert "hunter2" not in scene.came and "export again" not in scene.came
+    assert "-c FILE" not in scene.came, "what to do can be pasted"
+
+
+def events(scene: Scene, name: str, text: str) -> Path:
+    path = scene.root / f"{name.replace(' ', '_')}.toml"
+    path.write_text(
+        f'name = "acme"\ndestination = "file://{scene.root}/bucket/e/acme"\nledger = "{scene.root}/control/e"\n'
+        'contract = "currents"\n[currents]\ncluster = "c"\nconnection = "S3"\nintegration_id = "i"\nzone = "z"\n'
+        f'[events.Seen]\ntable = "{scene.root}/p"\nstart = "earliest"\n{text}'
+    )
+    return path
+
+
+@contextmanager
+def replaced(path: Path, content: bytes) -> Iterator[None]:
+    """A file that somebody has overwritten."""
+    before = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def test_a_state_that_is_broken_is_told_and_nothing_else(scene: Scene) -> None:
+    (delivered,) = (scene.root / "bucket" / "delivered" / "exports").rglob("*.ndjson.gz")
+    log = sorted((scene.root / "control" / "delivered" / "_delta_log").glob("*.json"))
+
+    def told(argv: str, code: int, *words: str, lines: int = 12, width: int = 80) -> None:
+        assert scene.run(f"{argv} -c {scene.delivered}", width) == code, scene.came
+        assert_a_person_can_read(scene.came, width, words, lines)
+
+    with replaced(delivered, gzip.compress(b"another\n")):
+        told("verify", 1, "object_changed", "redeliver")
+    hidden = delivered.rename(delivered.with_suffix(".away"))
+    told("verify", 1, "object_missing", delivered.name, "object_foreign", lines=20)
+    hidden.rename(delivered)
+    lock = scene.root / "control" / "delivered.acme.fan_profiles.lock"
+    assert scene.terminal.run(80, sql=[f"INSERT INTO delta.`{scene.root}/p` VALUES ({ROW})"])[0] == 0
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        told("export", 0, "dataset_busy", "another run is delivering it", "nothing to do")
+        told("export --strict", 1, "dataset_busy")
+    for damaged in (log[0].read_bytes()[:40], b""):
+        with replaced(log[0], damaged):
+            told("status", 1)
+    before = scene.delivered.read_text()
+    scene.delivered.write_text(before + "where = \"kind = 'plain'\"\n")
+    told("export", 2, "fan_profiles.where", "rerun -c", str(scene.delivered))
+    scene.delivered.write_text(before)
+    shutil.rmtree(scene.root / "p")
+    told("export", 2, "there is no Delta table")
+
+
+def test_a_spark_that_is_gone_is_told_too(scene: Scene) -> None:
+    """The last one: nothing runs on this terminal after it."""
+    assert scene.terminal.run(80, kill=True)[0] == 0
+    assert scene.run("status -c {delivered}", 80) == 1
+    assert_a_person_can_read(scene.came, 80, ["spark_gone", "status again"], lines=8)
+
+
+def test_there_are_more_than_sixty_of_both_kinds() -> None:
+    from tests.mistakes.test_before_spark import MISTAKES as EARLY
+
+    assert len(MISTAKES) >= 40 and len(MISTAKES) + len(EARLY) > 100
+    assert not set(EARLY) & set(MISTAKES)
