@@ -26,6 +26,7 @@ from rover_spark.eventplan import EVENTS
 from rover_spark.export import Exporter
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
+from rover_spark.mistakes import likely
 from rover_spark.preflight import Finding, findings
 from rover_spark.prepare import Planner, pinned
 from rover_spark.prepare_events import planner_of
@@ -374,7 +375,7 @@ def _chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:
 
 def _unknown(name: str, known: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"--dataset {name}: the configuration has no such dataset",
+        f"--dataset {name}: the configuration has no such dataset{likely(name, settings.delivers)}",
         code="dataset_unknown",
         remedy=f"There are {', '.join(known)}.",
     )

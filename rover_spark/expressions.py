@@ -24,6 +24,10 @@ _UNSTEADY = re.compile(
 )
 _TYPE = re.compile(r"\b(map|array|struct)\s*<[^<>]*>", re.IGNORECASE)
 _OTHER_ROWS = re.compile(r"\bover\s*\(|\(\s*select\b", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"\b(explode|explode_outer|posexplode|posexplode_outer|inline|inline_outer|stack|json_tuple)\s*\(",
+    re.IGNORECASE,
+)
 # literals such as timestamp'now' and date'today' read the clock too
 _MOVING_LITERAL = re.compile(
     r"\b(date|timestamp\w*)\s*(['\"])\s*(now|today|tomorrow|yesterday)\b", re.IGNORECASE
@@ -44,6 +48,10 @@ def _steady(expression: str) -> str:
     if found := _OTHER_ROWS.search(bare):
         raise ValueError(
             f"{found[0].strip()} asks for other rows, so a batch of changes could not tell its value"
+        )
+    if found := _SEVERAL.search(bare):
+        raise ValueError(
+            f"{found[1]} makes several rows or values of one: that belongs into the job that writes the table"
         )
     if _is_list(bare):
         raise ValueError(

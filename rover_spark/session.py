@@ -65,7 +65,7 @@ def build_session(
         raise ConfigError(
             f"Spark cannot be loaded: {missing}.",
             code="no_spark",
-            remedy="Install rover_spark with its extra [spark], or where the cluster brings Spark with [arrow].",
+            remedy="Install rover_spark[spark], or rover_spark[arrow] where the cluster brings Spark.",
         ) from missing
     _silence(verbose)
     remote = is_remote() or "SPARK_REMOTE" in _ENVIRON

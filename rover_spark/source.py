@@ -7,6 +7,7 @@ statement that mends it. Writes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _GAPS = (
     "PATH_NOT_FOUND",
     "FileNotFoundException",
 )
+_CLASSES = re.compile(r"^(Caused by: )?((\w+\.)+[\w$]*(Exception|Error)\b(: |$))*")
 _NO_FILE_SYSTEM = ("ClassNotFoundException: Class org.apache.hadoop.fs.", "No FileSystem for scheme")
 _MISSING = (
     "DELTA_MISSING_DELTA_TABLE",
@@ -51,6 +53,8 @@ _MISSING = (
     "DELTA_NOT_A_DELTA_TABLE",
     "TABLE_OR_VIEW_NOT_FOUND",
     "SCHEMA_NOT_FOUND",
+    "REQUIRES_SINGLE_PART_NAMESPACE",
+    "CATALOG_NOT_FOUND",
     "PATH_NOT_FOUND",
     "not a Delta table",
 )
@@ -254,8 +258,9 @@ def _text(error: Exception) -> str:
 
 
 def first_line(text: str) -> str:
-    """The line of an engine's error that says most, cut to 300 characters."""
-    return said_most(text)[:300]
+    """The line of an engine's error that says most, without the names of its classes, cut to 300 characters."""
+    said = said_most(text)
+    return (_CLASSES.sub("", said) or said)[:300]
 
 
 def said_most(text: str) -> str:

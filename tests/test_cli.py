@@ -282,12 +282,30 @@ def test_one_json_document_whatever_the_terminal_can_show(tmp_path: Path, encodi
     assert json.loads(done.stdout)["problems"][0]["code"] == "config_unreadable"
 
 
-def test_a_cluster_without_arrow_is_told_what_to_install(good: Path) -> None:
-    without = "import sys; sys.modules['pyarrow'] = None; from rover_spark.cli import app; app(sys.argv[1:])"
+@pytest.mark.parametrize("missing", ["pyspark", "py4j", "pandas", "pyarrow"])
+def test_a_bare_installation_is_told_what_to_install(good: Path, missing: str) -> None:
+    without = (
+        f"import sys; sys.modules[{missing!r}] = None; from rover_spark.cli import app; app(sys.argv[1:])"
+    )
     command = [sys.executable, "-c", without, "status", "-c", str(good)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "pyarrow" in done.stderr and "[arrow]" in done.stderr
+    assert (
+        missing in done.stderr and "rover_spark[spark]" in done.stderr and "rover_spark[arrow]" in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "module", "extra"),
+    [("s3", "botocore", "s3"), ("gs", "google.cloud.storage", "gcs"), ("az", "azure.storage.blob", "azure")],
+)
+def test_a_destination_whose_sdk_is_missing_names_its_extra(scheme: str, module: str, extra: str) -> None:
+    without = (
+        f"import sys; sys.modules[{module!r}] = None; from rover_spark.store import open_store\n"
+        f"try: open_store('{scheme}://bucket/p', 'acme')\nexcept Exception as error: print(error.code, error.remedy)"
+    )
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith(f"no_sdk Install rover_spark[{extra}] on the driver"), done
 
 
 def test_a_failure_of_a_run_that_stays_up_is_told_as_that_of_export(bad: Path) -> None:

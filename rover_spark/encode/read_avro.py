@@ -29,7 +29,7 @@ def events_wrong(stream: BinaryIO, schema: str | None, records: int) -> str | No
         raise ConfigError(
             "verify reads Avro files with fastavro, which is not installed",
             code="no_sdk",
-            remedy="Install rover_spark with its extra [currents], on the driver.",
+            remedy="Install rover_spark[currents] on the driver.",
         ) from None
     placed = _Placed(stream)
     # its blocks have a type that does not tell of their bytes

@@ -46,7 +46,7 @@ from rover_spark.records.values import (
     not_finite,
     written,
 )
-from rover_spark.source import FEED_COLUMNS
+from rover_spark.source import FEED_COLUMNS, backticked
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
@@ -69,9 +69,10 @@ def selected(
     try:
         return rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, text in wanted))
     except (AnalysisException, ParseException) as whole:
+        row = F.col(backticked(rows.columns[0]))  # beside it an aggregate does not stand for the whole table
         for _, key, text in wanted:
             try:
-                rows.select(F.expr(text))
+                rows.select(row, F.expr(text))
             except (AnalysisException, ParseException) as error:
                 raise _unresolved(f"{setting}.{key}", text, rows, error) from None
         raise _unresolved(f"{setting}.columns", "the selection", rows, whole) from None

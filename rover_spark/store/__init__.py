@@ -60,7 +60,7 @@ def open_store(destination: str, export: str, access: Access | None = None) -> S
         raise ConfigError(
             f"destination: {scheme}:// needs a package that is not installed: {missing.name}",
             code="no_sdk",
-            remedy=f"Install rover_spark with its extra [{_EXTRAS[scheme]}], on the driver and on every executor.",
+            remedy=f"Install rover_spark[{_EXTRAS[scheme]}] on the driver and on every executor.",
         ) from missing
     raise ConfigError(
         f"destination: no store for the scheme {scheme!r}",

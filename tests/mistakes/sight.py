@@ -11,11 +11,11 @@ from tests.mistakes.terminal import screen
 
 NOISE = re.compile(
     r"Traceback|^\s*at [\w.$]+\(|Caused by:|\bWARN\b|\bERROR\b|\bWARNING\b|^\{\"ts\"|QueryContextLogger|py4j|"
-    r"\bjava\.|org\.apache|File \"/|NativeCodeLoader|log4j|Exception ignored|UserWarning|FutureWarning",
+    r"\b(java|scala|org|io)\.[\w.$]*(Exception|Error)\b|File \"/|NativeCodeLoader|log4j|Exception ignored|UserWarning|FutureWarning",
     re.MULTILINE,
 )
 # copied from a terminal, a command must stay one line
-_TO_PASTE = re.compile(r"rover-spark [a-z]|ALTER TABLE|rm -r")
+_TO_PASTE = re.compile(r"rover-spark [a-z]")
 
 
 def assert_a_person_can_read(came: str, width: int, words: Iterable[str], lines: int) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,22 @@ class Terminal:
         os.close(theirs)
         os.close(read)
 
-    def run(self, width: int, seconds: float = 240, **task: Any) -> tuple[int, str]:
-        """Runs one task of ``program``; the exit code and everything that came to the terminal meanwhile."""
+    def begin(self, width: int, **task: Any) -> None:
+        """Begins a task of ``program``."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         os.write(self._commands, (json.dumps(task) + "\n").encode())
+
+    def rest(self) -> str:
+        """Everything that comes until no process has the terminal any more."""
+        came = b""
+        with suppress(OSError):
+            while more := os.read(self._ours, 1 << 16):
+                came += more
+        return came.decode(errors="replace")
+
+    def run(self, width: int, seconds: float = 240, **task: Any) -> tuple[int, str]:
+        """Runs one task of ``program``; the exit code and everything that came to the terminal meanwhile."""
+        self.begin(width, **task)
         came, end = b"", time.monotonic() + seconds
         while (found := re.search(rf"{END} (-?\d+)\r?\n", came.decode(errors="replace"))) is None:
             assert time.monotonic() < end, came.decode(errors="replace")

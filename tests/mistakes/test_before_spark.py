@@ -69,6 +69,7 @@ MISTAKES = {
     "the clock": of(GOOD + 'extra = { told = "now()" }\n', "extra.told: now gives another value"),
     "a subquery": of(GOOD + 'where = "who IN (SELECT who FROM others)"\n', "asks for other rows"),
     "a window": of(GOOD + 'extra = { n = "sum(n) over (partition by who)" }\n', "asks for other rows"),
+    "a generator": of(GOOD + 'columns = { traits = "explode(many)" }\n', "explode makes several rows"),
     "a comment": of(GOOD + 'where = "a = 1 -- only these"\n', "holds a comment"),
     "an envelope field": of(GOOD + 'extra = { emittedAt = "x" }\n', "extra.emittedAt"),
     "no such natural key": of(GOOD + 'natural_key = ["roverid"]\n', "roverid cannot be part", "did you mean roverID?"),

@@ -28,8 +28,18 @@ ModuleNotFoundError: No module named 'rover_spark'
         ("\n  one line  \n", "one line"),
         (
             "Job aborted\n\tat x.y\nCaused by: a.B: first\nCaused by: c.D: disk full\n\tat z",
-            "Caused by: c.D: disk full",
+            "c.D: disk full",
         ),
+        (
+            "java.lang.RuntimeException: java.lang.ClassNotFoundException: Class o.S3A not found",
+            "Class o.S3A not found",
+        ),
+        (
+            "Caused by: org.apache.hadoop.fs.FileAlreadyExistsException: it is no directory",
+            "it is no directory",
+        ),
+        ("java.lang.OutOfMemoryError", "java.lang.OutOfMemoryError"),
+        ("main.sales.events: is empty", "main.sales.events: is empty"),
         (WORKER, "ModuleNotFoundError: No module named 'rover_spark'"),
         ("Job aborted\nTraceback (most recent call last):\n  File", "Job aborted"),
         ("x" * 400, "x" * 300),

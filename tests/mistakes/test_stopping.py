@@ -1,0 +1,107 @@
+"""What Ctrl-C and SIGTERM tell: what was under way, and what is true of it until the process has ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rover_spark.progress import LoggedProgress
+from rover_spark.stopping import UnderWay, interrupted
+from tests.mistakes.sight import NOISE
+
+BATCH, OTHER = "fan_profiles.1.2", "fan_identity_graph.1.7"
+
+
+@pytest.mark.parametrize(
+    ("steps", "message", "remedy"),
+    [
+        (["planned"], f"while staging {BATCH}; nothing of it is visible", "Run export again: it goes on"),
+        (["planned", "staged"], f"while publishing {BATCH}; it is staged, and a part of it may be visible", "goes on"),
+        (["publishing"], f"while publishing {BATCH}; it is staged", "goes on"),
+        (["redelivering", "staged"], f"while redelivering {BATCH}; each of its keys holds a whole file", "the rest"),
+        (["planned", "staged", "publishing", "committed"], "no batch was under way", "Run export again."),
+        (["planned", "aborted"], "no batch was under way", "Run export again."),
+        (["lost"], "no batch was under way", "Run export again."),
+    ],
+)  # fmt: skip
+def test_what_is_told_is_true_of_how_far_a_batch_is(steps: list[str], message: str, remedy: str) -> None:
+    under_way = UnderWay(LoggedProgress())
+    for step in steps:
+        under_way.step(step, batch=BATCH)
+    problem = interrupted("interrupted", "export", under_way.halt(), False)
+    assert message in problem.message and remedy in problem.remedy and problem.code == "interrupted"
+
+
+def test_each_batch_under_way_is_named_with_what_is_true_of_it() -> None:
+    under_way = UnderWay(LoggedProgress())
+    under_way.step("planned", batch=BATCH)
+    under_way.step("publishing", batch=OTHER)
+    told = interrupted("stopped by SIGTERM", "export", under_way.halt(), False).message
+    assert f"while staging {BATCH}; nothing of it is visible; and while publishing {OTHER}" in told
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("status", "nothing was changed"), ("check", "staging place"), ("sweep", "stays removed"), ("rerun", "status -c FILE"), ("demo", "Remove the directory"), ("accept", "no batch was under way")],
+)  # fmt: skip
+def test_a_command_without_batches_says_what_is_true_of_it(command: str, words: str) -> None:
+    problem = interrupted("interrupted", command, {}, False)
+    assert words in f"{problem.message} {problem.remedy}" and f"Run {command} again." in problem.remedy
+    assert "nothing was done" in interrupted("interrupted", command, {}, True).message
+
+
+def test_no_batch_goes_further_once_it_was_told_how_far_it_is() -> None:
+    under_way = UnderWay(LoggedProgress())
+    under_way.step("planned", batch=BATCH)
+    under_way.halt()
+    thread = threading.Thread(target=under_way.step, args=("staged",), kwargs={"batch": BATCH}, daemon=True)
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive(), "the step would be followed by what is visible"
+
+
+@contextmanager
+def begun(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """`rover-spark status`, as soon as it handles SIGTERM by itself."""
+    command = [sys.executable, "-m", "rover_spark", "status", "-c", str(config)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, text=True, cwd=Path(__file__).parents[2], **streams)  # type: ignore[call-overload]
+    try:
+        caught, end = 0, time.monotonic() + 60
+        while not caught & 1 << (signal.SIGTERM - 1):
+            assert process.poll() is None and time.monotonic() < end
+            found = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+            caught = int(found[1], 16) if found else 0
+        yield process
+    finally:
+        process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc to look at")
+@pytest.mark.parametrize(
+    ("number", "code", "later"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 0.2), (signal.SIGINT, 130, 1.5)]
+)  # fmt: skip
+def test_a_signal_at_the_very_beginning_leaves_no_stack_trace(
+    number: int, code: int, later: float, tmp_path: Path
+) -> None:
+    config = tmp_path / "acme.toml"
+    config.write_text(
+        f'name = "acme"\ndestination = "file://{tmp_path}/b"\nledger = "{tmp_path}/l"\n'
+        f'[datasets.fan_profiles]\ntable = "{tmp_path}/p"\n'
+    )
+    with begun(config) as process:
+        time.sleep(later)
+        os.kill(process.pid, number)
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert not NOISE.search(told) and len(told.splitlines()) <= 3, told
