@@ -375,7 +375,7 @@ def _chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:
 
 def _unknown(name: str, known: Sequence[str]) -> ConfigError:
     return ConfigError(
-        f"--dataset {name}: the configuration has no such dataset{likely(name, settings.delivers)}",
+        f"--dataset {name}: the configuration has no such dataset{likely(name, known)}",
         code="dataset_unknown",
         remedy=f"There are {', '.join(known)}.",
     )
