@@ -42,6 +42,7 @@ from rover_spark.source import quoted
 from rover_spark.store.base import StagedFile
 
 _RECENT = 6
+_ABSENT = ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST", "REQUIRES_SINGLE_PART_NAMESPACE")
 _COMPACT_EVERY = 100
 
 
@@ -60,6 +61,8 @@ class Ledger:
         if self._exists:
             return
         detail = self._detail()
+        if detail is None:
+            self._require_schema()
         if detail is None and create:
             with locked(lock_beside(self._location)):
                 self._spark.sql(
@@ -99,10 +102,24 @@ class Ledger:
                 .collect()[0]
             )
         except PySparkException as error:
-            if any(word in str(error) for word in ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST")):
+            if any(word in str(error) for word in _ABSENT):
                 return None
             raise
         return row.asDict()
+
+    def _require_schema(self) -> None:
+        """Raises ConfigError where a table of the catalog has no schema to be made in."""
+        schema = "" if "/" in self._location else self._location.rpartition(".")[0]
+        try:
+            there = not schema or self._spark.catalog.databaseExists(schema)
+        except PySparkException:
+            there = False  # no such catalog
+        if not there:
+            raise ConfigError(
+                f"ledger: {self._location}: there is no schema {schema}",
+                code="ledger_missing",
+                remedy=f"CREATE SCHEMA {quoted(schema)}, or name another place: a schema of a catalog, or a path.",
+            )
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keeps other drivers on this machine from writing while the block runs, where a lock can."""

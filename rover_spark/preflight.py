@@ -37,6 +37,7 @@ from rover_spark.tables import side_by_side
 from rover_spark.wording import counted
 
 _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
+_ROOM = 1 << 18  # about what a few commits of the ledger take
 _SKEW_SECONDS = 60
 _SOURCE = "table, feed, columns"
 _EXPORT_AGAIN = re.compile(r"\b([Rr])un (?:export|it) again(?:: [^.;]*)?")
@@ -179,8 +180,12 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
         jvm: Any = spark._jvm
         path = jvm.org.apache.hadoop.fs.Path(f"{location.rstrip('/')}_check")
         system = path.getFileSystem(spark._jsc.hadoopConfiguration())
-        system.create(path, True).close()
-        system.delete(path, False)
+        stream = system.create(path, True)
+        try:
+            stream.write(bytearray(_ROOM))  # a disk that is full takes an empty file
+        finally:
+            stream.close()
+            system.delete(path, False)
     except (AttributeError, PySparkException):
         yield Finding("ledger", "write beside it", "ok", "sessions that are shared cannot try it")
     except Py4JError as error:

@@ -80,7 +80,12 @@ def build_session(
         at_launch = {"spark.app.name": app_name, **_missing_jars(at_launch), **at_launch}
         _ENVIRON.setdefault("PYSPARK_PYTHON", sys.executable)
     _start_jvm(at_launch, verbose)
-    SparkContext.getOrCreate(_completed(at_launch, verbose, submitted))
+    context = SparkContext.getOrCreate(_completed(at_launch, verbose, submitted))
+    server = getattr(context, "_accumulatorServer", None)
+    if server is not None and not verbose:
+        server.handle_error = lambda *_: (
+            None
+        )  # where the JVM dies it prints a stack trace; the command tells of it
     session = SparkSession.builder.getOrCreate()  # noqa: TID251
     if submitted:
         _assert_delta(session)

@@ -43,6 +43,7 @@ _GAPS = (
     "FileNotFoundException",
 )
 _CLASSES = re.compile(r"^(Caused by: )?((\w+\.)+[\w$]*(Exception|Error)\b(: |$))*")
+_FULL = ("No space left on device", "Disk quota exceeded")
 _NO_FILE_SYSTEM = ("ClassNotFoundException: Class org.apache.hadoop.fs.", "No FileSystem for scheme")
 _MISSING = (
     "DELTA_MISSING_DELTA_TABLE",
@@ -250,6 +251,8 @@ def _then(text: str) -> str:
     """What to do where Spark failed: again, unless it has no code for a place's file system at all."""
     if any(word in text for word in _NO_FILE_SYSTEM):
         return "Give Spark the Hadoop package of that file system, as hadoop-aws for s3a://, or name another path."
+    if any(word in text for word in _FULL):
+        return "Free space where the ledger lies, and in Spark's own directories (spark.local.dir). Then run it again."
     return "Run it again; with -v Spark's own log shows more."
 
 

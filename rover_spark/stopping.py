@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -167,6 +168,8 @@ class Signals:
             word = _WORDS[signal.Signals(number)]
             with self._under_way.quiet():  # to the end: it is the last word
                 self._tell(interrupted(word, self._command, batches, self._under_way.starting))
+                sys.stderr.flush()
+                sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - what still fails now says nothing new
                 self._end()
                 os._exit(128 + number)
         finally:

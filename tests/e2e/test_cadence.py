@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -190,13 +191,13 @@ def test_it_stays_up_delivers_what_comes_and_ends_after_a_sigterm(
     command = [str(Path(sys.executable).with_name("rover-spark")), "export", "-c", str(config)]
     command += ["--every", "1s", "--json"]
     with (tmp_path / "out").open("w") as out:
-        staying = subprocess.Popen(command, stdout=out, cwd=Path(__file__).parents[2])
+        staying = subprocess.Popen(command, stdout=out, cwd=Path(__file__).parents[2], start_new_session=True)
     try:
         _until(lambda: len(list(stream.bucket.rglob("*.avro"))) == 1)
         stream.add(values(3, 5))
         _until(lambda: len(list(stream.bucket.rglob("*.avro"))) == 2)
         _until(lambda: (tmp_path / "out").read_text().count("\n") == 2)
-        staying.send_signal(signal.SIGTERM)
+        os.killpg(staying.pid, signal.SIGTERM)  # as `timeout` and schedulers ask: the JVM is not in it
         assert staying.wait(120) == 0
     finally:
         staying.kill()

@@ -134,6 +134,9 @@ MISTAKES = {
     "an additional field's column": of(2, "extra.tier", "teir", text=PROFILES + 'extra = { tier = "traits.teir" }\n'),
     # the ledger
     "another table as ledger": of(2, "not a ledger of rover_spark", ledger="{root}/p"),
+    "a ledger in no schema": of(2, "there is no schema nowhere", "CREATE SCHEMA", argv="export", ledger="nowhere.acme"),
+    "a ledger in no schema, checked": of(1, "there is no schema nowhere", "delivery would fail", argv="check", ledger="nowhere.acme"),
+    "a ledger in no catalog": of(2, "there is no schema no_such.nowhere", argv="status", ledger="no_such.nowhere.acme"),
     "a ledger below a file": of(1, "ledger_unwritable", "in_the_way", argv="export", ledger="{root}/in_the_way/acme"),
     "a ledger where nobody may write": of(1, "ledger_unwritable", "Permission denied", argv="export", ledger="/sys/kernel/acme"),
     "a ledger below a file, checked": of(1, "ledger", "delivery would fail", argv="check", ledger="{root}/in_the_way/acme"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rover_spark.errors import ConfigError
+from rover_spark.errors import ConfigError, Problem
+from rover_spark.result import Result
 from rover_spark.settings import load, parse
+from rover_spark.unexpected import problem_of
 from tests.plan.test_settings import MINIMAL, refused, tree
 
 EVENTS = {"contract": "currents", "datasets": None, "currents": {"cluster": "c", "connection": "S3"}}
@@ -124,3 +128,29 @@ def test_commas_inside_of_brackets_and_texts_make_no_list(expression: str) -> No
 def test_what_may_be_a_secret_is_never_repeated(secret: str) -> None:
     found = refused(tree(destination=secret))
     assert "hunter2" not in found.message + found.remedy
+
+
+def test_what_to_do_names_the_file_that_was_given_wherever_it_is_told() -> None:
+    problem = Problem("source_gap", "a gap", "rover-spark rerun -c FILE --dataset fan_profiles, then export")
+    check = {"checks": [{"remedy": "rover-spark sweep -c FILE removes it", "found": 3}]}
+    told = Result("check", "failed", problems=(problem,), more=check).naming("my files/acme.toml").document()
+    assert told["problems"][0]["remedy"].startswith("rover-spark rerun -c 'my files/acme.toml' --dataset")
+    assert told["checks"] == [{"remedy": "rover-spark sweep -c 'my files/acme.toml' removes it", "found": 3}]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "Free space"), (errno.EROFS, "Let this user write there"), (errno.ENAMETOOLONG, "Look at that path")],
+)  # fmt: skip
+def test_what_the_system_says_of_a_file_names_it_and_what_to_do(number: int, words: str) -> None:
+    problem = problem_of(OSError(number, os.strerror(number), "/data/x"), "demo")
+    assert problem.message == f"/data/x: {os.strerror(number)}" and problem.code == "file_refused"
+    assert problem.remedy.startswith(words) and problem.remedy.endswith("Then run demo again.")
+
+
+def test_what_nobody_expects_is_one_message() -> None:
+    problem = problem_of(ZeroDivisionError("by zero\nTraceback"), "export")
+    assert "ZeroDivisionError: by zero; what the ledger" in problem.message and "-v" in problem.remedy
+    assert problem_of(KeyError(), "export").message.startswith(
+        "export met what it does not expect: KeyError;"
+    )
