@@ -42,7 +42,6 @@ from rover_spark.verify import verify as hold_against
 from rover_spark.wording import counted
 
 _SHOWN = 5
-BUSY = "dataset_busy"
 
 
 def export(
@@ -83,7 +82,7 @@ def export(
             Problem("text_replaced", message, "They were delivered; mend the text at the source.")
         )
     # runs of a schedule that overlap are no fault: the other run delivers
-    busy = [each for each in outcome.problems if each.code == BUSY]
+    busy = [each for each in outcome.problems if each.code == "dataset_busy"]
     failed = len(busy) < len(outcome.problems) or (strict and bool(broken or busy))
     word = "failed" if failed else "done" if outcome.batches else "nothing to do"
     return Result("export", word, not failed, tuple(outcome.batches), tuple(problems))
