@@ -139,6 +139,10 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     assert sorted(key.schema_id for key, _ in streamed if key) == list(range(1, 17))
     with pytest.raises(ConfigError, match="holds something already"):
         tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
+    second, taken = told.place.with_name("second"), f"file://{bucket}"
+    with pytest.raises(ConfigError, match="holds files of another demo"):
+        tell(spark, second, fans=150, seed=3, progress=LoggedProgress(), console=None, destination=taken)
+    assert not second.exists(), "nothing was begun"
 
 
 def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste(told: Told) -> None:

@@ -11,6 +11,7 @@ import configparser
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -126,6 +127,17 @@ def test_a_unit_is_one_of_systemd_that_starts_what_exists(block: Block) -> None:
         assert unit["Service"]["Type"] == "exec"
     else:
         assert unit["Service"]["Type"] == "oneshot"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")
+@of("ini")
+def test_systemd_knows_every_key_of_a_unit(block: Block, tmp_path: Path) -> None:
+    name = tmp_path / block.text.splitlines()[0].rpartition("/")[2]
+    name.write_text(re.sub(r"/opt/\S+", "/bin/true", block.text).replace("User=rover", "User=root"))
+    if name.suffix == ".timer":
+        name.with_suffix(".service").write_text("[Service]\nExecStart=/bin/true\n")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", name], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @of("crontab")

@@ -20,6 +20,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from rover_spark import commands
+from rover_spark.adoption import earlier
 from rover_spark.console import hanging
 from rover_spark.console.results import batches
 from rover_spark.demo.company import Company, Lived
@@ -27,8 +28,8 @@ from rover_spark.demo.fan import one_fan
 from rover_spark.demo.messages import STREAM, Messages
 from rover_spark.demo.next import next_commands, program_name, shown_path
 from rover_spark.demo.tree import bucket_tree
-from rover_spark.errors import ConfigError, Problem
-from rover_spark.heads import BatchRecord
+from rover_spark.errors import ConfigError, Problem, RoverSparkError
+from rover_spark.heads import BatchRecord, Head
 from rover_spark.progress import Progress
 from rover_spark.result import Result
 from rover_spark.settings import Settings, load
@@ -52,7 +53,7 @@ def tell(
     """Runs the whole demo; its batches in order of delivery. ``destination``: another one than a directory beside.
 
     Raises:
-        ConfigError: the directory is not empty.
+        ConfigError: the directory is not empty, or the bucket holds files of a demo before this one.
     """
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(
@@ -65,6 +66,12 @@ def tell(
     config = root / "acme.toml"
     config.write_text(_configuration(root, destination), encoding="utf-8")
     settings = load(config, None if destination else {})  # how a bucket is reached, the environment may say
+    try:
+        _refuse_taken(settings)
+    except RoverSparkError:
+        config.unlink()
+        root.rmdir()
+        raise
     yesterday = datetime.now(timezone.utc) - timedelta(hours=25)  # noqa: TID251 - the company lives up to today
     company = Company(spark, root / "tables", fans=fans, seed=seed, anchor=yesterday)
 
@@ -166,6 +173,18 @@ def tell(
             "config": str(config),
         },
     )
+
+
+def _refuse_taken(settings: Settings) -> None:
+    """Raises ConfigError where a demo before this one delivered into the bucket: its ledger lies in another directory."""
+    store = open_store(settings.destination, settings.name, settings.access)
+    for dataset in settings.delivers:
+        if (found := earlier(store, settings, dataset, Head())) is not None:
+            raise ConfigError(
+                f"--destination {settings.destination}: holds files of another demo already: {found.key}",
+                code="demo_destination_taken",
+                remedy="Name another place with --destination, or remove what is there.",
+            )
 
 
 def _configuration(root: Path, destination: str | None) -> str:
