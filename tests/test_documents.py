@@ -98,8 +98,10 @@ def test_toml_is_a_configuration_or_a_part_of_one(block: Block) -> None:
 
 
 @of("json")
-def test_json_is_json(block: Block) -> None:
-    assert json.loads(block.text)
+def test_json_is_one_document_or_a_record_a_line(block: Block) -> None:
+    lines = block.text.splitlines()
+    records = lines if all(line.startswith('{"id":') for line in lines) else [block.text]
+    assert all(isinstance(json.loads(each), dict) for each in records)
 
 
 # -- schedulers ----------------------------------------------------------------------------------------------
