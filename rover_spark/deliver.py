@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.access import Access
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StoreError
-from rover_spark.heads import BatchRecord, Head, State
+from rover_spark.heads import REDELIVERED, BatchRecord, Head, State
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
 from rover_spark.progress import Progress, file_by_file
@@ -150,8 +150,8 @@ class Delivery:
                 remedy=f"{'' if error.code == 'staged_lost' else error.remedy} Run redeliver again.".strip(),
             ) from None
         head = self._ledger.heads()[plan.dataset]
-        self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note="redelivered")
-        return replace(record, files=files, note="redelivered")
+        self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note=REDELIVERED)
+        return replace(record, files=files, note=REDELIVERED)
 
     def _again(self, plan: Plan, record: BatchRecord) -> tuple[StagedFile, ...]:
         """Stages a batch that was staged before. Raises NotRepeatable, before anything is replaced, where it differs."""

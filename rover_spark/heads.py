@@ -14,6 +14,7 @@ from rover_spark.store.base import StagedFile
 
 State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
 RERUN, ACCEPTED = "RERUN", "ACCEPTED"
+REDELIVERED = "redelivered"  # the note of a batch that stands COMMITTED once more
 ABANDONED_AFTER = timedelta(hours=1)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -23,7 +24,17 @@ from pyspark.sql import functions as F
 
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.eventplan import RegisteredSchema, plan_from_json
-from rover_spark.heads import ACCEPTED, RERUN, Accepted, BatchRecord, Head, State, Transition, fold
+from rover_spark.heads import (
+    ACCEPTED,
+    REDELIVERED,
+    RERUN,
+    Accepted,
+    BatchRecord,
+    Head,
+    State,
+    Transition,
+    fold,
+)
 from rover_spark.ledger_rows import (
     BATCH_COLUMNS,
     COLUMNS,
@@ -209,12 +220,14 @@ class Ledger:
         """How many rows each dataset's delivered batches set aside; those that set aside none are left out."""
         if not self._exists:
             return {}
-        count = F.get_json_object("counts", "$.quarantined").cast("bigint")
-        delivered = self.frame().where("kind = 'batch' AND state = 'COMMITTED'")
-        # a batch that was delivered again stands there twice
-        each = delivered.groupBy("dataset", "batch").agg(F.max(count).alias("rows")).where("rows > 0")
-        found = each.groupBy("dataset").agg(F.sum("rows").alias("rows")).collect()
-        return {row["dataset"]: row["rows"] for row in found}
+        # of ten thousand batches few set something aside: the text tells which, and only they are parsed
+        delivered = f"kind = 'batch' AND state = 'COMMITTED' AND coalesce(note, '') <> '{REDELIVERED}'"
+        some = """counts RLIKE '"quarantined": [1-9]'"""
+        rows = self.frame().where(delivered).where(some).select("dataset", "counts").collect()
+        found: Counter[str] = Counter()
+        for row in rows:
+            found[row["dataset"]] += json.loads(row["counts"])["quarantined"]
+        return dict(found)
 
     def schemas(self) -> list[RegisteredSchema]:
         """The schema registry, in order of the ids. An aborted batch's ids stay taken."""

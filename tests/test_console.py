@@ -246,7 +246,7 @@ WHOLE = {
     "quarantine": (
         "updatedAt_missing",
         "fan_profiles.1.2  version 3",
-        "21 rows in /ledger_quarantine, the newest 1 of them",
+        "21 rows in quarantine, the newest 1 here; all of it in\n/ledger_quarantine\n",
     ),
 }
 

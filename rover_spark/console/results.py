@@ -111,8 +111,9 @@ def _quarantine(console: Console, result: Result) -> None:
     for row in found["rows"]:
         _out(console, quarantined_row(row, console.width if console.is_terminal else None))
     shown = len(found["rows"])
-    newest = "" if shown == found["total"] else f", the newest {shown:,} of them here"
-    _out(console, plain(f"{counted(found['total'], 'row')} in {found['place']}{newest}"))
+    newest = "" if shown == found["total"] else f", the newest {shown:,} here"
+    console.print(plain(f"{counted(found['total'], 'row')} in quarantine{newest}; all of it in"))
+    _out(console, plain(found["place"]))
 
 
 def _of_events(counts: dict[str, int]) -> str:
