@@ -118,9 +118,9 @@ def nightly(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
 
 def status(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
     """`status` on a ledger of 10,000 batches, each with its plan, three transitions and two files."""
-    shutil.rmtree(root / "control-status", ignore_errors=True)
     source = root / "status-source"
-    shutil.rmtree(source, ignore_errors=True)
+    for each in (source, root / "control-status", root / "bucket-status"):
+        shutil.rmtree(each, ignore_errors=True)
     spark.sql(f"CREATE TABLE delta.`{source}` USING delta {FEED} AS SELECT {PROFILE} FROM range(10)")
     settings = _settings(root, "status", str(source))
     commands.export(spark, settings, now=NOW)
