@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
-from rover_spark.console import plain, problems
+from rover_spark.console import hanging, plain, problems
 from rover_spark.console.grid import Column, grid
 from rover_spark.console.progress import TerminalProgress
 from rover_spark.console.results import show
@@ -411,3 +412,11 @@ def test_counts_and_durations_are_for_people() -> None:
     assert counted(2, "batch", "batches") == "2 batches"
     found = [duration(s) for s in (-1, 0, 59.4, 60, 90, 3_599, 3_600, 5_400, 86_400, 273_700)]
     assert found == ["0 s", "0 s", "59 s", "1 min", "1 min 30 s", "59 min 59 s", "1 h", "1 h 30 min", "1 d", "3 d 4 h"]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_key_longer_than_a_line_goes_on_in_the_next_and_nothing_comes_between(width: int) -> None:
+    key = "exports/fan_profiles/date=2026-11-28/hour=17/" + "0123456789abcdef" * 14
+    lines = [line.plain for line in hanging(Text(f"store_refused: cannot stage {key}: no room"), width)]
+    assert all(len(line) <= width for line in lines) and len(lines) > 2
+    assert key in "".join(line.strip() for line in lines)

@@ -28,13 +28,11 @@ def indented(text: Text, width: int, indent: int = 4) -> list[Text]:
 
 
 def hanging(text: Text, width: int, indent: int = 4) -> list[Text]:
-    """A text's lines, wrapped at words, all but the first behind an indent."""
-    first, *rest = text.wrap(Console(width=width), max(width, 20))
-    first.rstrip()
-    return [
-        first,
-        *(line for more in [Text(" ").join(rest)] if rest for line in indented(more, width, indent)),
-    ]
+    """A text's lines, wrapped at words, all but the first behind an indent; what is too long for a line goes on in the next."""
+    first, *rest = text.wrap(Console(width=width), max(width - indent, 20))
+    for line in (first, *rest):
+        line.rstrip()
+    return [first, *(Text.assemble(" " * indent, line) for line in rest)]
 
 
 def problems(console: Console, found: Iterable[Problem], *, color: str = "red") -> None:
