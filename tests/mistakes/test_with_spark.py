@@ -262,6 +262,9 @@ def test_a_whole_process_group_is_stopped_while_staging(scene: Scene, s3: str) -
         file = scene.file("stopped", destination=bucket.url, store=store)
         process = scene.terminal.process
         (jvm,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert os.getsid(int(jvm)) != process.pid, "it is in no group of the driver's"
+        ignored = re.search(r"SigIgn:\s*(\w+)", Path(f"/proc/{jvm}/status").read_text())
+        assert ignored and int(ignored[1], 16) >> (signal.SIGTERM - 1) & 1, "systemd asks it, too"
         scene.terminal.begin(80, argv=["export", "-c", str(file)], environ=ENVIRONMENT)
         assert reached.wait(120)
         os.killpg(process.pid, signal.SIGTERM)
