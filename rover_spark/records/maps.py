@@ -138,8 +138,8 @@ def key_twice(column: Column, dtype: DataType) -> Column | None:
         return each_inside(column, dtype, in_a_field)
     assert isinstance(dtype, MapType)
     key, value = dtype.keyType, dtype.valueType
-    texts = _key_texts(F.map_keys(column), key)
-    twice = or_false(F.size(texts) != F.size(F.array_distinct(texts)))
+    keys = F.map_keys(column)
+    twice = or_false(F.size(keys) != F.size(F.array_distinct(_key_texts(keys, key))))
     if not has(value, MapType):
         return twice
     return twice | or_false(F.exists(F.map_values(column), lambda item: or_false(key_twice(item, value))))
