@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampType
 
 from rover_spark import source
+from rover_spark.delta_log import literal
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.eventplan import EVENTS, Slice
 from rover_spark.local_rows import local_rows
@@ -36,7 +37,6 @@ _TAKEN = {_FILE, "_commit_ms", "_metadata", *source.FEED_COLUMNS}
 Added = tuple[str, dict[str, str | None], int]  # path as the log spells it, partition values, version
 _MOMENTS = (TimestampType, TimestampNTZType, BinaryType)
 _OCTET = re.compile("%([0-9A-Fa-f]{2})")
-_GLOB, _ESCAPED = re.compile(r"([\\{}\[\]*?])"), r"\\\1"  # a place is never a pattern
 
 
 def require_readable(setting: str, table: str, state: TableState) -> None:
@@ -131,7 +131,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     rows = source.snapshot(spark, table, one.to_version)
     columns = [F.col(source.backticked(name)) for name in rows.columns]
     if log.added:
-        paths = [_GLOB.sub(_ESCAPED, f"{log.root}/{unquote(path)}") for path, *_ in log.added]
+        paths = [literal(f"{log.root}/{unquote(path)}") for path, *_ in log.added]
         reader = spark.read.schema(rows.schema).option("basePath", log.root)
         rows = reader.parquet(*paths).select(*columns, F.col("_metadata.file_name").alias(_FILE))
     else:
@@ -183,7 +183,7 @@ def _log(spark: SparkSession, one: Slice) -> _Log:
     """What stands in Delta's log of the slice's commits."""
     detail = spark.sql(f"DESCRIBE DETAIL {source.quoted(one.source.table)}").select("location", "properties")
     root, properties = detail.collect()[0]
-    log = [f"{_GLOB.sub(_ESCAPED, root)}/_delta_log/{commit.version:020d}.json" for commit in one.commits]
+    log = [f"{literal(root)}/_delta_log/{commit.version:020d}.json" for commit in one.commits]
     actions = spark.read.schema(_ACTIONS).option("mode", "FAILFAST").json(log)
     took_away = "remove.dataChange OR cdc IS NOT NULL OR (add.dataChange AND add.deletionVector IS NOT NULL)"
     found = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pyspark.sql import SparkSession
 
 from rover_spark.access import Access
-from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, StoreError
+from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
 from rover_spark.heads import REDELIVERED, BatchRecord, Head, State
 from rover_spark.ledger import Ledger
 from rover_spark.plan import Plan
@@ -61,7 +61,7 @@ class Delivery:
         self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
         try:
             manifest = self._stage(plan)
-        except SourceGap as gap:
+        except (SourceGap, SourceUnread) as gap:
             self.abort(head, plan, gap.message)
             raise
         facts = {"counts": manifest.counts, "floors": manifest.floors}

@@ -5,6 +5,7 @@
     │   └── SourceChanged           the settings of one dataset wait for a confirmation: the others go on
     └── RunError                    the run failed: exit 1, the ledger says what is true
         ├── SourceGap               a range of source versions cannot be read whole
+        ├── SourceUnread            reading failed, and nobody knows whether that passes
         ├── LedgerConflict          another driver recorded the transition first
         ├── DatasetBusy             another driver is delivering the dataset
         ├── NotRepeatable           the same plan gave other rows or bytes than before
@@ -97,6 +98,10 @@ class RunError(RoverSparkError):
 
 class SourceGap(RunError):
     """Source versions that cannot be read without losing changes. The ledger stays at the last good version."""
+
+
+class SourceUnread(RunError):
+    """Reading source versions failed for a reason that is not known to pass. Where it stays, a rerun gives them up."""
 
 
 class LedgerConflict(RunError):

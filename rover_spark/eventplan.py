@@ -30,6 +30,12 @@ class EventSource:
     natural_key: tuple[str, ...]
     ignores_changes: bool
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Every SQL text that reads a column of the table."""
+        texts = (*self.columns.values(), *self.natural_key)
+        return texts if self.where is None else (*texts, self.where)
+
 
 @dataclass(frozen=True)
 class Slice:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from rover_spark.adoption import Adoption
 from rover_spark.deliver import Delivery, Outcome
-from rover_spark.errors import ConfigError, LedgerConflict, Problem, RoverSparkError, SourceChanged, SourceGap
+from rover_spark.errors import (
+    ConfigError,
+    LedgerConflict,
+    Problem,
+    RoverSparkError,
+    SourceChanged,
+    SourceGap,
+    SourceUnread,
+)
 from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord, Head
 from rover_spark.ledger import Ledger
@@ -144,11 +152,18 @@ class Exporter:
 
     def _go_on(self, dataset: str, head: Head, *, only_open: bool) -> None:
         for turn in range(_FOLLOW):
+            plan = head.open
             try:
-                head = self._recover(head)
+                head, plan = self._recover(head), None
                 while not only_open and (plan := self._due(dataset, head)):
-                    head = self._delivery.whole(head, plan)
+                    head, plan = self._delivery.whole(head, plan), None
                 return
+            except (SourceGap, SourceUnread):
+                # what a rerun replaces need not be read: the next plan notes it as lost
+                if not head.rerun or plan is None or plan.phase != "changes" or turn == _FOLLOW - 1:
+                    raise
+                self._planner.give_up(dataset)
+                head = self._ledger.heads()[dataset]
             except LedgerConflict:
                 if turn == _FOLLOW - 1:
                     raise

@@ -27,12 +27,13 @@ class HistoryRow:
 
 @dataclass(frozen=True)
 class TableState:
-    """A source as it stands: table id, history rows in ascending order, the latest last, its properties and size."""
+    """A source as it stands: table id, history rows in ascending order, the latest last, its properties, size and place."""
 
     table_id: str
     rows: tuple[HistoryRow, ...]
     properties: dict[str, str]
     bytes: int = 0
+    location: str = ""
 
     @property
     def latest(self) -> HistoryRow:
@@ -47,6 +48,14 @@ class TableState:
     def keeps_feed(self) -> bool:
         """Whether the table keeps a change data feed."""
         return self.properties.get("delta.enableChangeDataFeed", "").lower() == "true"
+
+    def read_by(self, version: int) -> int:
+        """The version by whose columns and features the feed reads a range that ends at ``version``.
+
+        Delta takes the newest one, but of a table with column mapping the range's own last one.
+        """
+        mapped = self.properties.get("delta.columnMapping.mode", "none").lower() != "none"
+        return version if mapped else self.latest.version
 
     def holds(self, commits: tuple[HistoryRow, ...]) -> bool:
         """Whether each of these commits is still in the history."""
@@ -67,6 +76,12 @@ class Source:
     extra: dict[str, str]
     deletes: str
     identifiers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Every SQL text that reads a column of the table."""
+        texts = (*self.columns.values(), *self.extra.values(), *self.identifiers.values())
+        return texts if self.where is None else (*texts, self.where)
 
     def differences(self, other: Source) -> list[str]:
         """Names of the settings that change which rows, ids or values a change stream would give."""

@@ -24,6 +24,7 @@ from pyspark.sql import SparkSession
 from rover_spark import source
 from rover_spark.access import Access
 from rover_spark.adoption import Adoption
+from rover_spark.engine_errors import first_line
 from rover_spark.errors import Problem, RoverSparkError, StagedLost
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
@@ -123,7 +124,8 @@ def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, tab
         if isinstance(planner, Planner):
             fields, tried = planner.described(about), planner.tried(about, _FIRST)
         else:
-            with source.reading(about, source.span(table, None, state.latest.version)):
+            what = source.span(table, None, state.latest.version)
+            with source.reading(about, what, again=source.MEND):
                 source.snapshot(spark, table, state.latest.version).limit(1).collect()
     except RoverSparkError as error:
         yield _failed(about, _SOURCE, error.problem)
@@ -193,7 +195,7 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
             "ledger",
             "write beside it",
             "failed",
-            source.first_line(str(getattr(error, "java_exception", error))),
+            first_line(str(getattr(error, "java_exception", error))),
             "Let this role write where the ledger lies, or name another place.",
         )
     else:

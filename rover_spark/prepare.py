@@ -14,14 +14,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark import __version__, source
+from rover_spark import __version__, gaps, source
 from rover_spark.asides import floors_before
 from rover_spark.contract.rover import DATASETS
 from rover_spark.encode.ndjson import ENCODER
-from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.errors import ConfigError, SourceGap, SourceUnread
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableState
+from rover_spark.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableState, rerun_remedy
 from rover_spark.records import counting, described, mapped, project, units
 from rover_spark.settings import Settings
 from rover_spark.steps import (
@@ -37,6 +37,7 @@ from rover_spark.steps import (
     source_of,
 )
 from rover_spark.tables import Tables
+from rover_spark.used_columns import used
 
 # What expressions and JSON text depend on in a session, set for the time of a command and put back after it.
 PINNED = {
@@ -104,6 +105,7 @@ class Planner:
         self.now = now
         self._asked = asked
         self._versions = cache(lambda: versions(spark))
+        self._given_up: set[str] = set()
         self.look_again()
 
     def look_again(self) -> None:
@@ -115,9 +117,39 @@ class Planner:
         return self._tables.state(f"datasets.{dataset}.table", table, since)
 
     def confirm(self, plan: Plan) -> None:
-        """Raises SourceGap unless the table still holds the commits that the plan pinned."""
+        """Raises SourceGap unless the table still holds the commits that the plan pinned, and can still tell them."""
         assert isinstance(plan, BatchPlan)
-        source.confirm(plan, self.state(plan.dataset, plan.source.table, plan.commits[0]))
+        state = self.state(plan.dataset, plan.source.table, plan.commits[0])
+        source.confirm(plan, state)
+        if plan.phase == "changes" and plan.from_version is not None:
+            since, last = plan.from_version - 1, state.read_by(plan.to_version)
+            self._require_told(plan.dataset, plan.source, since, state, last, delivered=False)
+
+    def give_up(self, dataset: str) -> None:
+        """Where a rerun was asked for: the outstanding changes of a dataset turned out not to be readable."""
+        self._given_up.add(dataset)
+
+    def require_told(self, dataset: str, last: BatchPlan, state: TableState) -> None:
+        """Raises SourceGap where the log says that what came after the last batch cannot be told by its feed."""
+        if last.to_version < state.latest.version and state.row(last.to_version) == last.anchor:
+            self._require_told(dataset, source_of(self._settings, dataset), last.to_version, state)
+
+    def _require_told(
+        self,
+        dataset: str,
+        wanted: Source,
+        since: int,
+        state: TableState,
+        last: int | None = None,
+        *,
+        delivered: bool = True,
+    ) -> None:
+        to = state.latest.version if last is None else last
+        read = used(wanted.expressions)
+        one = gaps.Range(wanted.table, state.location, since, to, read, delivered=delivered)
+        with source.reading(dataset, source.span(wanted.table, since + 1, to)):
+            found = self._tables.gaps([one])
+        gaps.refuse(dataset, one, found[0], rerun_remedy(dataset))
 
     def check(self, dataset: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
@@ -136,6 +168,8 @@ class Planner:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
         if last is not None and not head.rerun and state.latest.version == last.to_version:
             return  # nothing will be read
+        if last is not None and not head.rerun:
+            self.require_told(dataset, last, state)
         self.fields(dataset)
 
     def fields(self, dataset: str) -> DataFrame:
@@ -146,7 +180,8 @@ class Planner:
         """
         wanted = source_of(self._settings, dataset)
         state = self.state(dataset, wanted.table, None)
-        with source.reading(dataset, source.span(wanted.table, None, state.latest.version)):
+        what = source.span(wanted.table, None, state.latest.version)
+        with source.reading(dataset, what, again=source.MEND):
             rows = source.snapshot(self._spark, wanted.table, state.latest.version)
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
@@ -164,7 +199,8 @@ class Planner:
         state = self.state(dataset, wanted.table, None)
         step = Step("snapshot", 1, None, state.latest.version)
         plan = self._plan(step, dataset, Head(), wanted, state, {}, 0)
-        with source.reading(dataset, source.span(wanted.table, None, state.latest.version)):
+        what = source.span(wanted.table, None, state.latest.version)
+        with source.reading(dataset, what, again=source.MEND):
             found = project(counting(source.read(self._spark, plan), dataset, wanted), plan)
             return [row["problem"] for row in found.select("problem").limit(rows).collect()]
 
@@ -181,6 +217,8 @@ class Planner:
         if last is None:
             step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
             try:
+                if step.phase == "changes" and step.from_version is not None:
+                    self._require_told(dataset, wanted, step.from_version - 1, state, delivered=False)
                 return self._pin(dataset, step, head, wanted, state)
             except SourceGap as gap:
                 remedy = begin_later([f"datasets.{dataset}.start"])
@@ -189,11 +227,14 @@ class Planner:
             refuse_changed(dataset, wanted, head)
         try:
             before = self._outstanding(dataset, head)
-            due = next_step(head, before.latest.version, state.latest.version)
+            outstanding = None if dataset in self._given_up else before.latest.version
+            due = next_step(head, outstanding, state.latest.version)
             if due is not None and due.phase == "changes":
                 # what changes rows or ids is as before, or outstanding under what a rerun replaces
-                return self._pin(dataset, due, head, agreed(head) if head.rerun else wanted, before)
-        except (SourceGap, ConfigError):
+                read = agreed(head) if head.rerun else wanted
+                self._require_told(dataset, read, last.to_version, before)
+                return self._pin(dataset, due, head, read, before)
+        except (SourceGap, SourceUnread, ConfigError):
             if not head.rerun:
                 raise
             due = next_step(head, None, state.latest.version)
@@ -254,7 +295,9 @@ class Planner:
 
     def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
         """Source rows by change type; a snapshot's rows count as inserts."""
-        with source.reading(dataset, source.span(wanted.table, step.from_version, step.to_version)):
+        again = source.MEND if step.from_version is None else None
+        what = source.span(wanted.table, step.from_version, step.to_version)
+        with source.reading(dataset, what, again=again):
             if step.from_version is None:
                 rows = source.snapshot(self._spark, wanted.table, step.to_version)
                 return {"insert": counting(rows, dataset, wanted).count()}

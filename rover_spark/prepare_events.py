@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,18 +11,18 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegerType, StringType
 
-from rover_spark import source
+from rover_spark import gaps, source
 from rover_spark.adoption import Taken
 from rover_spark.appends import arrived, by_files, require_readable
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.encode.avro import ENCODER
-from rover_spark.errors import ConfigError, SourceGap
+from rover_spark.errors import ConfigError, SourceGap, SourceUnread
 from rover_spark.eventplan import ADOPTED, EVENTS, EventPlan, EventSource, Slice, batch_of
 from rover_spark.eventsteps import Counted, kept, laid_out, place, registered
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
-from rover_spark.plan import HistoryRow, Phase, Plan, TableState
+from rover_spark.plan import HistoryRow, Phase, Plan, TableState, rerun_remedy
 from rover_spark.prepare import Planner, versions
 from rover_spark.records.avro import Misfit, derived
 from rover_spark.records.currents import Company, companies, counted, require_avro, told
@@ -30,6 +30,7 @@ from rover_spark.records.events import columns_of, require_fit, types_of
 from rover_spark.settings import Settings
 from rover_spark.steps import begin_later, reach
 from rover_spark.tables import Tables, in_turns, side_by_side
+from rover_spark.used_columns import used
 
 _REQUIRED = {"id": "string", "time": "int"}
 
@@ -70,6 +71,47 @@ class EventPlanner:
                     code="source_gap",
                     remedy="Run export again: what can be read is planned anew.",
                 )
+            self._require_told([one], {one.event_type: state.read_by(one.to_version)})
+
+    def give_up(self, dataset: str) -> None:
+        """Where a rerun was asked for: nothing, its plan looks for itself what can be read."""
+
+    def require_told(self, event_type: str, last: Slice, state: TableState) -> None:
+        """Raises SourceGap where the log says that what came after the last batch cannot be told."""
+        if last.to_version < state.latest.version and state.row(last.to_version) == last.anchor:
+            by_feed = state.keeps_feed and last.keeps_feed
+            first, to, read = last.to_version + 1, state.latest.version, self._wanted(event_type)
+            self._require_told(
+                [replace(last, source=read, from_version=first, to_version=to, by_feed=by_feed)]
+            )
+
+    def _require_told(self, slices: Sequence[Slice], to: Mapping[str, int] | None = None) -> None:
+        """``to`` is how far to look, where it is not the slice's own end."""
+        due = [one for one in slices if one.from_version is not None]
+        looks = []
+        for one in due:
+            assert one.from_version is not None
+            state = self.state(one.event_type, one.source.table, None)
+            last = (to or {}).get(one.event_type, one.to_version)
+            read = used(one.source.expressions)
+            looks.append(
+                gaps.Range(
+                    one.source.table,
+                    state.location,
+                    one.from_version - 1,
+                    last,
+                    read,
+                    one.by_feed,
+                    delivered=to is None and bool(one.offsets),
+                )
+            )
+        with source.reading(EVENTS, told(due)):
+            found = self._tables.gaps(looks)
+        for one, look, gap in zip(due, looks, found, strict=True):
+            setting = f'events."{one.event_type}"'
+            # what was never delivered need not be given up
+            remedy = rerun_remedy(EVENTS) if one.offsets else begin_later([f"{setting}.start"])
+            gaps.refuse(setting, look, gap, remedy)
 
     def check(self, dataset: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: tables, feeds, columns, schemas."""
@@ -108,6 +150,7 @@ class EventPlanner:
         slices = [new.get(name) or self._place(name, before[name]) for name in self._settings.events]
         if all(one.from_version is None for one in slices):
             return None
+        self._require_told(slices)
         slices += kept(last, self._settings.events)
         return self._pinned(head, "changes", tuple(slices), self._settings.events)
 
@@ -127,19 +170,23 @@ class EventPlanner:
             wanted = self._wanted(one.event_type)
             state = self.state(one.event_type, wanted.table, None)
             fresh = place(one.event_type, wanted, "enable", None, state)
-            slices.append(replace(fresh, offsets=one.offsets))
+            slices.append(replace(fresh, offsets=one.offsets, schema_id=one.schema_id))
             lost.append(f"{one.event_type} after version {one.to_version}")
         note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
-        return replace(self._pinned(head, "lost", tuple(slices), self._settings.events), note=note)
+        # nothing is delivered: what breaks readers is refused by the batch that would
+        return replace(self._pinned(head, "lost", tuple(slices), ()), note=note)
 
     def _can_go_on(self, last: Slice) -> bool:
         """Whether today's settings still go on from there, and all that came since can be read."""
         try:
             due = self._place(last.event_type, last)
             if due.from_version is not None:
+                self._require_told([due])
                 with source.reading(EVENTS, told([due])):
-                    arrived(self._spark, due).count()
-        except (SourceGap, ConfigError):
+                    # every column of every row, as staging would: a count alone reads none
+                    rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
+                    rows.write.format("noop").mode("overwrite").save()
+        except (SourceGap, SourceUnread, ConfigError):
             return False
         return True
 

@@ -7,44 +7,32 @@ statement that mends it. Writes nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.errors import ConfigError, RunError, SourceGap, StoreError, told
+from rover_spark import delta_log
+from rover_spark.delta_log import Told
+from rover_spark.engine_errors import cause_of, first_line, said_most, then
+from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread, StoreError, told
 from rover_spark.feed_rows import as_written
 from rover_spark.plan import BatchPlan, HistoryRow, TableState, rerun_remedy
 
+# what is done about a version that cannot be read: no range is given up for it
+MEND = (
+    "Run export again: it takes the newest version. Where that cannot be read either, mend the table first."
+)
 ENGINE_ERRORS = (PySparkException, Py4JJavaError)
 FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 # Commits of a history that are listed at first, and behind the one that is asked for: Delta moves on times that do not
 # rise, beginning with the listing's own first one.
 _LISTED = 96
 _BEFORE = 32
-_GAPS = (
-    "DELTA_MISSING_CHANGE_DATA",
-    "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE",
-    "DELTA_CHANGE_TABLE_FEED_DISABLED",
-    "DELTA_CDC_START_VERSION_AFTER_LATEST",
-    "DELTA_VERSIONS_NOT_CONTIGUOUS",
-    "DELTA_VERSION_NOT_FOUND",
-    "DELTA_LOG_FILE_NOT_FOUND",
-    "DELTA_TRUNCATED_TRANSACTION_LOG",
-    "DELTA_NO_RECREATABLE_HISTORY_FOUND",
-    "DELTA_BLOCK_COLUMN_MAPPING_AND_CDC_OPERATION",
-    "FILE_NOT_EXIST",
-    "PATH_NOT_FOUND",
-    "FileNotFoundException",
-)
-_CLASSES = re.compile(r"^(Caused by: )?((\w+\.)+[\w$]*(Exception|Error)\b(: |$))*")
-_FULL = ("No space left on device", "Disk quota exceeded")
-_NO_FILE_SYSTEM = ("ClassNotFoundException: Class org.apache.hadoop.fs.", "No FileSystem for scheme")
 _MISSING = (
     "DELTA_MISSING_DELTA_TABLE",
     "DELTA_TABLE_NOT_FOUND",
@@ -82,35 +70,56 @@ def table_state(spark: SparkSession, setting: str, table: str, since: int | None
     name = quoted(table)
     try:
         told = spark.sql(f"DESCRIBE DETAIL {name}")
-        detail = told.select("id", "properties", "format", "sizeInBytes").collect()[0]
+        detail = told.select("id", "properties", "format", "sizeInBytes", "location").collect()[0]
         if detail["format"] != "delta":
             raise _missing(setting, table, f"its format is {detail['format']}")
-        listed = _history(spark, name, None if since is None else since - _BEFORE)
+        listed = _history(spark, name, None if since is None else since - _BEFORE, detail["location"])
     except AnalysisException as error:
         if is_missing(error):
             raise _missing(setting, table, "there is no Delta table") from None
         raise
-    rows = tuple(HistoryRow(row["version"], row["at"], row["operation"]) for row in listed)
-    return TableState(detail["id"], rows, dict(detail["properties"] or {}), detail["sizeInBytes"] or 0)
+    rows = tuple(HistoryRow(row.version, row.at, row.operation) for row in listed)
+    return TableState(
+        detail["id"],
+        rows,
+        dict(detail["properties"] or {}),
+        detail["sizeInBytes"] or 0,
+        detail["location"] or "",
+    )
 
 
-def _history(spark: SparkSession, name: str, first: int | None) -> list[Row]:
-    """(version, at in ms, operation, rows) of the newest commits, the oldest first; back to ``first`` where it reaches."""
+def _history(spark: SparkSession, name: str, first: int | None, root: str | None = None) -> list[Told]:
+    """The newest commits, the oldest first; back to ``first`` where the history reaches."""
+    limit, found = _LISTED, list[Told]()
+    while True:
+        reached, found = found, _listed(spark, name, limit, root)
+        oldest = found[0].version
+        if first is None or oldest <= max(first, 0) or (reached and oldest >= reached[0].version):
+            return found
+        # counted from the newest: commits that arrive meanwhile push the oldest ones out
+        limit = found[-1].version - first + _LISTED
+
+
+def _listed(spark: SparkSession, name: str, limit: int, root: str | None) -> list[Told]:
     # Spark's word, and that of delta-rs
     said = (F.col("operationMetrics")[word] for word in ("numOutputRows", "num_added_rows"))
     rows = F.coalesce(*(each.cast("bigint") for each in said), F.lit(0))
-    limit, found = _LISTED, list[Row]()
-    while True:
-        frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")
+    try:
+        frame = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit:d}")  # runs at once
         told = frame.select(
             "version", F.unix_millis("timestamp").alias("at"), "operation", rows.alias("rows")
-        )
-        reached, found = found, sorted(told.collect(), key=lambda row: row["version"])
-        oldest = found[0]["version"]
-        if first is None or oldest <= max(first, 0) or (reached and oldest >= reached[0]["version"]):
-            return found
-        # counted from the newest: commits that arrive meanwhile push the oldest ones out
-        limit = found[-1]["version"] - first + _LISTED
+        ).collect()
+    except ENGINE_ERRORS as error:
+        if cause_of(text_of(error)).kind != "unknown":
+            raise
+        # a parameter that is no text, as other writers leave them, ends Delta's own history, and nothing but it
+        if root is None:
+            root = spark.sql(f"DESCRIBE DETAIL {name}").select("location").collect()[0][0]
+        kept = delta_log.history(spark, root, limit)
+        if not kept:
+            raise
+        return kept
+    return sorted((Told(*row) for row in told), key=lambda row: row.version)
 
 
 @dataclass(frozen=True)
@@ -129,13 +138,13 @@ def commits_after(spark: SparkSession, table: str, version: int) -> list[Commit]
         SourceGap: the table has not got so far: it was made anew.
     """
     listed = _history(spark, quoted(table), version + 1)
-    if listed[-1]["version"] < version:
+    if listed[-1].version < version:
         raise SourceGap(
-            f"{table}: its newest version is {listed[-1]['version']}, and {version} was delivered",
+            f"{table}: its newest version is {listed[-1].version}, and {version} was delivered",
             code="source_gap",
             remedy="Run export: it tells what to do.",
         )
-    return [Commit(row["version"], row["at"], row["rows"]) for row in listed if row["version"] > version]
+    return [Commit(row.version, row.at, row.rows) for row in listed if row.version > version]
 
 
 def _missing(setting: str, table: str, what: str) -> ConfigError:
@@ -201,36 +210,44 @@ def span(table: str, first: int | None, last: int) -> str:
 
 
 @contextmanager
-def reading(dataset: str, what: str) -> Iterator[None]:
-    """Turns what Spark says about missing versions or files into a SourceGap that names ``what`` was read.
+def reading(dataset: str, what: str, *, again: str | None = None) -> Iterator[None]:
+    """Turns what Spark says about a range or version that stays unreadable into a SourceGap that names ``what`` was read.
 
-    What a task says of the destination becomes a StoreError with the task's own remedy; anything else that Spark raises
-    a RunError with its first line. The cause is kept.
+    What a task says of the destination becomes a StoreError with the task's own remedy; a failure that passes a
+    RunError, one of which nobody knows a SourceUnread. ``again`` is the remedy of a gap where it is no rerun. The cause
+    is kept.
     """
     try:
         yield
     except ENGINE_ERRORS as error:
-        text = _text(error)
+        text = text_of(error)
         problem = told(said_most(text))
         if problem is not None:
-            then = "" if "export again" in problem.remedy else " Then run export again."
+            after = "" if "export again" in problem.remedy else " Then run export again."
             raise StoreError(
                 f"{dataset}: {problem.message}; nothing new is visible",
                 code=problem.code,
-                remedy=f"{problem.remedy}{then}".strip(),
+                remedy=f"{problem.remedy}{after}".strip(),
             ) from error
-        found = next((word for word in _GAPS if word in text), None)
-        if found is not None:
-            raise SourceGap(
-                f"{dataset}: {what} cannot be read whole ({found}): {_why(found)}. Nothing of it was staged",
-                code="source_gap",
-                remedy=rerun_remedy(dataset),
-            ) from error
-        raise RunError(
-            f"{dataset}: Spark failed on {what}: {first_line(text)}",
-            code="spark_failed",
-            remedy=f"{_then(text)} Nothing new is visible.",
-        ) from error
+        raise _unread(dataset, what, text, again or rerun_remedy(dataset)) from error
+
+
+def _unread(dataset: str, what: str, text: str, again: str) -> RunError:
+    cause = cause_of(text)
+    if cause.kind == "stays":
+        return SourceGap(
+            f"{dataset}: {what} cannot be read whole ({cause.word}): {cause.why}. Nothing of it was staged",
+            code="source_gap",
+            remedy=again,
+        )
+    message = f"{dataset}: Spark failed on {what}: {first_line(text)}"
+    if cause.kind == "unknown":
+        remedy = f"Run export again. Where it says the same again, it stays: {again} Nothing new is visible."
+        return SourceUnread(message, code="spark_failed", remedy=remedy)
+    remedy = "Run export again" if cause.kind == "passes" else then(cause)
+    if cause.kind == "passes":
+        remedy += f": this passes ({cause.why})."
+    return RunError(message, code="spark_failed", remedy=f"{remedy} Nothing new is visible.")
 
 
 @contextmanager
@@ -239,50 +256,14 @@ def engine(doing: str) -> Iterator[None]:
     try:
         yield
     except ENGINE_ERRORS as error:
-        text = _text(error)
+        text = text_of(error)
         raise RunError(
             f"{doing}: Spark failed: {first_line(text)}",
             code="spark_failed",
-            remedy=f"{_then(text)} What the ledger holds is still true.",
+            remedy=f"{then(cause_of(text))} What the ledger holds is still true.",
         ) from error
 
 
-def _then(text: str) -> str:
-    """What to do where Spark failed: again, unless it has no code for a place's file system at all."""
-    if any(word in text for word in _NO_FILE_SYSTEM):
-        return "Give Spark the Hadoop package of that file system, as hadoop-aws for s3a://, or name another path."
-    if any(word in text for word in _FULL):
-        return "Free space where the ledger lies, and in Spark's own directories (spark.local.dir). Then run it again."
-    return "Run it again; with -v Spark's own log shows more."
-
-
-def _text(error: Exception) -> str:
+def text_of(error: Exception) -> str:
+    """What an engine's error says, its causes included."""
     return str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
-
-
-def first_line(text: str) -> str:
-    """The line of an engine's error that says most, without the names of its classes, cut to 300 characters."""
-    said = said_most(text)
-    return (_CLASSES.sub("", said) or said)[:300]
-
-
-def said_most(text: str) -> str:
-    """The line of an engine's error that says most: a Python worker's own, the cause, the first."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    traceback = next(
-        (n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")), len(lines)
-    )
-    raised = next((line for line in lines[traceback + 1 :] if not line.startswith(" ")), None)
-    causes = [line.strip() for line in lines if line.strip().startswith("Caused by:")]
-    said = raised or (causes[-1] if causes else lines[0] if lines else "no message")
-    return said.strip()
-
-
-def _why(found: str) -> str:
-    if "FILE" in found or "PATH" in found or "File" in found:
-        return "its files were removed by VACUUM, or its log was cleaned"
-    if "INCOMPATIBLE" in found or "BLOCK" in found:
-        return "a column was renamed, dropped or retyped in this range"
-    if "MISSING" in found or "DISABLED" in found:
-        return "the change data feed was off for a part of it"
-    return "a part of its log is gone"

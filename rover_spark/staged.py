@@ -34,7 +34,8 @@ def staged(
     if isinstance(plan, EventPlan):
         return _events(spark, ledger, plan, notice, access)
     assert isinstance(plan, BatchPlan)
-    with source.reading(plan.dataset, source.span(plan.source.table, plan.from_version, plan.to_version)):
+    what = source.span(plan.source.table, plan.from_version, plan.to_version)
+    with source.reading(plan.dataset, what, again=source.MEND if plan.phase == "snapshot" else None):
         rows = units(source.read(spark, plan), plan, floors_before(spark, ledger, plan))
         manifest = whole([stage(arranged(rows, plan), plan, notice, access)], plan, access)
         if manifest.counts["quarantined"]:

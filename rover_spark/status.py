@@ -66,6 +66,8 @@ def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> 
         state = planner.state(dataset, table, last.anchor if last else None)
         if last is not None:
             check_anchor(dataset, last, state)
+            if not head.rerun:
+                planner.require_told(dataset, last, state)
         return state
 
     def wait() -> None:
@@ -84,6 +86,8 @@ def _event_type(
         state = planner.state(event_type, table, last.anchor if last else None)
         if last is not None:
             check_anchor(f'events."{event_type}"', last, state)
+            if not head.rerun and event_type in settings.events:
+                planner.require_told(event_type, last, state)
         return state
 
     def wait() -> None:

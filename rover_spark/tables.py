@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
-from rover_spark import source
+from rover_spark import gaps, source
 from rover_spark.expressions import place_of
 from rover_spark.plan import HistoryRow, TableState
 
@@ -40,6 +40,7 @@ class Tables:
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
         self._locks: dict[str, Lock] = defaultdict(Lock)
+        self._gaps: dict[gaps.Range, str | None] = {}
 
     def state(self, setting: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state, its history back to version ``since`` as far as it reaches (None: the latest).
@@ -57,11 +58,20 @@ class Tables:
             as_expected = state.row(since.version) in (since, None)
             return state if as_expected else self._reaching(setting, table, 0)
 
+    def gaps(self, ranges: Sequence[gaps.Range]) -> list[str | None]:
+        """Of each range what makes it a gap, or None: looked at once."""
+        turns = in_turns([one for one in dict.fromkeys(ranges) if one not in self._gaps])
+        found = side_by_side(lambda some: gaps.found_in(self._spark, some), turns)
+        for some, told in zip(turns, found, strict=True):
+            self._gaps.update(zip(some, told, strict=True))
+        return [self._gaps[one] for one in ranges]
+
     def _reaching(self, setting: str, table: str, since: int | None) -> TableState:
         place = place_of(table)
         known = self._states.get(place)
         if known is None or (since is not None and since < self._reach[place]):
-            found = source.table_state(self._spark, setting, table, since)
+            with source.engine(f"{setting}: {table}"):
+                found = source.table_state(self._spark, setting, table, since)
             if known is not None:
                 rows = tuple(row for row in found.rows if row.version <= known.latest.version)
                 found = replace(known, rows=rows)

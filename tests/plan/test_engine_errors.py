@@ -7,8 +7,19 @@ import traceback
 import pytest
 from pyspark.errors import PythonException
 
-from rover_spark.errors import ConfigError, Problem, RoverSparkError, RunError, StoreError, telling, told
-from rover_spark.source import first_line, reading
+from rover_spark.engine_errors import LONGEST, Kind, cause_of, cut, first_line
+from rover_spark.errors import (
+    ConfigError,
+    Problem,
+    RoverSparkError,
+    RunError,
+    SourceGap,
+    SourceUnread,
+    StoreError,
+    telling,
+    told,
+)
+from rover_spark.source import reading
 
 WORKER = """
   An exception was thrown from the Python worker. Please see the stack trace below.
@@ -42,7 +53,7 @@ ModuleNotFoundError: No module named 'rover_spark'
         ("main.sales.events: is empty", "main.sales.events: is empty"),
         (WORKER, "ModuleNotFoundError: No module named 'rover_spark'"),
         ("Job aborted\nTraceback (most recent call last):\n  File", "Job aborted"),
-        ("x" * 400, "x" * 300),
+        ("x" * 400, "x" * 299 + "…"),
     ],
 )
 def test_the_line_that_says_most(text: str, said: str) -> None:
@@ -103,3 +114,84 @@ def test_what_follows_a_problem_in_its_line_is_left_alone() -> None:
 def test_another_error_of_a_task_stays_what_it_is() -> None:
     error = read_after(ValueError("a defect"))
     assert error.code == "spark_failed" and "ValueError: a defect" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "told_as"),
+    [
+        ("a b", "a b"),
+        ("word " * 59 + "ended", "word " * 59 + "ended"),  # 300 characters
+        ("word " * 60 + "over", "word " * 59 + "word…"),
+        ("a" * 200 + " " + "b" * 200, "a" * 200 + "…"),
+        ("a" * 100 + " " + "b" * 300, "a" * 100 + " " + "b" * 198 + "…"),  # one word is most of it
+        ("one, " * 80, "one, " * 59 + "one…"),
+    ],
+)
+def test_a_long_line_ends_at_a_word(text: str, told_as: str) -> None:
+    assert cut(text) == told_as and len(told_as) <= LONGEST
+
+
+# as engines wrote them, shortened
+ERRORS: list[tuple[str, Kind]] = [
+    ("[DELTA_MISSING_CHANGE_DATA] Error getting change data for range [2 , 5]", "stays"),
+    ("[DELTA_CHANGE_DATA_FEED_INCOMPATIBLE_DATA_SCHEMA] Retrieving table changes between", "stays"),
+    (
+        "[FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH] Encountered error while reading file file:/t/a.parquet",
+        "stays",
+    ),
+    ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file file:/t/a.parquet", "stays"),
+    (
+        "[DELTA_REMOVE_FILE_CDC_MISSING_EXTENDED_METADATA] RemoveFile created without extended metadata is ineligible "
+        "for CDC:RemoveFile(part-0.parquet,Some(1),true,None,Map(),None,Map(),null,None,None,null,None)",
+        "stays",
+    ),
+    ("java.lang.RuntimeException: file:/t/a.parquet is not a Parquet file. Expected magic number", "stays"),
+    (
+        "[FAILED_READ_FILE.NO_HINT] Encountered error while reading file s3a://b/a.parquet\n"
+        "Caused by: java.net.SocketTimeoutException: Read timed out",
+        "passes",
+    ),
+    ("java.io.IOException: Connection reset by peer", "passes"),
+    ("ExecutorLostFailure (executor 3 exited caused by one of the running tasks)", "passes"),
+    ("Job aborted\nCaused by: java.lang.OutOfMemoryError: Java heap space", "passes"),
+    (
+        "org.apache.spark.memory.SparkOutOfMemoryError: [UNABLE_TO_ACQUIRE_MEMORY] Unable to acquire 65536",
+        "passes",
+    ),
+    ("java.io.IOException: No space left on device", "full"),
+    ("java.util.concurrent.TimeoutException: Futures timed out after [300 seconds]", "passes"),
+    ("java.net.UnknownHostException: bucket.example", "passes"),
+    (
+        "Please reduce your request rate. (Service: Amazon S3; Status Code: 503; Error Code: SlowDown)",
+        "passes",
+    ),
+    ("Job 7 cancelled because SparkContext was shut down", "passes"),
+    ("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)", "passes"),
+    ("AccessDenied: Access Denied (Service: Amazon S3; Status Code: 403)", "refused"),
+    ("org.apache.hadoop.security.AccessControlException: Permission denied: user=a", "refused"),
+    (
+        "java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found",
+        "no_file_system",
+    ),
+    ("[DIVIDE_BY_ZERO] Division by zero", "unknown"),
+    ("java.lang.NullPointerException", "unknown"),
+    ("column delivery_timed_outs.connection_resets cannot be", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), ERRORS)
+def test_an_error_passes_stays_or_is_not_known(text: str, kind: Kind) -> None:
+    assert cause_of(text).kind == kind
+    with pytest.raises(RunError) as caught, reading("fan_profiles", "versions 2 to 3 of /t"):
+        raise PythonException(text)
+    error = caught.value
+    assert "versions 2 to 3 of /t" in error.message, "the table is named"
+    assert type(error) is {"stays": SourceGap, "unknown": SourceUnread}.get(kind, RunError)
+    assert ("rover-spark rerun" in error.remedy) == (kind in {"stays", "unknown"})
+    assert ("Run export again" in error.remedy) == (kind in {"passes", "unknown"})
+
+
+def test_a_version_that_cannot_be_read_is_not_mended_by_a_rerun() -> None:
+    with pytest.raises(SourceGap) as caught, reading("fan_profiles", "version 3 of /t", again="Mend it."):
+        raise PythonException("[FAILED_READ_FILE.FILE_NOT_EXIST] a.parquet")
+    assert caught.value.remedy == "Mend it."

@@ -1,0 +1,107 @@
+"""What a range of a table's commits did besides changing rows, and whether its feed still tells what was delivered before.
+
+A look into the log, no row is read. The delivered version is what each commit is held against, one by one: what was
+dropped and put back in between is a gap, too. What the feed itself refuses, it tells by an error (``source.reading``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from rover_spark import delta_log, source
+from rover_spark.delta_log import Change, Place
+from rover_spark.engine_errors import cause_of
+from rover_spark.errors import SourceGap
+from rover_spark.table_shape import Shape, difference
+from rover_spark.used_columns import Used
+
+_VECTORS = "deletionVectors"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Commits of a table after version ``since``, up to and with ``last``; ``used`` is what the expressions read.
+
+    ``location`` is where its files lie. Without ``by_feed`` the files that each commit added are read, not the feed.
+    Where nothing was ``delivered`` before, version ``since`` need not be known any more.
+    """
+
+    table: str
+    location: str
+    since: int
+    last: int
+    used: Used
+    by_feed: bool = True
+    delivered: bool = True
+
+
+def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
+    """Raises SourceGap where something was found; ``about`` says whose range it is."""
+    if found is not None:
+        raise SourceGap(
+            f"{about}: {source.span(one.table, one.since + 1, one.last)} cannot be told: {found}. "
+            f"The ledger stays at version {one.since}",
+            code="source_gap",
+            remedy=remedy,
+        )
+
+
+def found_in(spark: SparkSession, ranges: Sequence[Range]) -> list[str | None]:
+    """Of each range the first thing that makes it a gap, for messages, or None. One job, and more only where it is asked."""
+    places = [Place(one.location, one.since + 1, one.last) for one in ranges]
+    try:
+        told = delta_log.changes(spark, places)
+    except AnalysisException as error:
+        if cause_of(str(error)).kind != "stays":
+            raise
+        if len(ranges) > 1:
+            return [found for one in ranges for found in found_in(spark, [one])]
+        # a catalog may keep the log to itself; what was cleaned away, the feed tells
+        return [_ends(spark, ranges[0])]
+    return [_found(spark, *each) for each in zip(ranges, places, told, strict=True)]
+
+
+def _ends(spark: SparkSession, one: Range) -> str | None:
+    """The same of the range's two ends only, as Spark sees them."""
+    try:
+        before, after = (_seen(spark, one.table, version) for version in (one.since, one.last))
+    except source.ENGINE_ERRORS:
+        return None
+    return difference(before, after, one.used, by_feed=False)
+
+
+def _seen(spark: SparkSession, table: str, version: int) -> Shape:
+    return Shape(json.loads(source.snapshot(spark, table, version).schema.json()))
+
+
+def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change]) -> str | None:
+    base, known = None, False
+    shape: Shape | None = None
+    for change in changes:
+        if change.bare and one.by_feed:
+            return f"version {change.version} took a file away, and its log tells too little of that file"
+        if change.metadata is None and change.features is None:
+            continue
+        if not known:
+            base = delta_log.shape_at(spark, one.location, one.since) if one.since >= 0 else None
+            if base is None and one.delivered:  # Spark may know it from elsewhere; else nobody can compare
+                base = _seen(spark, one.table, one.since)
+            shape, known = base, True
+        shape = delta_log.after_change(shape, change)
+        if base is None:  # the range begins where the log does
+            base = shape if shape.schema["fields"] else None
+            continue
+        why = difference(base, shape, one.used, by_feed=one.by_feed)
+        if why is not None:
+            return f"in version {change.version} {why}"
+    unvectored = shape is not None and shape.features is not None and _VECTORS not in shape.features
+    if unvectored and one.by_feed and any(change.features is not None for change in changes):
+        first = delta_log.vectors(spark, place)
+        if first is not None:
+            return f"version {first} removed rows by a deletion vector, a feature that was dropped after it"
+    return None

@@ -1,0 +1,63 @@
+"""The log as files says what Delta itself says: history, and columns at a version, from checkpoints of each kind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from rover_spark import delta_log
+from rover_spark.delta_log import Place
+
+PROPERTIES = "delta.enableChangeDataFeed = true, delta.checkpointInterval = 2"
+
+
+def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_path: Path) -> None:
+    root = f"{tmp_path}/a {{b}}[c]*%20é"  # a place is never a pattern, nor an address
+    name = f"delta.`{root}`"
+    spark.sql(f"CREATE TABLE {name} (who STRING) USING delta TBLPROPERTIES ({PROPERTIES})")
+    for text in (
+        "INSERT INTO {t} VALUES ('a')",
+        "ALTER TABLE {t} ADD COLUMN k INT",
+        "ALTER TABLE {t} SET TBLPROPERTIES (delta.enableInCommitTimestamps = true, delta.checkpointPolicy = 'v2')",
+        "INSERT INTO {t} VALUES ('b', 1)",
+        "ALTER TABLE {t} ADD COLUMN z STRUCT<n: INT>",
+    ):
+        spark.sql(text.replace("{t}", name))
+    log = Path(root) / "_delta_log"
+    first = (log / f"{0:020d}.json").stat().st_mtime_ns
+    os.utime(log / f"{1:020d}.json", ns=(first, first - 5_000_000))  # a time that does not rise
+    spark.sql(f"REFRESH TABLE {name}")
+
+    for limit in (3, 100):
+        rows = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit}").selectExpr(
+            "version", "unix_millis(timestamp) at", "operation", "operationMetrics['numOutputRows'] n"
+        )
+        said = sorted(
+            (row["version"], row["at"], row["operation"], int(row["n"] or 0)) for row in rows.collect()
+        )
+        told = delta_log.history(spark, root, limit)
+        assert [(each.version, each.at, each.operation, each.rows) for each in told] == said
+
+    def columns(version: int) -> list[str] | None:
+        shape = delta_log.shape_at(spark, root, version)
+        return None if shape is None else [field["name"] for field in shape.schema["fields"]]
+
+    expected = [["who"], ["who"], ["who", "k"], ["who", "k"], ["who", "k"], ["who", "k", "z"]]
+    assert [columns(version) for version in range(6)] == expected
+    assert len({path.name.count(".") for path in log.glob("*.checkpoint*")}) == 2, "of both kinds"
+    for version in range(4):
+        (log / f"{version:020d}.json").unlink()  # what the clean-up of the log takes
+    assert [columns(version) for version in range(6)] == [
+        None,
+        None,
+        ["who", "k"],
+        None,
+        ["who", "k"],
+        ["who", "k", "z"],
+    ]
+    last = delta_log.shape_at(spark, root, 5)
+    assert last is not None and last.keeps_feed and "v2Checkpoint" in (last.features or ())
+    (told_of,) = delta_log.changes(spark, [Place(root, 4, 5)])
+    assert [(change.version, change.bare, change.features) for change in told_of] == [(5, False, None)]
