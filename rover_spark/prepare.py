@@ -227,7 +227,8 @@ class Planner:
             refuse_changed(dataset, wanted, head)
         try:
             before = self._outstanding(dataset, head)
-            outstanding = None if dataset in self._given_up else before.latest.version
+            stuck = head.rerun and dataset in self._given_up
+            outstanding = None if stuck else before.latest.version
             due = next_step(head, outstanding, state.latest.version)
             if due is not None and due.phase == "changes":
                 # what changes rows or ids is as before, or outstanding under what a rerun replaces
