@@ -217,7 +217,7 @@ def redeliver(
 
 @app.command(epilog="Example: rover-spark status -c acme.toml")
 def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Phase, last version, lag and last batches of each dataset."""
+    """Where each dataset stands: lag, age of what waits, quarantine, last batches."""
     _configured("status", config, as_json, verbose, {})
 
 
