@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from rover_spark.contract.currents import EVENTS_PER_FILE_BACKLOG, CurrentsKey, parse_currents_key
 from rover_spark.contract.keys import file_token, parse_rover_key
@@ -32,7 +32,9 @@ from rover_spark.settings import Settings
 from rover_spark.store import Store
 
 LOOKED_AT = 50_000
-_FEW, _MANY = range(1, 51), range(1, 20_001)  # batches; older files may be gone by a lifecycle rule
+# Batches and epochs whose files are looked for, the likely ones first; older files may be gone by a lifecycle rule.
+_FEW, _MANY, _RERUN_OFTEN = range(1, 51), range(1, 50_001), range(1, 2_001)
+_EPOCHS, _LATER_EPOCHS = range(1, 4), range(4, 51)
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,8 @@ def _of_dataset(store: Store, export: str, dataset: str, keys: Iterable[str]) ->
         seen[parts.token] = key
     if not seen:
         return None
-    for token, batch in _tokens(export, dataset, _MANY, chunks=1):
+    likely = _tokens(export, dataset, _MANY, _EPOCHS, chunks=1)
+    for token, batch in chain(likely, _tokens(export, dataset, _RERUN_OFTEN, _LATER_EPOCHS, chunks=1)):
         if token in seen:
             return Earlier(dataset, seen[token], batch)
     return None
@@ -206,12 +209,13 @@ def _of_dataset(store: Store, export: str, dataset: str, keys: Iterable[str]) ->
 
 def tokens(export: str, dataset: str, batches: Iterable[int]) -> dict[str, str]:
     """Token → batch of the first files of these batches: what a key of this export and dataset may carry."""
-    return dict(_tokens(export, dataset, batches, chunks=4))
+    return dict(_tokens(export, dataset, batches, _EPOCHS, chunks=4))
 
 
-def _tokens(export: str, dataset: str, batches: Iterable[int], *, chunks: int) -> Iterator[tuple[str, str]]:
-    # a batch under epoch 3 is at least the third one; few datasets were ever run again more often
-    for seq, epoch, chunk in product(batches, (1, 2, 3), range(chunks)):
-        if epoch <= seq:
+def _tokens(
+    export: str, dataset: str, batches: Iterable[int], epochs: Iterable[int], *, chunks: int
+) -> Iterator[tuple[str, str]]:
+    for seq, epoch, chunk in product(batches, epochs, range(chunks)):
+        if epoch <= seq:  # each epoch takes at least one batch
             batch = f"{dataset}.{epoch}.{seq}"
             yield file_token(export, epoch, dataset, batch, chunk, 0), batch

@@ -98,6 +98,10 @@ OTHERS = (
         (file(1, chunk=3), "fan_profiles.1.1"),  # of many small files the first may have none
         (file(7), "fan_profiles.1.7"),  # those before it went by a lifecycle rule
         (file(9, epoch=3), "fan_profiles.3.9"),
+        (
+            file(700, epoch=5),
+            "fan_profiles.5.700",
+        ),  # a receiver that empties what it loaded asks for many reruns
         (file(17_280), "fan_profiles.1.17280"),  # two months of an export every five minutes
     ],
 )
