@@ -162,7 +162,7 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
         message = f"{dataset}: snapshot {head.open.batch} is under way"
         raise ConfigError(message, code="rerun_refused", remedy="Export first, then ask again.")
     if not head.rerun:
-        with ledger.delivering(dataset):
+        with ledger.delivering(dataset, "rerun"):
             ledger.request_rerun(head, dataset)
     return Result("rerun", "requested", more={"dataset": dataset})
 
@@ -176,7 +176,7 @@ def accept(spark: SparkSession, settings: Settings, dataset: str) -> Result:
         raise ConfigError(message, code="accept_refused", remedy=remedy)
     ledger = _ledger(spark, settings)
     wanted = source_of(settings, dataset)
-    with pinned(spark), ledger.delivering(dataset):
+    with pinned(spark), ledger.delivering(dataset, "accept"):
         head = ledger.heads().get(dataset, Head())
         columns = accepting(dataset, wanted, head)
         Planner(spark, settings, ledger, _instant(None), asked=False).fields(dataset)

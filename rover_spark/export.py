@@ -19,6 +19,7 @@ from rover_spark.errors import (
     SourceChanged,
     SourceGap,
     SourceUnread,
+    StoreError,
 )
 from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord, Head
@@ -65,12 +66,14 @@ class Exporter:
         """What ``run`` would do; changes nothing."""
         heads, plans, waiting = self._heads(datasets), list[Plan](), list[SourceChanged]()
         with self._progress.doing("looking at tables"):
-            side_by_side(lambda name: self._look(name, heads[name]), heads)
             for dataset, head in heads.items():
                 try:
+                    self._look(dataset, head)
                     plans += ahead(self._planner, dataset, head)
                 except SourceChanged as error:
                     waiting.append(error)
+                except StoreError as error:
+                    self._problems.append(error.problem)
         self._leave_out(waiting, all_wait=len(waiting) == len(heads))
         accepted = {name: columns for name, head in heads.items() if (columns := _accepted(head))}
         return Ahead(plans, self._problems, accepted)
@@ -194,7 +197,7 @@ class Exporter:
         """A batch's keys and bytes again, from the versions that its plan pinned."""
         plan = record.plan
         assert plan is not None
-        with self._ledger.delivering(plan.dataset):
+        with self._ledger.delivering(plan.dataset, "redeliver"):
             self._planner.confirm(plan)
             return Outcome([self._delivery.redeliver(plan, record)])
 

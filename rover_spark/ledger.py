@@ -136,14 +136,14 @@ class Ledger:
         """Keeps other drivers on this machine from writing while the block runs, where a lock can."""
         return locked(self._lock)
 
-    def delivering(self, dataset: str) -> AbstractContextManager[None]:
+    def delivering(self, dataset: str, command: str = "export") -> AbstractContextManager[None]:
         """Keeps other drivers on this machine from delivering the dataset while the block runs, where a lock can.
 
         Raises:
             DatasetBusy: another driver is at it.
         """
         name = f"{self.export}.{dataset}"
-        return leased(self._lock and self._lock.with_suffix(f".{name}.lock"), dataset)
+        return leased(self._lock and self._lock.with_suffix(f".{name}.lock"), dataset, command)
 
     def beside(self, suffix: str) -> str:
         """The location of a table that stands beside the ledger."""

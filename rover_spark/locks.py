@@ -34,8 +34,8 @@ def locked(path: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def leased(path: Path | None, dataset: str) -> Iterator[None]:
-    """Holds the lock while the block runs, which may be hours.
+def leased(path: Path | None, dataset: str, command: str = "export") -> Iterator[None]:
+    """Holds the lock for a command while the block runs, which may be hours.
 
     Raises:
         DatasetBusy: another process holds it.
@@ -45,10 +45,13 @@ def leased(path: Path | None, dataset: str) -> Iterator[None]:
             if handle is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            then = f"This {command} did nothing: run it again once that run has ended."
+            if command == "export":
+                then = "Nothing to do: that run goes on. If runs overlap often, schedule them further apart."
             raise DatasetBusy(
                 f"{dataset}: another run is delivering it; this one left it alone",
                 code="dataset_busy",
-                remedy="Nothing to do: that run goes on. If runs overlap often, schedule them further apart.",
+                remedy=then,
             ) from None
         yield
 
