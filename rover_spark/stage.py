@@ -10,9 +10,10 @@ import struct
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -285,9 +286,15 @@ class _Writer:
 def watched(spark: SparkSession, plan: Plan, progress: Progress) -> Iterator[Notice]:
     """Shows on the driver what tasks stage; gives the notice that ``stage`` takes."""
     context = spark.sparkContext
-    tally = _by_file if (context.master or "").startswith("local") else _by_accumulators
-    with tally(context) as (notice, done), progress.watch(f"staging {plan.batch}", plan.source_rows, done):
+    with _tally(context) as (notice, done), progress.watch(f"staging {plan.batch}", plan.source_rows, done):
         yield notice
+
+
+def _tally(spark: SparkContext) -> AbstractContextManager[tuple[Notice, Counter]]:
+    if (spark.master or "").startswith("local"):
+        with suppress(OSError):  # no room for temporary files is no reason to stop
+            return _by_file(tempfile.NamedTemporaryFile(prefix="rover_spark_"))
+    return _by_accumulators(spark)
 
 
 @contextmanager
@@ -303,18 +310,22 @@ def _by_accumulators(spark: SparkContext) -> Iterator[tuple[Notice, Counter]]:
 
 
 @contextmanager
-def _by_file(spark: SparkContext) -> Iterator[tuple[Notice, Counter]]:
+def _by_file(appended: IO[bytes]) -> Iterator[tuple[Notice, Counter]]:
     """Tasks on this machine append to one file, row by row as they come: a task may take minutes to end."""
-    with tempfile.NamedTemporaryFile(prefix="rover_spark_") as appended:
-        path, so_far = appended.name, [0, 0, 0]
+    size_of_one = struct.calcsize(_TOLD)
+    with appended:
+        path, so_far, held = appended.name, [0, 0, 0], bytearray()
 
         def notice(rows: int, files: int, size: int) -> None:
             with suppress(OSError), Path(path).open("ab", buffering=0) as file:
                 file.write(struct.pack(_TOLD, rows, files, size))
 
         def done() -> Done:
-            for more in struct.iter_unpack(_TOLD, appended.read(struct.calcsize(_TOLD) * 4096)):
+            held.extend(appended.read(size_of_one * 4096))
+            whole = len(held) // size_of_one * size_of_one  # the last one may be half written
+            for more in struct.iter_unpack(_TOLD, bytes(held[:whole])):
                 so_far[:] = (a + b for a, b in zip(so_far, more, strict=True))
+            del held[:whole]
             return Done(*so_far)
 
         yield notice, done

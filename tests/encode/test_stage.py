@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -382,7 +383,7 @@ def test_an_outcome_that_no_rule_knows_is_not_counted_silently(disk: Store, tmp_
 
 def test_progress_moves_with_rows_while_the_first_file_is_still_open(disk: Store) -> None:
     plan, seen = a_plan(1_000_000), []
-    with _by_file(cast("Any", None)) as (notice, done):
+    with _by_file(NamedTemporaryFile()) as (notice, done):
         sent = cloudpickle.loads(cloudpickle.dumps(notice))  # as a task gets it
 
         def streaming() -> Iterator[pa.RecordBatch]:
@@ -394,6 +395,19 @@ def test_progress_moves_with_rows_while_the_first_file_is_still_open(disk: Store
         seen.append(done())
     assert [(each.rows, each.files) for each in seen] == [(0, 0), (2, 0), (4, 0), (6, 0), (8, 1)]
     assert seen[-1].bytes == 6 * 60
+
+
+def test_progress_that_is_half_written_waits_for_its_rest() -> None:
+    with NamedTemporaryFile() as full, _by_file(full) as (notice, done):
+        notice(3, 0, 30)
+        whole = Path(full.name).read_bytes()
+        with Path(full.name).open("ab") as disk:  # as a full disk takes a part of a write
+            disk.write(whole[:7])
+            disk.flush()
+            assert (done().rows, done().rows) == (3, 3)
+            disk.write(whole[7:])
+            disk.flush()
+            assert done().rows == 6
 
 
 def test_a_notice_that_fails_leaves_nothing_staged(disk: Store, tmp_path: Path) -> None:
