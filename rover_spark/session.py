@@ -123,6 +123,7 @@ def _missing_jars(conf: Mapping[str, str]) -> dict[str, str]:
 
 def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
     """Start the JVM (under spark-submit: connect to it) and keep what it writes, unless `verbose`."""
+    from py4j.protocol import Py4JError
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -142,9 +143,9 @@ def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
             raise _not_started(log) from failed
     if getattr(gateway, "proc", None) is not None:
         signals = gateway.jvm.sun.misc
-        signals.Signal.handle(
-            signals.Signal("TERM"), signals.SignalHandler.SIG_IGN
-        )  # systemd asks every process
+        with suppress(Py4JError):  # with -Xrs the JVM leaves its signals alone
+            # systemd asks every process to end
+            signals.Signal.handle(signals.Signal("TERM"), signals.SignalHandler.SIG_IGN)
     SparkContext._ensure_initialized(gateway=gateway)
 
 

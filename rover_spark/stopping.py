@@ -37,6 +37,7 @@ _TRUE = {
 }
 _STAGING, _PUBLISHING, _REDELIVERING = "staging", "publishing", "redelivering"
 _BEGINS = {"planned": _STAGING, "publishing": _PUBLISHING, "redelivering": _REDELIVERING}
+_LAST_WORD_SECONDS = 15.0
 _ENDS = {"committed", "lost", "aborted"}
 
 
@@ -154,7 +155,8 @@ class Signals:
         if self._ending:
             os._exit(128 + number)
         if number == signal.SIGTERM and self._stop is not None and not self._stop.is_set():
-            self._stop.set()
+            # not in the handler: it may have interrupted whoever holds the event's own lock
+            threading.Thread(target=self._stop.set, daemon=True).start()
             return
         self._ending = True
         # in a thread of its own: what was interrupted may hold the locks that printing needs
@@ -163,6 +165,10 @@ class Signals:
     def end(self, number: int) -> None:
         """Tells what is true, takes down what must not outlive the process, and ends it."""
         self._ending = True
+        # where nobody reads what this process prints, its last word would wait for ever
+        last = threading.Timer(_LAST_WORD_SECONDS, os._exit, (128 + number,))
+        last.daemon = True
+        last.start()
         try:
             batches = self._under_way.halt()
             word = _WORDS[signal.Signals(number)]

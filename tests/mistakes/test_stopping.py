@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from rover_spark.errors import DatasetBusy
+from rover_spark.locks import leased
 from rover_spark.progress import LoggedProgress
 from rover_spark.stopping import UnderWay, interrupted
 from tests.mistakes.sight import NOISE
@@ -105,3 +107,36 @@ def test_a_signal_at_the_very_beginning_leaves_no_stack_trace(
         told, _ = process.communicate(timeout=60)
     assert process.returncode == code, told
     assert not NOISE.search(told) and len(told.splitlines()) <= 3, told
+
+
+_NOBODY_READS = """
+import os, signal, time
+from rover_spark import stopping
+from rover_spark.progress import LoggedProgress
+stopping._LAST_WORD_SECONDS = 0.5
+under_way = stopping.UnderWay(LoggedProgress())
+with stopping.Signals("verify", under_way, lambda problem: time.sleep(600), lambda: None).held():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(600)
+"""
+
+
+def test_a_process_whose_last_word_nobody_reads_ends_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", _NOBODY_READS], cwd=Path(__file__).parents[2], timeout=60)
+    assert done.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("export", "Nothing to do"), ("rerun", "This rerun did nothing"), ("accept", "run it again")]
+)  # fmt: skip
+def test_who_finds_a_dataset_busy_is_told_what_became_of_the_command(
+    command: str, words: str, tmp_path: Path
+) -> None:
+    lock = tmp_path / "acme.fan_profiles.lock"
+    with (
+        leased(lock, "fan_profiles"),
+        pytest.raises(DatasetBusy) as busy,
+        leased(lock, "fan_profiles", command),
+    ):
+        pass
+    assert words in busy.value.remedy
