@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 _IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
+_CREDENTIALS = re.compile(r"(?!file:)[^/]*://([^/]*:[^/]*@|.*\?)")
 # a path from the root, or an address of another file system; file://name/path would name a host
 _ABSOLUTE = re.compile(r"/|file:(/(?!/)|///)|(?!file:)[A-Za-z][A-Za-z0-9+.-]*:/")
 _LITERALS = re.compile(
@@ -83,6 +84,11 @@ def _location(value: str, info: ValidationInfo) -> str:
     """An absolute Delta path (it holds a slash) or a name of one to three parts."""
     if any(ord(char) < 32 for char in value):
         raise ValueError("must not hold control characters")
+    if _CREDENTIALS.match(value):
+        # not repeated: it would stand in messages, plans and the ledger
+        raise ValueError(
+            "must hold no key, password or SAS: they belong into Spark's own settings or the environment"
+        )
     if "/" in value:
         if not _ABSOLUTE.match(value):
             raise ValueError(_relative(value, info.context))

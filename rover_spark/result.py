@@ -12,6 +12,7 @@ from rover_spark.eventplan import EventPlan
 from rover_spark.heads import BatchRecord
 from rover_spark.plan import Plan
 
+_SAID = {"message", "remedy", "found"}  # what this program says itself
 _FILE = "-c FILE"  # as remedies name a configuration that they do not know
 
 
@@ -48,16 +49,19 @@ class Result:
 def named(problem: Problem, file: str) -> Problem:
     """The problem with this configuration file in place of ``FILE``: what to do can be pasted as it stands."""
     given = f"-c {shlex.quote(file)}"
-    return replace(
-        problem, message=_named_in(problem.message, given), remedy=_named_in(problem.remedy, given)
-    )
+    said = {name: getattr(problem, name).replace(_FILE, given) for name in ("message", "remedy")}
+    return replace(problem, **said)
 
 
 def _named_in(told: Any, given: str) -> Any:
-    if isinstance(told, str):
-        return told.replace(_FILE, given)
+    """The same, with the file in what we say ourselves: rows and keys stay as they are."""
     if isinstance(told, dict):
-        return {name: _named_in(each, given) for name, each in told.items()}
+        return {
+            name: each.replace(_FILE, given)
+            if name in _SAID and isinstance(each, str)
+            else _named_in(each, given)
+            for name, each in told.items()
+        }
     return [_named_in(each, given) for each in told] if isinstance(told, list) else told
 
 

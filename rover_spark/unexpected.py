@@ -10,6 +10,11 @@ import errno
 from rover_spark.errors import Problem
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ANSWER = (
+    "Answer from Java side is empty",
+    "while obtaining a new communication channel",
+    "while sending or receiving",
+)
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -47,7 +52,9 @@ def _of_the_gateway(error: BaseException | None) -> bool:
     """Whether Spark's process did not answer; its own errors have names of their own."""
     while error is not None:
         module = type(error).__module__
-        if module.startswith("py4j") and type(error).__name__ in {"Py4JNetworkError", "Py4JError"}:
+        if module.startswith("py4j") and (
+            type(error).__name__ == "Py4JNetworkError" or any(word in str(error) for word in _NO_ANSWER)
+        ):
             return True
         if isinstance(error, ConnectionError) and "py4j" in str(error.__traceback__ and _files(error)):
             return True

@@ -50,7 +50,8 @@ def set_up(verbose: bool) -> None:
 
 def progress_of(verbose: bool) -> Progress:
     """On a terminal what is under way, elsewhere a line a step."""
-    return TerminalProgress(Console(stderr=True)) if sys.stderr.isatty() and not verbose else LoggedProgress()
+    console = Console(stderr=True)
+    return TerminalProgress(console) if console.is_interactive and not verbose else LoggedProgress()
 
 
 def console_of(stream: TextIO) -> Console:

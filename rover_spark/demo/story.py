@@ -65,8 +65,10 @@ def tell(
     root.mkdir(parents=True, exist_ok=True)
     config = root / "acme.toml"
     config.write_text(_configuration(root, destination), encoding="utf-8")
-    settings = load(config, None if destination else {})  # how a bucket is reached, the environment may say
     try:
+        settings = load(
+            config, None if destination else {}
+        )  # how a bucket is reached, the environment may say
         _refuse_taken(settings)
     except RoverSparkError:
         config.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -84,13 +85,19 @@ def met(error: Exception, access: Access) -> str:
         return code
     with suppress(BotoCoreError, ConfigError):
         made = client(access.model_dump_json())
-        place, region = made.meta.endpoint_url, made.meta.region_name
+        place, region = shown_address(made.meta.endpoint_url), made.meta.region_name
         if why:
             return f"{code}: {why}: {place}, region {region}"
         theirs = other_region(error)
         lies = f"the bucket lies in {theirs}" if theirs else "the bucket lies in another"
         return f"{code}: {place} was asked for region {region}, and {lies}"
     return code
+
+
+def shown_address(endpoint: str) -> str:
+    """The address without what may be secret in one that the environment gave."""
+    parts = urlsplit(endpoint)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 @lru_cache(maxsize=8)

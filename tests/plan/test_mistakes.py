@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from py4j.protocol import Py4JError
 
+from rover_spark.console.progress import TerminalProgress
+from rover_spark.console.streams import progress_of
+from rover_spark.demo.story import tell
 from rover_spark.errors import ConfigError, Problem
+from rover_spark.progress import LoggedProgress
 from rover_spark.result import Result
 from rover_spark.settings import load, parse
+from rover_spark.store.aws import shown_address
 from rover_spark.unexpected import problem_of
 from tests.plan.test_settings import MINIMAL, refused, tree
 
@@ -154,3 +162,59 @@ def test_what_nobody_expects_is_one_message() -> None:
     assert problem_of(KeyError(), "export").message.startswith(
         "export met what it does not expect: KeyError;"
     )
+
+
+@pytest.mark.parametrize(
+    "place", ["s3a://AKIA:hunter2@bucket/x", "wasbs://c@acme.blob.core.windows.net/x?sig=hunter2", "https://u:hunter2@h/x"]
+)  # fmt: skip
+def test_a_secret_in_the_place_of_a_table_or_ledger_is_refused_and_not_repeated(place: str) -> None:
+    for found in (refused(tree(ledger=place)), refused(tree(datasets={"fan_profiles": {"table": place}}))):
+        assert "hunter2" not in found.message + found.remedy and "must hold no key" in found.message
+    assert parse(tree(ledger="abfss://c@acme.dfs.core.windows.net/x")).ledger.startswith("abfss://c@acme")
+
+
+def test_an_address_that_the_environment_gave_is_shown_without_its_secrets() -> None:
+    assert shown_address("http://user:hunter2@127.0.0.1:9000/x?key=hunter2") == "http://127.0.0.1:9000"
+
+
+def test_rows_and_keys_stay_as_they_are_where_they_hold_words_of_ours() -> None:
+    rows = {"quarantine": {"rows": [{"reason": "x", "row": '{"note":"use -c FILE"}'}]}}
+    told = Result("quarantine", "done", more=rows).naming("/etc/acme.toml").document()
+    assert told["quarantine"] == rows["quarantine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("An error occurred while calling o0.x. Py4JSecurityException: not allowlisted", "unexpected"),
+        ("Answer from Java side is empty", "spark_gone"),
+        ("An error occurred while calling o0.x: error while sending or receiving", "spark_gone"),
+    ],
+)
+def test_only_a_process_that_no_longer_answers_is_said_to_be_gone(text: str, code: str) -> None:
+    assert problem_of(Py4JError(text), "export").code == code
+
+
+def test_a_demo_whose_destination_is_wrong_leaves_nothing_in_the_way_of_the_next_try(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="destination"):
+        tell(
+            cast("Any", None),
+            tmp_path / "demo",
+            fans=20,
+            seed=1,
+            progress=LoggedProgress(),
+            console=None,
+            destination="s3:/bucket/x",
+        )
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("dumb", False), ("xterm", True)])
+def test_nothing_is_drawn_on_a_terminal_that_cannot_draw(
+    term: str, drawn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", term)
+    assert isinstance(progress_of(verbose=False), TerminalProgress) is drawn
