@@ -24,6 +24,7 @@ class Cause:
     why: str = ""
 
 
+_MEMORY = "memory ran out: give Spark more where it does so again"
 _FILES_GONE = "its files were removed by VACUUM, or its log was cleaned"
 _FEED_OFF = "the change data feed was off for a part of it"
 _RETYPED = "a column was renamed, dropped or retyped in this range"
@@ -39,12 +40,16 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("passes", "ExecutorLostFailure", "an executor was lost"),
     ("passes", "Executor heartbeat timed out", "an executor was lost"),
     ("passes", "FetchFailed", "an executor was lost"),
+    ("passes", "ExecutorDeadException", "an executor was lost"),
+    ("passes", r"re:Container killed by YARN|exceeding memory limits", _MEMORY),
     ("passes", "MetadataFetchFailedException", "an executor was lost"),
     ("passes", "Python worker exited unexpectedly", "a worker was lost"),
     ("passes", "Python worker failed to connect back", "a worker was lost"),
-    ("passes", "OutOfMemoryError", "memory ran out"),
-    ("passes", "UNABLE_TO_ACQUIRE_MEMORY", "memory ran out"),
-    ("passes", "GC overhead limit", "memory ran out"),
+    ("passes", "OutOfMemoryError", _MEMORY),
+    ("passes", "UNABLE_TO_ACQUIRE_MEMORY", _MEMORY),
+    ("passes", "GC overhead limit", _MEMORY),
+    ("passes", "Not enough memory to build and broadcast", _MEMORY),
+    ("passes", "maxResultSize", "the driver may hold no more: raise spark.driver.maxResultSize where it says so again"),
     ("full", "No space left on device", ""),
     ("full", "Disk quota exceeded", ""),
     ("passes", "UnknownHostException", "the network failed"),
@@ -53,9 +58,17 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("passes", "java.net.SocketException", "the network failed"),
     ("passes", "SSLException", "the network failed"),
     ("passes", "EOFException: End of stream", "the network failed"),
+    ("passes", "NoHttpResponseException", "the network failed"),
+    ("passes", "server failed to respond", "the network failed"),
+    ("passes", "ConnectionClosedException", "the network failed"),
+    ("passes", "ClosedChannelException", "the network failed"),
+    ("passes", "UnresolvedAddressException", "the network failed"),
+    ("passes", r"re:(?i)premature (EOF\b|end of (content|chunk))", "the network failed"),
     ("passes", r"re:(?i)connection (was )?(reset|refused|closed|aborted)", "the network failed"),
     ("passes", r"re:(?i)broken pipe", "the network failed"),
     ("passes", r"re:TimeoutException|TimeoutError|(?i:\btimed out\b)", "something took too long"),
+    ("passes", r"re:Acquire operation took longer|Could not execute broadcast in", "something took too long"),
+    ("passes", r"re:(?i)\bbad gateway\b|server ?is ?busy|\bServerBusy\b|ingress is over the account limit", "a server was too busy"),
     ("passes", r"re:(?i)slow ?down|throttl|too many requests|service unavailable|internal server error", "a server was too busy"),
     ("passes", r"re:(?i)status code:? (500|502|503|504|429)", "a server was too busy"),
     ("passes", r"re:DELTA_CONCURRENT_|Concurrent\w+Exception", "another writer came in between"),
@@ -63,6 +76,7 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("passes", r"re:(?i)job \S* ?cancell?ed|(?<![A-Z_])cancell?ed because", "it was cancelled"),
     ("refused", r"re:AccessDenied|AccessControlException|(?i:\baccess denied\b|permission denied)", ""),
     ("refused", r"re:(?i)status code:? (401|403)|\bforbidden\b|InvalidAccessKeyId|ExpiredToken", ""),
+    ("refused", r"re:LOCATION_OVERLAP|\bPERMISSION_DENIED\b", ""),
     ("refused", r"re:(?i)INSUFFICIENT_PERMISSIONS|UNAUTHENTICATED|SignatureDoesNotMatch|NoAuthWithAWS", ""),
     ("stays", "DELTA_MISSING_CHANGE_DATA", _FEED_OFF),
     ("stays", "DELTA_CHANGE_TABLE_FEED_DISABLED", _FEED_OFF),

@@ -159,6 +159,31 @@ ERRORS: list[tuple[str, Kind]] = [
         "passes",
     ),
     ("java.io.IOException: No space left on device", "full"),
+    ("org.apache.http.NoHttpResponseException: b.s3.example:443 failed to respond", "passes"),
+    ("Unable to execute HTTP request: The target server failed to respond", "passes"),
+    (
+        "[FAILED_READ_FILE.NO_HINT] a.parquet\nCaused by: org.apache.http.ConnectionClosedException: Premature end of "
+        "Content-Length delimited message body (expected: 9; received: 3)",
+        "passes",
+    ),
+    ("java.io.EOFException: Premature EOF: no length prefix available", "passes"),
+    (
+        "software.amazon.awssdk.core.exception.SdkClientException: Acquire operation took longer than",
+        "passes",
+    ),
+    ("Operation failed: <html><title>502 Bad Gateway</title>", "passes"),
+    ('"The server is busy.", 503, GET', "passes"),
+    ("Ingress is over the account limit.", "passes"),
+    ("Caused by: java.nio.channels.ClosedChannelException\n\tat org.apache", "passes"),
+    ("Caused by: java.nio.channels.UnresolvedAddressException", "passes"),
+    ("org.apache.spark.SparkException: Could not execute broadcast in 300 secs.", "passes"),
+    ("Not enough memory to build and broadcast the table to all worker nodes", "passes"),
+    (
+        "Total size of serialized results of 9 tasks is bigger than spark.driver.maxResultSize (1024.0 MiB)",
+        "passes",
+    ),
+    ("Container killed by YARN for exceeding memory limits. 5.5 GB of 5.5 GB used", "passes"),
+    ("org.apache.spark.ExecutorDeadException: The relative remote executor(Id: 3) is dead", "passes"),
     ("java.util.concurrent.TimeoutException: Futures timed out after [300 seconds]", "passes"),
     ("java.net.UnknownHostException: bucket.example", "passes"),
     (
@@ -167,6 +192,12 @@ ERRORS: list[tuple[str, Kind]] = [
     ),
     ("Job 7 cancelled because SparkContext was shut down", "passes"),
     ("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)", "passes"),
+    (
+        "[INVALID_PARAMETER_VALUE.LOCATION_OVERLAP] Input path url 's3://b/t/_delta_log' overlaps with managed storage",
+        "refused",
+    ),
+    ("PERMISSION_DENIED: User does not have READ FILES on External Location 'x'", "refused"),
+    ("[INSUFFICIENT_PERMISSIONS] Insufficient privileges", "refused"),
     ("AccessDenied: Access Denied (Service: Amazon S3; Status Code: 403)", "refused"),
     ("org.apache.hadoop.security.AccessControlException: Permission denied: user=a", "refused"),
     (
@@ -176,6 +207,7 @@ ERRORS: list[tuple[str, Kind]] = [
     ("[DIVIDE_BY_ZERO] Division by zero", "unknown"),
     ("java.lang.NullPointerException", "unknown"),
     ("column delivery_timed_outs.connection_resets cannot be", "unknown"),
+    ("column bad_gateway_count.premature_eofs.server_busyness cannot be", "unknown"),
 ]
 
 
