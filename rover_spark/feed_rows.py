@@ -8,15 +8,18 @@ feed is read as it is: of such a map its last value is told.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import DataFrame
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 _READER = "org.apache.spark.sql.delta.commands.cdc.CDCReader$"
 _BUILD = "changesToBatchDF"
+_ELSEWHERE = re.compile(
+    r"ClassNotFoundException|NoSuchFieldException|NoSuchMethod|NoClassDefFoundError|Py4JSecurity"
+)
 
 
 def as_written(feed: DataFrame) -> DataFrame:
@@ -26,8 +29,12 @@ def as_written(feed: DataFrame) -> DataFrame:
     try:
         names = ("`" + name.replace("`", "``") + "`" for name in feed.columns)
         return _inner(feed).select(*names)
-    except (AttributeError, TypeError, StopIteration, Py4JError, PySparkException):
-        return feed  # if Delta said that it cannot be read, it says so again
+    except Py4JError as error:
+        if isinstance(error, Py4JJavaError) and not _ELSEWHERE.search(str(error.java_exception)):
+            raise  # what Delta says of reading it: that passes, or stays
+        return feed
+    except (AttributeError, TypeError, StopIteration):
+        return feed
 
 
 def _holds_maps(dtype: DataType) -> bool:
