@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from rover_spark import delta_log, source
@@ -21,6 +20,8 @@ from rover_spark.table_shape import Shape, difference
 from rover_spark.used_columns import Used
 
 _VECTORS = "deletionVectors"
+# nothing that a catalog says of a log: whoever reads rows meets it as well
+_NOT_THE_LOGS = {"passes", "full", "no_file_system"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Range:
     """Commits of a table after version ``since``, up to and with ``last``; ``used`` is what the expressions read.
 
     ``location`` is where its files lie. Without ``by_feed`` the files that each commit added are read, not the feed.
-    Where nothing was ``delivered`` before, version ``since`` need not be known any more.
+    Where nothing was ``delivered`` before, version ``since`` need not be known any more. ``read_by`` stands where the range
+    was told before and is to be told again: only the table at that version counts then, not what lies between.
     """
 
     table: str
@@ -38,6 +40,12 @@ class Range:
     used: Used
     by_feed: bool = True
     delivered: bool = True
+    read_by: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The last commit that is looked at."""
+        return self.last if self.read_by is None else max(self.last, self.read_by)
 
 
 def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
@@ -53,11 +61,11 @@ def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
 
 def found_in(spark: SparkSession, ranges: Sequence[Range]) -> list[str | None]:
     """Of each range the first thing that makes it a gap, for messages, or None. One job, and more only where it is asked."""
-    places = [Place(one.location, one.since + 1, one.last) for one in ranges]
+    places = [Place(one.location, one.since + 1, one.end) for one in ranges]
     try:
         told = delta_log.changes(spark, places)
-    except AnalysisException as error:
-        if cause_of(str(error)).kind != "stays":
+    except source.ENGINE_ERRORS as error:
+        if cause_of(source.text_of(error)).kind in _NOT_THE_LOGS:
             raise
         if len(ranges) > 1:
             return [found for one in ranges for found in found_in(spark, [one])]
@@ -68,22 +76,26 @@ def found_in(spark: SparkSession, ranges: Sequence[Range]) -> list[str | None]:
 
 def _ends(spark: SparkSession, one: Range) -> str | None:
     """The same of the range's two ends only, as Spark sees them."""
-    try:
-        before, after = (_seen(spark, one.table, version) for version in (one.since, one.last))
-    except source.ENGINE_ERRORS:
+    if one.since < 0:
         return None
+    try:
+        before, after = (_seen(spark, one.table, version) for version in (one.since, one.end))
+    except source.ENGINE_ERRORS as error:
+        if cause_of(source.text_of(error)).kind not in {"stays", "refused"}:
+            raise
+        return None  # the feed tells these itself
     return difference(before, after, one.used, by_feed=False)
 
 
 def _seen(spark: SparkSession, table: str, version: int) -> Shape:
-    return Shape(json.loads(source.snapshot(spark, table, version).schema.json()))
+    return Shape(json.loads(source.snapshot(spark, table, version).schema.json()), partitions=None)
 
 
 def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change]) -> str | None:
     base, known = None, False
     shape: Shape | None = None
     for change in changes:
-        if change.bare and one.by_feed:
+        if change.bare and one.by_feed and change.version <= one.last:
             return f"version {change.version} took a file away, and its log tells too little of that file"
         if change.metadata is None and change.features is None:
             continue
@@ -96,12 +108,16 @@ def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change])
         if base is None:  # the range begins where the log does
             base = shape if shape.schema["fields"] else None
             continue
-        why = difference(base, shape, one.used, by_feed=one.by_feed)
+        why = None if one.read_by is not None else difference(base, shape, one.used, by_feed=one.by_feed)
         if why is not None:
             return f"in version {change.version} {why}"
+    if one.read_by is not None and base is not None and shape is not None:
+        why = difference(base, shape, one.used, by_feed=False)  # a feed that is off by now has told it once
+        if why is not None:
+            return f"by version {one.end} {why}"
     unvectored = shape is not None and shape.features is not None and _VECTORS not in shape.features
     if unvectored and one.by_feed and any(change.features is not None for change in changes):
-        first = delta_log.vectors(spark, place)
+        first = delta_log.vectors(spark, Place(place.root, place.first, one.last))
         if first is not None:
             return f"version {first} removed rows by a deletion vector, a feature that was dropped after it"
     return None

@@ -122,8 +122,10 @@ class Planner:
         state = self.state(plan.dataset, plan.source.table, plan.commits[0])
         source.confirm(plan, state)
         if plan.phase == "changes" and plan.from_version is not None:
-            since, last = plan.from_version - 1, state.read_by(plan.to_version)
-            self._require_told(plan.dataset, plan.source, since, state, last, delivered=False)
+            since, by = plan.from_version - 1, state.read_by(plan.to_version)
+            self._require_told(
+                plan.dataset, plan.source, since, state, plan.to_version, delivered=False, read_by=by
+            )
 
     def give_up(self, dataset: str) -> None:
         """Where a rerun was asked for: the outstanding changes of a dataset turned out not to be readable."""
@@ -143,10 +145,11 @@ class Planner:
         last: int | None = None,
         *,
         delivered: bool = True,
+        read_by: int | None = None,
     ) -> None:
         to = state.latest.version if last is None else last
         read = used(wanted.expressions)
-        one = gaps.Range(wanted.table, state.location, since, to, read, delivered=delivered)
+        one = gaps.Range(wanted.table, state.location, since, to, read, delivered=delivered, read_by=read_by)
         with source.reading(dataset, source.span(wanted.table, since + 1, to)):
             found = self._tables.gaps([one])
         gaps.refuse(dataset, one, found[0], rerun_remedy(dataset))

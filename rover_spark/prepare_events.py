@@ -62,8 +62,9 @@ class EventPlanner:
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless every table still holds the commits that the plan pinned."""
         assert isinstance(plan, EventPlan)
-        for number in plan.delivering:
-            one = plan.slices[number]
+        slices = [plan.slices[number] for number in plan.delivering]
+        to = dict[str, int]()
+        for one in slices:
             state = self.state(one.event_type, one.source.table, one.commits[0])
             if not state.holds(one.commits):
                 raise SourceGap(
@@ -71,7 +72,8 @@ class EventPlanner:
                     code="source_gap",
                     remedy="Run export again: what can be read is planned anew.",
                 )
-            self._require_told([one], {one.event_type: state.read_by(one.to_version)})
+            to[one.event_type] = state.read_by(one.to_version)
+        self._require_told(slices, to)
 
     def give_up(self, dataset: str) -> None:
         """Where a rerun was asked for: nothing, its plan looks for itself what can be read."""
@@ -85,24 +87,24 @@ class EventPlanner:
                 [replace(last, source=read, from_version=first, to_version=to, by_feed=by_feed)]
             )
 
-    def _require_told(self, slices: Sequence[Slice], to: Mapping[str, int] | None = None) -> None:
-        """``to`` is how far to look, where it is not the slice's own end."""
+    def _require_told(self, slices: Sequence[Slice], read_by: Mapping[str, int] | None = None) -> None:
+        """``read_by`` stands where the slices were told before: the version that each event type's are read by."""
         due = [one for one in slices if one.from_version is not None]
         looks = []
         for one in due:
             assert one.from_version is not None
             state = self.state(one.event_type, one.source.table, None)
-            last = (to or {}).get(one.event_type, one.to_version)
             read = used(one.source.expressions)
             looks.append(
                 gaps.Range(
                     one.source.table,
                     state.location,
                     one.from_version - 1,
-                    last,
+                    one.to_version,
                     read,
                     one.by_feed,
-                    delivered=to is None and bool(one.offsets),
+                    delivered=read_by is None and bool(one.offsets),
+                    read_by=None if read_by is None else read_by[one.event_type],
                 )
             )
         with source.reading(EVENTS, told(due)):

@@ -1,8 +1,9 @@
 """What a table's log says of its columns, partitions and features at a version, and what of a later one breaks its feed. Pure.
 
 Delta's change data feed reads every file of a range by what the table says at the range's end. So a column that was
-dropped, renamed, made again or retyped, one that became a partition, or deletion vectors that the table knows no longer,
-make rows of earlier files say something else than they did, or nothing. What is only added changes none of them.
+dropped, renamed, made again or retyped, one that became a partition or is none any more (files of writers other than
+Spark 4's hold no such column), or deletion vectors that the table knows no longer, make rows of earlier files say
+something else than they did, or nothing. What is only added changes none of them.
 Source: Delta transaction log protocol, "Change Metadata", "Protocol Evolution", "Column Mapping", "Type Widening".
 """
 
@@ -30,10 +31,10 @@ _NOT_READ = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A table at one version; ``features`` is None where the log says nothing of its protocol."""
+    """A table at one version; ``partitions`` and ``features`` are None where nothing is known of them."""
 
     schema: dict[str, Any]
-    partitions: tuple[str, ...] = ()
+    partitions: tuple[str, ...] | None = ()
     properties: dict[str, str] = field(default_factory=dict)
     features: frozenset[str] | None = None
 
@@ -61,15 +62,21 @@ def difference(before: Shape, after: Shape, used: Used, *, by_feed: bool) -> str
         found = _lost(_narrowed(before.schema, path), after.schema, (), columns)
         if found is not None:
             return found
-        if any(path[0].casefold() == name.casefold() for name in after.partitions) and not any(
-            path[0].casefold() == name.casefold() for name in before.partitions
-        ):
-            return f"column {path[0]} became a partition: of rows from before, the feed no longer tells it"
+        if before.partitions is None or after.partitions is None:
+            continue
+        was, is_one = (_among(path[0], each) for each in (before.partitions, after.partitions))
+        if was != is_one:
+            became = "became a partition" if is_one else "is no partition any more"
+            return f"column {path[0]} {became}: of rows from before, the feed no longer tells it"
     if before.features is not None and after.features is not None:
         dropped = sorted(before.features - after.features - _NOT_READ)
         if dropped:
             return f"the table feature {', '.join(dropped)} was dropped"
     return None
+
+
+def _among(name: str, names: tuple[str, ...]) -> bool:
+    return name.casefold() in {each.casefold() for each in names}
 
 
 def _narrowed(schema: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,8 +105,24 @@ def test_a_column_that_becomes_a_partition_is_no_longer_told_of_earlier_rows() -
     reads = used(["k"])
     assert "column k became a partition" in str(difference(plain, parted, reads, by_feed=True))
     assert difference(plain, parted, used(["who"]), by_feed=True) is None
-    assert difference(parted, plain, reads, by_feed=True) is None, "the feed tells it from the folders"
     assert difference(parted, other, reads, by_feed=True) is None
+
+
+def test_a_partition_that_becomes_a_column_is_no_longer_told_of_files_that_keep_it_in_their_folders() -> None:
+    plain, parted, other = (shape(BEFORE, partitions) for partitions in ("", "K", "who"))
+    for after in (plain, other):
+        found = difference(parted, after, used(["k"]), by_feed=True)
+        assert "column k is no partition any more" in str(found)
+    assert difference(parted, plain, used(["traits"]), by_feed=True) is None
+
+
+def test_partitions_of_which_nothing_is_known_are_not_compared() -> None:
+    parted = shape(BEFORE, "k")
+    unknown = replace(parted, partitions=None)
+    for before, after in ((unknown, parted), (parted, unknown), (unknown, unknown)):
+        assert difference(before, after, used(["k"]), by_feed=True) is None
+    gone = shape("who string", "k")
+    assert difference(unknown, gone, used(["k"]), by_feed=True) == "column k was dropped"
 
 
 def test_a_feed_that_is_turned_off_is_a_gap_for_who_reads_it() -> None:
