@@ -194,7 +194,8 @@ def after_change(before: Shape | None, change: Change) -> Shape:
 
 def _listed(spark: SparkSession, root: str) -> list[tuple[str, int]]:
     """Names of the log's files of commits and checkpoints, with when they were written (ms)."""
-    files = spark.read.format("binaryFile").load(f"{_log(root)}/[0-9]*.{{json,parquet}}")
+    # one folder is one listing; a pattern in its place would be asked for file by file
+    files = spark.read.format("binaryFile").option("pathGlobFilter", "[0-9]*.{json,parquet}").load(_log(root))
     rows = files.select("path", F.unix_millis("modificationTime").alias("at")).collect()
     return [(unquote(row["path"]).rpartition("/")[2], row["at"]) for row in rows]
 

@@ -56,6 +56,8 @@ PINNED = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    # many commits of a log are looked for by so many tasks, not by one each
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
     # the ledger's rows go to the JVM as they are: see local_rows
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }

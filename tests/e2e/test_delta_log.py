@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark import delta_log
 from rover_spark.delta_log import Place
+from rover_spark.prepare import pinned
 
 PROPERTIES = "delta.enableChangeDataFeed = true, delta.checkpointInterval = 2"
 
@@ -61,3 +62,27 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
     assert last is not None and last.keeps_feed and "v2Checkpoint" in (last.features or ())
     (told_of,) = delta_log.changes(spark, [Place(root, 4, 5)])
     assert [(change.version, change.bare, change.features) for change in told_of] == [(5, False, None)]
+
+
+def test_many_commits_are_looked_for_by_few_tasks(spark: SparkSession, tmp_path: Path) -> None:
+    log, commits = tmp_path / "t" / "_delta_log", 40
+    log.mkdir(parents=True)
+    for version in range(commits):  # more than Spark lists by itself, without a job
+        (log / f"{version:020d}.json").write_text('{"commitInfo": {"operation": "WRITE"}}\n')
+    tracker = spark.sparkContext.statusTracker()
+
+    def tasks(group: str) -> list[int]:
+        """Of each job of a group the tasks of its widest stage."""
+        jobs = [tracker.getJobInfo(job) for job in sorted(tracker.getJobIdsForGroup(group))]
+        stages = [[tracker.getStageInfo(stage) for stage in job.stageIds] for job in jobs if job]
+        return [max(stage.numTasks for stage in each if stage) for each in stages]
+
+    try:
+        with pinned(spark):
+            spark.sparkContext.setJobGroup("all of it", "")
+            told = delta_log.history(spark, str(tmp_path / "t"), commits)
+    finally:
+        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+    assert [each.version for each in told] == list(range(commits))
+    listing, looking, reading = tasks("all of it")
+    assert listing <= 2 and looking == 32 and reading <= 2
