@@ -62,7 +62,9 @@ class Delivery:
         try:
             manifest = self._stage(plan)
         except (SourceGap, SourceUnread) as gap:
-            self.abort(head, plan, gap.message)
+            # of what may pass, the next run tries the same batch again; a rerun replaces it
+            if head.rerun or isinstance(gap, SourceGap):
+                self.abort(head, plan, gap.message)
             raise
         facts = {"counts": manifest.counts, "floors": manifest.floors}
         try:

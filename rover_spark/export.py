@@ -61,6 +61,7 @@ class Exporter:
         self._delivery = delivery
         self._adoption = adoption
         self._problems: list[Problem] = []
+        self._unread: set[str] = set()
 
     def plan(self, datasets: Iterable[str]) -> Ahead:
         """What ``run`` would do; changes nothing."""
@@ -161,11 +162,14 @@ class Exporter:
                 while not only_open and (plan := self._due(dataset, head)):
                     head, plan = self._delivery.whole(head, plan), None
                 return
-            except (SourceGap, SourceUnread):
-                # what a rerun replaces need not be read: the next plan notes it as lost
-                if not head.rerun or plan is None or plan.phase != "changes" or turn == _FOLLOW - 1:
+            except (SourceGap, SourceUnread) as error:
+                # what a rerun replaces need not be read: the next plan notes it as lost; not so what may be visible in part
+                replaced = head.rerun and plan is not None and plan.phase == "changes"
+                if not replaced or head.open_state == "STAGED" or turn == _FOLLOW - 1:
                     raise
-                self._planner.give_up(dataset)
+                if isinstance(error, SourceGap) or dataset in self._unread:
+                    self._planner.give_up(dataset)
+                self._unread.add(dataset)
                 head = self._ledger.heads()[dataset]
             except LedgerConflict:
                 if turn == _FOLLOW - 1:

@@ -6,9 +6,10 @@ What a source looks like is read once per run, so a run ends even where a source
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import TypeVar
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -39,6 +40,7 @@ from rover_spark.steps import (
 from rover_spark.tables import Tables
 from rover_spark.used_columns import used
 
+T = TypeVar("T")
 # What expressions and JSON text depend on in a session, set for the time of a command and put back after it.
 PINNED = {
     "spark.sql.session.timeZone": "UTC",
@@ -93,6 +95,18 @@ def versions(spark: SparkSession) -> dict[str, str]:
         "python": python,
         "encoder": ENCODER,
     }
+
+
+def second_look(read: Callable[[], T]) -> T:
+    """What ``read`` gives. It is tried twice where it failed and nobody knows why, before a rerun gives its range up.
+
+    Raises:
+        SourceUnread: it failed again.
+    """
+    try:
+        return read()
+    except SourceUnread:
+        return read()
 
 
 class Planner:
@@ -230,21 +244,26 @@ class Planner:
                 raise SourceGap(gap.message, code=gap.code, remedy=remedy) from gap
         if not head.rerun:
             refuse_changed(dataset, wanted, head)
-        try:
-            before = self._outstanding(dataset, head)
-            stuck = head.rerun and dataset in self._given_up
-            outstanding = None if stuck else before.latest.version
-            due = next_step(head, outstanding, state.latest.version)
-            if due is not None and due.phase == "changes":
-                # what changes rows or ids is as before, or outstanding under what a rerun replaces
-                read = agreed(head) if head.rerun else wanted
-                self._require_told(dataset, read, last.to_version, before)
-                return self._pin(dataset, due, head, read, before)
-        except (SourceGap, SourceUnread, ConfigError):
-            if not head.rerun:
-                raise
+        if not head.rerun:
+            due = self._changes(dataset, head, wanted, state)
+        elif dataset in self._given_up:
             due = next_step(head, None, state.latest.version)
-        return None if due is None else self._pin(dataset, due, head, wanted, state)
+        else:
+            try:
+                # what changes rows or ids is as before, or outstanding under what a rerun replaces
+                due = second_look(lambda: self._changes(dataset, head, agreed(head), state))
+            except (SourceGap, SourceUnread, ConfigError):
+                due = next_step(head, None, state.latest.version)
+        return self._pin(dataset, due, head, wanted, state) if isinstance(due, Step) else due
+
+    def _changes(self, dataset: str, head: Head, read: Source, state: TableState) -> BatchPlan | Step | None:
+        """The outstanding changes, pinned; else what is due in their place."""
+        last, before = last_of(head), self._outstanding(dataset, head)
+        due = next_step(head, before.latest.version, state.latest.version)
+        if last is None or due is None or due.phase != "changes":
+            return due
+        self._require_told(dataset, read, last.to_version, before)
+        return self._pin(dataset, due, head, read, before)
 
     def _since(self, dataset: str, head: Head) -> int | HistoryRow | None:
         start = self._settings.datasets[dataset].start

@@ -23,7 +23,7 @@ from rover_spark.eventsteps import Counted, kept, laid_out, place, registered
 from rover_spark.heads import Head
 from rover_spark.ledger import Ledger
 from rover_spark.plan import HistoryRow, Phase, Plan, TableState, rerun_remedy
-from rover_spark.prepare import Planner, versions
+from rover_spark.prepare import Planner, second_look, versions
 from rover_spark.records.avro import Misfit, derived
 from rover_spark.records.currents import Company, companies, counted, require_avro, told
 from rover_spark.records.events import columns_of, require_fit, types_of
@@ -183,14 +183,17 @@ class EventPlanner:
         try:
             due = self._place(last.event_type, last)
             if due.from_version is not None:
-                self._require_told([due])
-                with source.reading(EVENTS, told([due])):
-                    # every column of every row, as staging would: a count alone reads none
-                    rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
-                    rows.write.format("noop").mode("overwrite").save()
+                second_look(lambda: self._read(due))
         except (SourceGap, SourceUnread, ConfigError):
             return False
         return True
+
+    def _read(self, due: Slice) -> None:
+        self._require_told([due])
+        with source.reading(EVENTS, told([due])):
+            # every column of every row, as staging would: a count alone reads none
+            rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
+            rows.write.format("noop").mode("overwrite").save()
 
     def _pinned(
         self, head: Head, phase: Phase, slices: tuple[Slice, ...], registers: Collection[str]

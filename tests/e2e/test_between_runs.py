@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from pyspark.errors import PySparkException
 
 from rover_spark import commands, deliver, source
 from rover_spark.cadence import Sources, Waiting
-from rover_spark.errors import SourceGap, StoreError
-from rover_spark.heads import Head
-from rover_spark.plan import TableState
+from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
+from rover_spark.heads import BatchRecord, Head
+from rover_spark.plan import Plan, TableState
 from rover_spark.prepare import Planner
 from rover_spark.stage import Manifest
 from tests import receiver
@@ -89,6 +90,45 @@ def test_an_event_type_is_enabled_while_another_ones_changes_cannot_be_read(stre
     assert [problem.code for problem in result.problems] == ["source_gap"]
     (batch,) = result.batches
     assert (batch.phase, batch.state) == ("enable", "COMMITTED")
+
+
+def test_what_nobody_knows_the_reason_of_is_tried_again_as_it_was_and_what_is_staged_fails_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.identities(row(1, "email", "1", AT))
+    world.delivered()
+    add(world, 2)
+    with monkeypatch.context() as outage:
+        outage.setattr(deliver, "staged", _failing(SourceUnread("unknown", code="spark_failed")))
+        assert not world.export().ok
+    (batch,) = world.delivered().batches
+    assert batch.seq == 2, "no ABORTED batch lies between"
+
+    add(world, 3)
+    with monkeypatch.context() as outage:
+        outage.setattr(deliver, "publish", _failing(StoreError("away", code="store_refused")))
+        assert not world.export().ok
+    shutil.rmtree(world.bucket / "_rover_staging")
+    for path in Path(world.table("ids")).glob("*.parquet"):
+        path.unlink()  # and the source is gone
+    commands.rerun(world.spark, world.settings, "fan_identity_graph")
+    finished, real = list[str](), deliver.Delivery.finish
+
+    def finish(self: deliver.Delivery, head: Head, plan: Plan, record: BatchRecord) -> Head:
+        finished.append(plan.batch)
+        return real(self, head, plan, record)
+
+    monkeypatch.setattr(deliver.Delivery, "finish", finish)
+    (problem,) = world.export().problems
+    assert "it was staged" in problem.message and problem.code == "source_gap"
+    assert finished == ["fan_identity_graph.1.3"], "it is not tried again and again"
+
+
+def _failing(error: RunError) -> Callable[..., Any]:
+    def fails(*_: object) -> Any:
+        raise error
+
+    return fails
 
 
 def test_tombstones_and_additional_fields_count_from_the_next_batch_on(world: World) -> None:
