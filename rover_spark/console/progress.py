@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from rover_spark.console import plain
+from rover_spark.console import hanging, plain
 from rover_spark.progress import Counter, LoggedProgress
 from rover_spark.wording import counted, duration, size
 
@@ -57,7 +57,8 @@ class TerminalProgress(LoggedProgress):
         line = Text.assemble(
             (f"  {event:<10}", _COLORS.get(event, "dim")), plain(f"{about}  {_happened(event, fields)}")
         )
-        self._console.print(line)
+        for each in hanging(line, self._console.width, 13):
+            self._console.print(each, soft_wrap=True)
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:

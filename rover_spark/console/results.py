@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from rover_spark.console import plain, problems
+from rover_spark.console import hanging, plain, problems
 from rover_spark.console.tables import (
     batches_table,
     checks_table,
@@ -38,7 +38,8 @@ def batches(console: Console, records: tuple[BatchRecord, ...], *, planned: bool
     _out(console, batches_table(records, console.width, planned=planned))
     for batch in records:
         for remark in filter(None, (batch.note, _of_events(batch.counts))):
-            console.print(plain(f"{batch.batch}: {remark}"))
+            for line in hanging(plain(f"{batch.batch}: {remark}"), console.width):
+                _out(console, line)
 
 
 def _batches(console: Console, result: Result) -> None:
