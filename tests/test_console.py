@@ -80,8 +80,8 @@ def test_a_step_that_needs_two_lines_goes_on_below_its_own_words() -> None:
         "staged", batch="fan_profiles.1.2", rows=567, read=332, files=1, delivered=315, suppressed=17
     )
     first, second = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
-    assert first.startswith("  staged     fan_profiles.1.2  567 rows") and len(first) <= 80
-    assert second.startswith(" " * 13) and not second.startswith(" " * 14)
+    assert first.startswith("  staged    fan_profiles.1.2  567 rows") and len(first) <= 80
+    assert second.startswith(" " * 12) and not second.startswith(" " * 13)
 
 
 def test_the_bar_moves_while_no_file_is_whole_yet_and_never_past_its_end() -> None:

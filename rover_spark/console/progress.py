@@ -57,7 +57,7 @@ class TerminalProgress(LoggedProgress):
         line = Text.assemble(
             (f"  {event:<10}", _COLORS.get(event, "dim")), plain(f"{about}  {_happened(event, fields)}")
         )
-        for each in hanging(line, self._console.width, 13):
+        for each in hanging(line, self._console.width, 12):
             self._console.print(each, soft_wrap=True)
 
     @contextmanager
