@@ -30,7 +30,6 @@ _FEED_OFF = "the change data feed was off for a part of it"
 _RETYPED = "a column was renamed, dropped or retyped in this range"
 _LOG_GONE = "a part of its log is gone"
 _DAMAGED = "a file of it is damaged, or is not what the log says"
-_FOREIGN = "a commit of another writer holds what this version of Delta cannot read"
 _BARE = "its log tells too little of a file that was taken away, as writers other than Spark may leave it"
 
 # The first row that holds counts. Words as engines write them; a pattern where a word alone could stand in a name.
@@ -100,7 +99,6 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("stays", r"re:is not a Parquet file|ParquetDecodingException|CANNOT_READ_FILE_FOOTER|MALFORMED_\w*RECORD", _DAMAGED),
     ("stays", r"re:(?i)corrupted? (page|file|record)|checksum (error|mismatch)|ChecksumException", _DAMAGED),
     ("stays", "DELTA_REMOVE_FILE_CDC_MISSING_EXTENDED_METADATA", _BARE),
-    ("stays", "Cannot deserialize value of type", _FOREIGN),
 )  # fmt: skip
 
 

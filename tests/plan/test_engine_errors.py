@@ -140,12 +140,6 @@ ERRORS: list[tuple[str, Kind]] = [
         "stays",
     ),
     ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file file:/t/a.parquet", "stays"),
-    # Delta 3 reads a commit's parameters for the feed, too
-    (
-        "com.fasterxml.jackson.databind.exc.MismatchedInputException: Cannot deserialize value of type `java.lang.String` from "
-        "Array value (token `JsonToken.START_ARRAY`)",
-        "stays",
-    ),
     (
         "[DELTA_REMOVE_FILE_CDC_MISSING_EXTENDED_METADATA] RemoveFile created without extended metadata is ineligible "
         "for CDC:RemoveFile(part-0.parquet,Some(1),true,None,Map(),None,Map(),null,None,None,null,None)",
