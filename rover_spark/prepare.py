@@ -244,7 +244,6 @@ class Planner:
                 raise SourceGap(gap.message, code=gap.code, remedy=remedy) from gap
         if not head.rerun:
             refuse_changed(dataset, wanted, head)
-        if not head.rerun:
             due = self._changes(dataset, head, wanted, state)
         elif dataset in self._given_up:
             due = next_step(head, None, state.latest.version)
