@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rover_spark.session import EXCLUDES, jars_for
+from rover_spark.face.session import EXCLUDES, jars_for
 
 CONF = Path(__file__).resolve().parent
 ENVIRONMENT = Path(sys.prefix)

@@ -13,15 +13,16 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "rover_key": "rover_spark.contract.keys",
     "parse_rover_key": "rover_spark.contract.keys",
-    "Settings": "rover_spark.settings",
-    "load": "rover_spark.settings",
-    "parse": "rover_spark.settings",
-    "BatchPlan": "rover_spark.plan",
+    "Settings": "rover_spark.config.settings",
+    "load": "rover_spark.config.settings",
+    "parse": "rover_spark.config.settings",
+    "BatchPlan": "rover_spark.model.plan",
     "RoverSparkError": "rover_spark.errors",
     "ConfigError": "rover_spark.errors",
     "RunError": "rover_spark.errors",
     "SourceGap": "rover_spark.errors",
-    "build_session": "rover_spark.session",
+    "build_session": "rover_spark.face.session",
+    "commands": "rover_spark.face",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names, all of them strings

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rover_spark.arguments import age, instant
-from rover_spark.console.streams import console_of, progress_of, refuse, set_up, tell
 from rover_spark.errors import Problem, RoverSparkError
-from rover_spark.result import named
-from rover_spark.stopping import Signals, UnderWay
-from rover_spark.unexpected import problem_of
+from rover_spark.face.arguments import age, instant
+from rover_spark.face.console.streams import console_of, progress_of, refuse, set_up, tell
+from rover_spark.face.result import named
+from rover_spark.face.stopping import Signals, UnderWay
+from rover_spark.face.unexpected import problem_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from rover_spark.progress import Progress
-    from rover_spark.result import Result
+    from rover_spark.deliver.progress import Progress
+    from rover_spark.face.result import Result
 
     Command = Callable[[SparkSession, UnderWay], Result]
 
@@ -286,7 +286,7 @@ def _configured(
     act: str = "",
 ) -> None:
     def prepare() -> Command:
-        from rover_spark.settings import load
+        from rover_spark.config.settings import load
 
         settings = load(config)
         if options.get("now") is not None:
@@ -295,7 +295,7 @@ def _configured(
             options[option] = age(f"--{option.replace('_', '-')}", options[option])
 
         def command(spark: SparkSession, progress: UnderWay) -> Result:
-            from rover_spark import commands
+            from rover_spark.face import commands
 
             def told(result: Result) -> None:
                 progress.settle()
@@ -338,10 +338,10 @@ def _run(
         try:
             with under_way.doing("starting Spark"):
                 command = prepare()  # a wrong configuration is told before Spark starts
-                from rover_spark.session import build_session
+                from rover_spark.face.session import build_session
 
                 session = build_session(verbose=verbose, conf=conf)
-                from rover_spark.source import engine
+                from rover_spark.delta.source import engine
 
             signals.take()  # Spark has put a handler of its own
             under_way.starting = False
@@ -364,6 +364,6 @@ def _run(
 
 
 def _end_jvm() -> None:
-    from rover_spark.session import end_jvm
+    from rover_spark.face.session import end_jvm
 
     end_jvm()

@@ -18,11 +18,14 @@ Classes differ by what the caller does next; ``code`` tells apart what a reader 
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
 _TOLD = "what a task tells: "
 _LONGEST = 1_500  # characters of a message or a remedy: a key has 1,024 octets at the most
 
@@ -34,6 +37,16 @@ class Problem:
     code: str
     message: str
     remedy: str = ""
+
+
+def of_a_file(error: OSError, what: str, then: str) -> Problem:
+    """What the system says of a file, and what to do about it."""
+    todo = "Look at that path."
+    if error.errno in _FULL:
+        todo = "Free space on that disk, or name another place."
+    elif error.errno in _REFUSED:
+        todo = "Let this user write there, or name another place."
+    return Problem("file_refused", f"{what}: {error.strerror}", f"{todo} {then}".strip())
 
 
 class RoverSparkError(Exception):

@@ -49,7 +49,7 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local session with Delta; a test that uses it gets the marker `spark`."""
     from rover_spark.demo import SESSION
-    from rover_spark.session import build_session
+    from rover_spark.face.session import build_session
 
     home = tmp_path_factory.mktemp("spark")
     session = build_session(

@@ -28,10 +28,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from rover_spark.contract.currents import parse_currents_key
+from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.demo.story import tell
 from rover_spark.errors import ConfigError
-from rover_spark.progress import LoggedProgress
-from rover_spark.result import Result
+from rover_spark.face.result import Result
 from tests import apache, receiver
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

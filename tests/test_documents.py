@@ -24,9 +24,9 @@ import pytest
 import typer
 import yaml
 
+from rover_spark.audit.status import DatasetStatus
 from rover_spark.cli import app
-from rover_spark.settings import parse
-from rover_spark.status import DatasetStatus
+from rover_spark.config.settings import parse
 
 if sys.version_info >= (3, 11):
     import tomllib

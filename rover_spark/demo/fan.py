@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from rover_spark.console import plain
 from rover_spark.contract.rover import DATASETS
-from rover_spark.heads import BatchRecord
+from rover_spark.face.console import plain
+from rover_spark.model.head import BatchRecord
+from rover_spark.model.wording import counted
 from rover_spark.store import Store
-from rover_spark.wording import counted
 
 _SHOWN = 3
 _MOST = 200_000_000  # bytes before compression: of a larger company nobody waits for one fan

@@ -9,8 +9,8 @@ from shlex import quote
 
 from rich.text import Text
 
-from rover_spark.console import plain
-from rover_spark.heads import BatchRecord
+from rover_spark.face.console import plain
+from rover_spark.model.head import BatchRecord
 
 _NAME = "rover-spark"
 

@@ -19,22 +19,22 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from rover_spark import commands
-from rover_spark.adoption import earlier
-from rover_spark.console import hanging
-from rover_spark.console.results import batches
+from rover_spark.config.settings import Settings, load
+from rover_spark.deliver.adoption import earlier
+from rover_spark.deliver.progress import Progress
 from rover_spark.demo.company import Company, Lived
 from rover_spark.demo.fan import one_fan
 from rover_spark.demo.messages import STREAM, Messages
 from rover_spark.demo.next import next_commands, program_name, shown_path
 from rover_spark.demo.tree import bucket_tree
 from rover_spark.errors import ConfigError, Problem, RoverSparkError
-from rover_spark.heads import BatchRecord, Head
-from rover_spark.progress import Progress
-from rover_spark.result import Result
-from rover_spark.settings import Settings, load
+from rover_spark.face import commands
+from rover_spark.face.console import hanging
+from rover_spark.face.console.results import batches
+from rover_spark.face.result import Result
+from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.wording import counted
 from rover_spark.store import open_store, prefix_of
-from rover_spark.wording import counted
 
 _RERUN = "fan_profiles"
 Told = Text | Tree

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from rich.text import Text
 from rich.tree import Tree
 
-from rover_spark.console import plain
-from rover_spark.heads import BatchRecord
-from rover_spark.wording import counted, size
+from rover_spark.face.console import plain
+from rover_spark.model.head import BatchRecord
+from rover_spark.model.wording import counted, size
 
 _BRANCHES = 6
 _BESIDE = 44  # columns for branches, counts and size

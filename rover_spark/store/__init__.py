@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError
 from rover_spark.store.base import (
     Mine,
     ObjectInfo,
-    StagedFile,
     Staging,
     Store,
     prefix_of,
@@ -20,7 +19,6 @@ from rover_spark.store.memory import MemoryStore
 __all__ = [
     "Mine",
     "ObjectInfo",
-    "StagedFile",
     "Staging",
     "Store",
     "open_store",

@@ -13,7 +13,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.session import get_session
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError
 from rover_spark.store.base import UNREACHED, unreachable
 

@@ -21,14 +21,14 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, ExponentialRetry
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError, RunError, StoreError
+from rover_spark.model.file import StagedFile
 from rover_spark.store.base import (
     AGAIN,
     UNREACHED,
     Mine,
     ObjectInfo,
-    StagedFile,
     content_type,
     key_taken,
     staged_lost,

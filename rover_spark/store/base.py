@@ -23,21 +23,7 @@ from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from rover_spark.errors import KeyTaken, StagedLost, StoreError
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """One file of a batch: its key, its counts and hashes (``raw`` before compression), and where it lies staged."""
-
-    key: str
-    records: int
-    bytes: int
-    sha256: str
-    raw_bytes: int
-    raw_sha256: str
-    chunk: int
-    part: int
-    staged: str
+from rover_spark.model.file import StagedFile
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,15 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import RunError, StoreError
+from rover_spark.model.file import StagedFile
 from rover_spark.store.base import (
     AGAIN,
     STAGING,
     UNREACHED,
     Mine,
     ObjectInfo,
-    StagedFile,
     content_type,
     key_taken,
     staged_lost,

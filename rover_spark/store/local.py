@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from rover_spark.errors import StoreError
-from rover_spark.store.base import STAGING, Mine, ObjectInfo, StagedFile, key_taken, staged_lost, staged_name
+from rover_spark.model.file import StagedFile
+from rover_spark.store.base import STAGING, Mine, ObjectInfo, key_taken, staged_lost, staged_name
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 

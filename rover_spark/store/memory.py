@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import BinaryIO
 
-from rover_spark.store.base import Mine, ObjectInfo, StagedFile, key_taken, staged_lost
+from rover_spark.model.file import StagedFile
+from rover_spark.store.base import Mine, ObjectInfo, key_taken, staged_lost
 
 _BUCKETS: dict[str, dict[str, bytes]] = {}
 

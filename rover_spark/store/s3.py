@@ -19,10 +19,11 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import RunError, StoreError
+from rover_spark.model.file import StagedFile
 from rover_spark.store.aws import OF_CREDENTIALS, AnswerCut, client, error_code, met, remedy
-from rover_spark.store.base import AGAIN, Mine, ObjectInfo, StagedFile, content_type, key_taken, staged_lost
+from rover_spark.store.base import AGAIN, Mine, ObjectInfo, content_type, key_taken, staged_lost
 
 PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
 _BLOCK = 1 << 20

@@ -17,8 +17,9 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark import build_session, commands
-from rover_spark.settings import Settings, parse
+from rover_spark import build_session
+from rover_spark.config.settings import Settings, parse
+from rover_spark.face import commands
 from tests.bench.meter import Meter
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)

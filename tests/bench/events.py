@@ -26,8 +26,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from rover_spark import build_session, commands
-from rover_spark.settings import Settings, parse
+from rover_spark import build_session
+from rover_spark.config.settings import Settings, parse
+from rover_spark.face import commands
 from tests.bench.contenders import FEED, SESSION
 from tests.bench.meter import Meter
 

@@ -25,10 +25,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
+from rover_spark.deliver.publish import AT_ONCE, publish
 from rover_spark.encode.ndjson import NdjsonFile
-from rover_spark.publish import AT_ONCE, publish
-from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store, open_store
 from tests import servers
 from tests.store.buckets import SERVERS, put
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from rover_spark import commands
-from rover_spark import staged as room
-from rover_spark.ledger import Ledger
-from rover_spark.session import build_session
-from rover_spark.settings import parse
+from rover_spark.config.settings import parse
+from rover_spark.deliver import staging as room
+from rover_spark.face import commands
+from rover_spark.face.session import build_session
+from rover_spark.ledger.table import Ledger
 from rover_spark.store import open_store
 from tests.store.buckets import staged
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
+from rover_spark.face import commands
 from tests.crash.child import NOW, settings_of
 from tests.crash.scene import BELOW, copy_tables
 from tests.e2e.world import FEED, fingerprint, uuid

@@ -12,9 +12,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
-from rover_spark import commands
 from rover_spark.demo import SESSION
-from rover_spark.session import build_session
+from rover_spark.face import commands
+from rover_spark.face.session import build_session
 from tests.crash.child import NOW, settings_of
 
 CONF = {**SESSION, "spark.master": "local[1]", "spark.driver.memory": "1g"}
@@ -37,7 +37,9 @@ def main(name: str, other: str, worlds: list[Path]) -> None:
     for number, root in enumerate(worlds):
         # in every other world nothing but the ledger's own transitions keeps the drivers apart, as on object storage
         alone = (
-            mock.patch("rover_spark.ledger.leased", lambda *_: nullcontext()) if number % 2 else nullcontext()
+            mock.patch("rover_spark.ledger.table.leased", lambda *_: nullcontext())
+            if number % 2
+            else nullcontext()
         )
         with alone:
             _meet(root, name, other)

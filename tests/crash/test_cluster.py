@@ -26,8 +26,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
-from rover_spark.settings import Settings, load
+from rover_spark.config.settings import Settings, load
+from rover_spark.face import commands
 from tests.crash.scene import blows_of, copy_tables, parted
 from tests.e2e.world import FEED, fingerprint, uuid
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
 from rover_spark.demo import SESSION
-from rover_spark.ledger import Ledger
+from rover_spark.face import commands
+from rover_spark.ledger.table import Ledger
 from tests.crash.child import FILES, NOW, POINTS, settings_of
 from tests.crash.scene import copy_tables, destined, run_child
 from tests.e2e.world import fingerprint

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
 from rover_spark.demo import SESSION
+from rover_spark.face import commands
 from tests.crash.child import NOW, settings_of
 from tests.crash.scene import blows_of, copy_tables, parted, run_child
 from tests.e2e.world import fingerprint

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
 from rover_spark.errors import DatasetBusy
-from rover_spark.locks import leased, locked
+from rover_spark.face import commands
+from rover_spark.ledger.lease import leased, locked
 from tests.crash.child import settings_of
 from tests.crash.scene import copy_tables, destined
 from tests.e2e.world import fingerprint

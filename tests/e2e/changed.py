@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rover_spark import commands
-from rover_spark.result import Result
+from rover_spark.face import commands
+from rover_spark.face.result import Result
 from tests import receiver
 from tests.e2e.world import World, uuid
 

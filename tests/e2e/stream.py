@@ -9,11 +9,11 @@ from typing import Any
 import fastavro
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
+from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.currents import CurrentsKey, parse_currents_key
-from rover_spark.eventplan import HOUR_MS
-from rover_spark.result import Result
-from rover_spark.settings import Settings, parse
+from rover_spark.face import commands
+from rover_spark.face.result import Result
+from rover_spark.produce.currents.plan import HOUR_MS
 from tests.e2e.world import FEED
 
 CUSTOM, PURCHASE = "users.behaviors.CustomEvent", "users.behaviors.Purchase"

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from rover_spark import commands
 from rover_spark.cli import app
-from rover_spark.console.results import show
 from rover_spark.errors import ConfigError
+from rover_spark.face import commands
+from rover_spark.face.console.results import show
 from tests import receiver
 from tests.e2e.world import FEED, World, row, uuid
 
@@ -61,7 +61,7 @@ def test_a_trait_more_counts_from_the_next_batch_on(
         done = CliRunner().invoke(app, [*arguments, "-c", config, "--json"])
         return done.exit_code, json.loads(done.stdout)
 
-    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: acme.spark)
+    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: acme.spark)
     with pytest.raises(ConfigError, match="never delivered"):
         commands.accept(acme.spark, acme.settings, PROFILES)
     acme.delivered()

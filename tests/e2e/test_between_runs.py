@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from pyspark.errors import PySparkException
 
-from rover_spark import commands, deliver, source
-from rover_spark.cadence import Sources, Waiting
+from rover_spark.deliver import batch as deliver
+from rover_spark.deliver.schedule import Sources, Waiting
+from rover_spark.deliver.task import Manifest
+from rover_spark.delta import source
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
-from rover_spark.heads import BatchRecord, Head
-from rover_spark.plan import Plan, TableState
-from rover_spark.prepare import Planner
-from rover_spark.stage import Manifest
+from rover_spark.face import commands
+from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.plan import Plan, TableState
+from rover_spark.produce.rover.planner import Planner
 from tests import receiver
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import FEED, World, row

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
 from rover_spark.errors import ConfigError
+from rover_spark.face import commands
 from rover_spark.store.aws import client
 from tests.crash.child import events_of
 from tests.e2e.world import World, row

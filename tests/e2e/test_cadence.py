@@ -19,11 +19,13 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from rover_spark import cadence, commands, source
-from rover_spark.cadence import Sources, Waiting, enough, stay
+from rover_spark.deliver import schedule as cadence
+from rover_spark.deliver.schedule import Sources, Waiting, enough, stay
+from rover_spark.delta import source
 from rover_spark.errors import Problem
-from rover_spark.plan import TableState
-from rover_spark.result import Result
+from rover_spark.face import commands
+from rover_spark.face.result import Result
+from rover_spark.model.plan import TableState
 from tests.e2e.stream import CUSTOM, Stream, values
 from tests.e2e.world import World, row
 

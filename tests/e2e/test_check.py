@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from rover_spark import commands
 from rover_spark.cli import app
-from rover_spark.console.results import show
-from rover_spark.result import Result
+from rover_spark.face import commands
+from rover_spark.face.console.results import show
+from rover_spark.face.result import Result
 from tests.e2e.world import NOON, World, row
 from tests.proxy import Proxy, least_rights
 from tests.store import buckets
@@ -67,7 +67,7 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     assert check(acme).ok, "a second check finds the same"
     acme.delivered()
     assert found(check(acme), "read it")["found"] == "1 batch"
-    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: acme.spark)
+    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: acme.spark)
     told = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
     document = json.loads(told.stdout)
     assert (told.exit_code, document["command"], document["result"]) == (0, "check", "done")

@@ -9,8 +9,10 @@ import fastavro
 import pytest
 from typer.testing import CliRunner
 
-from rover_spark import commands, staged, tables
 from rover_spark.cli import app
+from rover_spark.deliver import staging as staged
+from rover_spark.delta import tables
+from rover_spark.face import commands
 from tests import apache
 from tests.e2e.stream import COLUMNS, CUSTOM, PLACE, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
@@ -156,7 +158,7 @@ def test_schemas_go_on_where_readers_can_follow_and_are_refused_where_not(
         f'name = "acme"\ncontract = "currents"\ndestination = "file://{stream.bucket}/acme"\n'
         f'ledger = "{stream.settings.ledger}"\n[currents]\n{place}\n[events."{CUSTOM}"]\n{event}\n'
     )
-    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: stream.spark)
+    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: stream.spark)
     result = CliRunner().invoke(app, ["schemas", "-c", str(config), "--publish", "--json"])
     document = json.loads(result.stdout)
     history = document["schemas"]

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from rover_spark import commands, deliver
+from rover_spark.deliver import batch as deliver
+from rover_spark.deliver.task import Manifest
 from rover_spark.errors import ConfigError, StoreError
-from rover_spark.stage import Manifest
-from rover_spark.store import StagedFile, Store
+from rover_spark.face import commands
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store
 from tests import receiver
 from tests.e2e.world import World, row, uuid
 

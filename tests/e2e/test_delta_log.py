@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from rover_spark import delta_log
-from rover_spark.delta_log import Place
-from rover_spark.prepare import pinned
+from rover_spark.delta import log as delta_log
+from rover_spark.delta.log import Place
+from rover_spark.produce.rover.planner import pinned
 
 PROPERTIES = "delta.enableChangeDataFeed = true, delta.checkpointInterval = 2"
 

@@ -114,7 +114,7 @@ def test_a_spark_without_avro_is_told_before_anything_is_planned(
         raise TypeError("'JavaPackage' object is not callable")
 
     stream.add(values(0, 3))
-    monkeypatch.setattr("rover_spark.records.currents.to_avro", missing)
+    monkeypatch.setattr("rover_spark.produce.currents.records.to_avro", missing)
     with pytest.raises(ConfigError, match="no Avro package") as caught:
         stream.export()
     assert caught.value.code == "no_avro" and f"spark-avro_2.12:{stream.spark.version}" in caught.value.remedy

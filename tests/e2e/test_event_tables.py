@@ -14,11 +14,12 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
-from rover_spark import appends, commands
 from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
-from rover_spark.eventplan import EventPlan
-from rover_spark.records.currents import companies
+from rover_spark.face import commands
+from rover_spark.produce.currents import arrived as appends
+from rover_spark.produce.currents.plan import EventPlan
+from rover_spark.produce.currents.records import companies
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
 

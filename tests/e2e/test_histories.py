@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rover_spark import commands
-from rover_spark.result import Result
+from rover_spark.face import commands
+from rover_spark.face.result import Result
 from tests import receiver
 from tests.e2e.world import FEED, World, row, uuid
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import source
-from rover_spark.tables import Tables
+from rover_spark.delta import source
+from rover_spark.delta.tables import Tables
 
 COMMITS = 7
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
-from rover_spark import commands
+from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.world import FEED, World, uuid
 

@@ -10,9 +10,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark.errors import ConfigError, LedgerConflict
-from rover_spark.heads import Head
-from rover_spark.ledger import Ledger
-from tests.records.cases import snapshot_plan
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import Head
+from tests.produce.cases import snapshot_plan
 
 
 def _ledger(spark: SparkSession, root: Path) -> Ledger:

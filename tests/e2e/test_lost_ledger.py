@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rover_spark import commands
-from rover_spark.adoption import Adoption
 from rover_spark.cli import app
+from rover_spark.config.settings import load
+from rover_spark.deliver.adoption import Adoption
 from rover_spark.errors import ConfigError
-from rover_spark.heads import BatchRecord, Head
-from rover_spark.result import iso
-from rover_spark.settings import load
+from rover_spark.face import commands
+from rover_spark.face.result import iso
+from rover_spark.model.head import BatchRecord, Head
 from tests import receiver
 from tests.e2e.stream import CUSTOM, Stream, values
 from tests.e2e.world import World, row
@@ -117,7 +117,7 @@ def _is_refused_under_a_path_with_a_typo(world: World, monkeypatch: pytest.Monke
     (problem,) = checked.problems
     assert not checked.ok and problem.message.startswith("ledger: files that it should know: ")
     (world.bucket / "_rover_staging" / "acme" / "probe").unlink()
-    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: world.spark)
+    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: world.spark)
     told = CliRunner().invoke(app, ["export", "-c", str(world.config()), "--json"])
     assert (told.exit_code, json.loads(told.stdout)["problems"][0]["code"]) == (2, "ledger_unaware")
     both = ["export", "-c", str(world.config()), "--adopt-empty-ledger", "--every", "5m"]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
+from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream
 from tests.e2e.world import World, uuid

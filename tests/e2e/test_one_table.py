@@ -13,8 +13,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import functions as F
 
-from rover_spark import commands
 from rover_spark.errors import ConfigError
+from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.world import FEED, World, uuid
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rover_spark import commands
 from rover_spark.cli import app
 from rover_spark.errors import ConfigError
+from rover_spark.face import commands
 from tests.e2e.world import World, row
 
 AT = "2026-11-01 10:00:00"
@@ -77,7 +77,7 @@ def test_a_ledger_of_a_newer_format_is_refused(world: World) -> None:
 def test_the_command_line_speaks_json_and_exit_codes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.identities(row(1, "email", "a", AT))
     config = world.config()
-    monkeypatch.setattr("rover_spark.session.build_session", lambda **_: world.spark)
+    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: world.spark)
 
     def run(*arguments: str) -> tuple[int, Any]:
         result = CliRunner().invoke(app, [*arguments, "-c", str(config), "--json"])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
-from rover_spark.settings import parse
+from rover_spark.config.settings import parse
+from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.world import FEED, World, fingerprint, uuid
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rover_spark import commands
+from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.world import World, row
 

@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
+from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.changed import FEED, MAPPED, MAPPING, PROFILES, Changed, gaps, profile
 from tests.e2e.stream import CUSTOM, Stream, values

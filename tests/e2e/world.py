@@ -9,9 +9,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
-from rover_spark.result import Result
-from rover_spark.settings import Settings, parse
+from rover_spark.config.settings import Settings, parse
+from rover_spark.face import commands
+from rover_spark.face.result import Result
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 FEED = "TBLPROPERTIES (delta.enableChangeDataFeed = true)"

@@ -54,7 +54,7 @@ def change(sql: list[str] | None = None, kill: bool = False) -> int:
         from pyspark.sql import SparkSession
 
         from rover_spark.demo import SESSION
-        from rover_spark.session import build_session
+        from rover_spark.face.session import build_session
 
         session = SparkSession.getActiveSession() or build_session(
             conf={**SESSION, "spark.master": "local[2]"}

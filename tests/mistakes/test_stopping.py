@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.errors import DatasetBusy
-from rover_spark.locks import leased
-from rover_spark.progress import LoggedProgress
-from rover_spark.stopping import UnderWay, interrupted
+from rover_spark.face.stopping import UnderWay, interrupted
+from rover_spark.ledger.lease import leased
 from tests.mistakes.sight import NOISE
 
 BATCH, OTHER = "fan_profiles.1.2", "fan_identity_graph.1.7"
@@ -111,8 +111,8 @@ def test_a_signal_at_the_very_beginning_leaves_no_stack_trace(
 
 _NOBODY_READS = """
 import os, signal, time
-from rover_spark import stopping
-from rover_spark.progress import LoggedProgress
+from rover_spark.face import stopping
+from rover_spark.deliver.progress import LoggedProgress
 stopping._LAST_WORD_SECONDS = 0.5
 under_way = stopping.UnderWay(LoggedProgress())
 with stopping.Signals("verify", under_way, lambda problem: time.sleep(600), lambda: None).held():

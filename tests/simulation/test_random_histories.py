@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark import commands
+from rover_spark.face import commands
 from tests import receiver
 from tests.simulation.worlds import FAMILIES, IDENTIFIERS, RandomWorld
 

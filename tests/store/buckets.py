@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rover_spark.access import Access
-from rover_spark.store import StagedFile, open_store
+from rover_spark.config.access import Access
+from rover_spark.model.file import StagedFile
+from rover_spark.store import open_store
 from tests.proxy import Conditional, Proxy
 from tests.toxic import Network
 

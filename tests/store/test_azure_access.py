@@ -10,9 +10,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from azure.storage.blob import generate_container_sas
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError, StoreError
-from rover_spark.store import StagedFile, Store, open_store, staged_whole
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store, open_store, staged_whole
 from rover_spark.store import azure as adapter
 from rover_spark.store.azure import REMEDIES, _client
 from tests.proxy import Proxy

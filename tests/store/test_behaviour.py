@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError, KeyTaken, StagedLost, StoreError
-from rover_spark.store import ObjectInfo, StagedFile, Store, open_store
+from rover_spark.model.file import StagedFile
+from rover_spark.store import ObjectInfo, Store, open_store
 from rover_spark.store.local import STAGING, LocalStore
 from rover_spark.store.memory import MemoryStore
 from tests.store.buckets import SERVERS

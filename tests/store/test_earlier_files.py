@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rover_spark.adoption import earlier
+from rover_spark.config.settings import parse
 from rover_spark.contract.keys import file_token, rover_key
-from rover_spark.heads import Head
-from rover_spark.settings import parse
+from rover_spark.deliver.adoption import earlier
+from rover_spark.model.head import Head
 from rover_spark.store import open_store
 from tests.store.buckets import SERVERS, put
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from rover_spark.errors import StagedLost, StoreError
-from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store, open_store
 from tests.proxy import Proxy
 from tests.store.buckets import PUBLISH, SERVERS, STAGE, Bucket, before, behind
 

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.auth.transport.requests import Request
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import StoreError
-from rover_spark.store import StagedFile, Store, open_store, staged_whole
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store, open_store, staged_whole
 from rover_spark.store.gcs import REMEDIES, _client
 from tests.proxy import Proxy
 from tests.store import buckets

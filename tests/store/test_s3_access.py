@@ -15,9 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import StoreError
-from rover_spark.store import StagedFile, open_store
+from rover_spark.model.file import StagedFile
+from rover_spark.store import open_store
 from rover_spark.store.aws import REMEDIES, client, remedy
 
 KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"

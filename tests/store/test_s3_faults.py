@@ -11,9 +11,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import KeyTaken, StagedLost, StoreError
-from rover_spark.store import StagedFile, Store, open_store
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store, open_store
 from rover_spark.store.aws import REMEDIES, client
 from rover_spark.store.s3 import PART_BYTES
 from tests.proxy import LEAST, Proxy, least_rights

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import StoreError
 from rover_spark.store import azure as adapter
 from rover_spark.store import open_store

@@ -13,7 +13,7 @@ from requests import get
 from requests.exceptions import RequestException
 from urllib3.exceptions import NewConnectionError
 
-from rover_spark.access import Access
+from rover_spark.config.access import Access
 from rover_spark.errors import StoreError
 from rover_spark.store import open_store
 from rover_spark.store.base import unreachable

@@ -1,0 +1,1 @@
+"""What stands, held against what should: status, verify, preflight."""

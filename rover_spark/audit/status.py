@@ -1,0 +1,179 @@
+"""Where each dataset stands: phase, last version, lag, and how long undelivered changes stay readable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rover_spark.config.settings import Settings
+from rover_spark.delta.tables import side_by_side
+from rover_spark.errors import Problem, RoverSparkError, SourceChanged
+from rover_spark.model.head import Head
+from rover_spark.model.plan import BatchPlan, TableState
+from rover_spark.produce.currents import steps as eventsteps
+from rover_spark.produce.currents.plan import EVENTS, EventPlan, EventSource, Slice
+from rover_spark.produce.currents.planner import EventPlanner
+from rover_spark.produce.rover.planner import Planner
+from rover_spark.produce.rover.steps import check_anchor, refuse_changed, source_of
+
+_DAY_MS = 86_400_000
+_UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "week": 7 * _DAY_MS}
+WARN_BELOW_DAYS = 2.0
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """One dataset. ``lag`` counts undelivered versions; ``oldest_minutes`` is the age of the oldest of them.
+
+    Both ages are None where nothing is undelivered. ``days_left`` counts from the oldest undelivered commit to the day
+    VACUUM or log clean-up may take it. ``waits`` says what must be confirmed before it is delivered again.
+    """
+
+    dataset: str
+    phase: str
+    epoch: int
+    delivered_version: int | None
+    latest_version: int | None
+    lag: int | None
+    oldest_minutes: float | None
+    days_left: float | None
+    last_batch: str | None
+    last_instant: int | None
+    rerun_requested: bool
+    problem: Problem | None = None
+    waits: Problem | None = None
+
+
+def statuses(
+    planner: Planner | EventPlanner, settings: Settings, heads: Mapping[str, Head]
+) -> list[DatasetStatus]:
+    """One a dataset, or one an event type; what is wrong with a source stands in ``problem``, nothing is raised for it."""
+    if isinstance(planner, Planner):
+        return [_dataset(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
+    head = heads.get(EVENTS, Head())
+    places = {each.event_type: each for each in head.last.slices} if isinstance(head.last, EventPlan) else {}
+    return side_by_side(
+        lambda name: _event_type(planner, settings, name, head, places.get(name)), settings.events
+    )
+
+
+def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> DatasetStatus:
+    last = head.last if isinstance(head.last, BatchPlan) else None
+    table = last.source.table if last else settings.datasets[dataset].table
+
+    def look() -> TableState:
+        state = planner.state(dataset, table, last.anchor if last else None)
+        if last is not None:
+            check_anchor(dataset, last, state)
+            if not head.rerun:
+                planner.require_told(dataset, last, state)
+        return state
+
+    def wait() -> None:
+        if last is not None:
+            refuse_changed(dataset, source_of(settings, dataset), head)
+
+    return _standing(planner.now, dataset, head, last.to_version if last else None, look, wait)
+
+
+def _event_type(
+    planner: EventPlanner, settings: Settings, event_type: str, head: Head, last: Slice | None
+) -> DatasetStatus:
+    table = last.source.table if last else settings.events[event_type].table
+
+    def look() -> TableState:
+        state = planner.state(event_type, table, last.anchor if last else None)
+        if last is not None:
+            check_anchor(f'events."{event_type}"', last, state)
+            if not head.rerun and event_type in settings.events:
+                planner.require_told(event_type, last, state)
+        return state
+
+    def wait() -> None:
+        chosen = settings.events[event_type]
+        if last is not None:
+            wanted = EventSource(chosen.table, chosen.where, {}, chosen.natural_key, ignores_changes=False)
+            eventsteps.refuse_changed(event_type, wanted, last)
+
+    return _standing(planner.now, event_type, head, last.to_version if last else None, look, wait)
+
+
+def _standing(
+    now: int,
+    name: str,
+    head: Head,
+    delivered: int | None,
+    look: Callable[[], TableState],
+    wait: Callable[[], None],
+) -> DatasetStatus:
+    last = head.last
+    state: TableState | None = None
+    problem: Problem | None = None
+    waits: Problem | None = None
+    try:
+        if not head.rerun:
+            wait()
+    except SourceChanged as error:
+        waits = error.problem
+    try:
+        state = look()
+    except RoverSparkError as error:
+        problem = error.problem
+    latest = state.latest.version if state else None
+    days = None if problem or state is None or delivered is None else _days_left(now, delivered, state)
+    if days is not None and days < WARN_BELOW_DAYS:
+        problem = Problem(
+            "changes_expire",
+            f"{name}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
+            "Export now, or raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table.",
+        )
+    return DatasetStatus(
+        dataset=name,
+        phase=_phase(head),
+        epoch=last.epoch if last else 0,
+        delivered_version=delivered,
+        latest_version=latest,
+        lag=max(0, latest - delivered) if latest is not None and delivered is not None else None,
+        oldest_minutes=None if state is None or delivered is None else _waiting(now, delivered, state),
+        days_left=days,
+        last_batch=last.batch if last else None,
+        last_instant=last.instant if last else None,
+        rerun_requested=head.rerun,
+        problem=problem,
+        waits=waits,
+    )
+
+
+def _phase(head: Head) -> str:
+    if head.open is not None:
+        return f"{head.open.phase} {head.open_state}"
+    return "not enabled" if head.last is None else "changes"
+
+
+def _waiting(now: int, delivered: int, state: TableState) -> float | None:
+    """Minutes since the oldest undelivered commit; a writer's clock may be ahead of this one."""
+    oldest = next((row for row in state.rows if row.version > delivered), None)
+    return None if oldest is None else round(max(0, now - oldest.timestamp) / 60_000, 1)
+
+
+def _days_left(now: int, delivered: int, state: TableState) -> float | None:
+    oldest = state.row(delivered + 1)
+    if oldest is None:
+        return None
+    return round((oldest.timestamp - now) / _DAY_MS + kept_days(state), 2)
+
+
+def kept_days(state: TableState) -> float:
+    """For how many days after its commit a change can be read, whatever VACUUM and log clean-up do."""
+    kept = min(
+        interval_ms(state.properties.get("delta.deletedFileRetentionDuration", "interval 1 week")),
+        interval_ms(state.properties.get("delta.logRetentionDuration", "interval 30 days")),
+    )
+    return kept / _DAY_MS
+
+
+def interval_ms(text: str) -> int:
+    """Milliseconds of a Delta interval such as ``interval 7 days``; a week where it cannot be read."""
+    found = re.findall(r"(\d+)\s*(second|minute|hour|day|week)s?", text.lower())
+    return sum(int(count) * _UNITS[unit] for count, unit in found) or 7 * _DAY_MS

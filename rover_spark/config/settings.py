@@ -1,0 +1,334 @@
+"""Configuration file and environment, read once, into frozen values.
+
+Promises that whatever passes here is well formed: known keys, right types, a destination that can be opened,
+expressions that give the same value each time they are evaluated. Refuses everything else
+with one ConfigError that names the keys. Opens no table and no store.
+
+Environment variables override the file: ``ROVER_SPARK__FILES__MAX_BYTES=1000000``, one ``__`` per level, names
+matched without regard to case, lists and tables written as TOML.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from rover_spark.config.access import Access, Frozen
+from rover_spark.config.currents import CurrentsSettings, EventSettings, check_integration
+from rover_spark.config.expressions import Expression, Number, Start, Table
+from rover_spark.config.mistakes import described, likely
+from rover_spark.contract.keys import EXPORTS, PARTITIONS
+from rover_spark.contract.rover import DATASETS, RESERVED, SPREAD, Dataset
+from rover_spark.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENV_PREFIX = "ROVER_SPARK__"
+_SCHEMES = ("s3", "gs", "az", "file", "memory")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,7}", re.ASCII)
+# what others call them -> ours
+_SYNONYMS = {
+    "s3a": "s3",
+    "s3n": "s3",
+    "gcs": "gs",
+    "azure": "az",
+    "wasb": "az",
+    "wasbs": "az",
+    "abfs": "az",
+    "abfss": "az",
+}
+_BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+
+
+class FilesSettings(Frozen):
+    """How rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
+
+    target_records: Number = Field(100_000, ge=1)
+    max_bytes: Number = Field(268_435_456, ge=1)
+    max_record_bytes: Number = Field(1_000_000, ge=1)
+    compression_level: Number = Field(1, ge=0, le=3)
+
+
+class DatasetSettings(Frozen):
+    """Where a dataset's rows come from and how they map to the contract's fields (contract field = SQL expression)."""
+
+    table: Table
+    columns: dict[str, Expression] = Field({})
+    identifiers: dict[str, Expression] | None = None
+    natural_key: tuple[str, ...] | None = Field(None, min_length=1)
+    where: Expression | None = None
+    extra: dict[str, Expression] = Field({})
+    deletes: Literal["suppress", "tombstone"] = "suppress"
+    start: Start = "enable"
+
+
+class Settings(Frozen):
+    """One export: its name, where it delivers, where its ledger stands, and its datasets."""
+
+    name: str
+    contract: Literal["rover", "currents"] = "rover"
+    destination: str
+    ledger: Table
+    files: FilesSettings = FilesSettings()
+    store: Access = Access()
+    datasets: dict[str, DatasetSettings] = Field({})
+    currents: CurrentsSettings | None = None
+    events: dict[str, EventSettings] = Field({})
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("takes 1 to 64 letters, digits, '-' and '_', beginning with a letter or digit")
+        return value
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in _SCHEMES:
+            raise ValueError(_no_scheme(scheme if separator else ""))
+        path = rest.rstrip("/")
+        if scheme in {"s3", "gs", "az"} and any(sign in rest for sign in "?#"):
+            raise ValueError(  # what follows may be a SAS: it would stand in every key
+                f"takes {scheme}://BUCKET/PREFIX and no '?' or '#': a SAS or a key belongs into the environment, "
+                "where the SDK finds it (AZURE_STORAGE_SAS_TOKEN, AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS)"
+            )
+        if scheme == "file":
+            if not path.startswith("/"):
+                raise ValueError("takes an absolute path: file:///data/bucket")
+            path = path[1:]
+        if not path or any(part in {"", ".", ".."} for part in path.split("/")):
+            raise ValueError("must not hold '..', '.', an empty segment or a second leading slash")
+        if any(ord(char) < 32 or ord(char) == 127 for char in path):
+            raise ValueError("must not hold control characters")
+        if scheme in {"s3", "gs", "az"} and not _BUCKET.fullmatch(path.partition("/")[0]):
+            raise ValueError(f"takes {scheme}://BUCKET/PREFIX: a bucket's name, no user, no query")
+        return value.rstrip("/")
+
+    @property
+    def delivers(self) -> tuple[str, ...]:
+        """What the ledger keeps a head of: the datasets, or all events of an integration as one."""
+        return tuple(self.datasets) if self.contract == "rover" else ("events",)
+
+    @property
+    def access(self) -> Access:
+        """How today's destination is reached."""
+        return self.access_at(self.destination)
+
+    def access_at(self, destination: str) -> Access:
+        """``store``, with a staging place beside the prefix where receivers read all that stands below it."""
+        scheme, _, rest = destination.partition("://")
+        above, _, last = rest.rpartition("/")
+        derived = self.contract == "currents" and scheme in {"file", "gs"} and above and last
+        if self.store.staging or not derived:
+            return self.store
+        return self.store.model_copy(update={"staging": f"{scheme}://{above}"})
+
+    @property
+    def receives(self) -> str:
+        """The folder below the prefix that receivers read, and in which nothing but deliveries may stand."""
+        return self.currents.integration.name if self.currents else EXPORTS
+
+    @model_validator(mode="after")
+    def _contract(self) -> Settings:
+        if self.contract == "currents":
+            if self.datasets:
+                raise ValueError("contract: datasets belong to rover; currents delivers events")
+            check_integration(self.currents, self.events)
+            return self
+        if self.currents is not None or self.events:
+            raise ValueError('currents and events: belong to contract = "currents"')
+        if not self.datasets:
+            raise ValueError("datasets: there is none; name at least one")
+        return self
+
+    @model_validator(mode="after")
+    def _datasets(self) -> Settings:
+        for name, dataset in self.datasets.items():
+            if name not in DATASETS:
+                raise ValueError(
+                    f"datasets.{name}: unknown dataset{likely(name, DATASETS)}; there are {', '.join(DATASETS)}"
+                )
+            _check_dataset(DATASETS[name], dataset)
+        if self.store.staging and not self.store.staging.startswith(_bucket_of(self.destination)):
+            raise ValueError("store.staging: must lie in the destination's own bucket or file system")
+        if (
+            self.access.staging is None
+            and self.contract == "currents"
+            and self.destination.startswith(("gs://", "file://"))
+        ):
+            raise ValueError(
+                "destination: receivers read all below it, and staging has no place beside it: "
+                "add a prefix, as gs://BUCKET/PREFIX, or for a directory set store.staging"
+            )
+        inside = f"{self.access.staging}/".startswith(f"{self.destination}/")
+        if inside and self.contract == "currents":
+            raise ValueError("store.staging: lies inside the destination, where receivers read all there is")
+        if misplaced := self.store.misplaced(self.destination.partition("://")[0]):
+            raise ValueError(
+                f"store.{min(misplaced)}: has no effect on {self.destination.partition('://')[0]}://"
+            )
+        bucket = self.destination.removeprefix("file://") + "/"
+        if (self.ledger.removeprefix("file://") + "/").startswith(bucket):
+            raise ValueError("ledger: lies inside the destination, where receivers read")
+        return self
+
+
+def _no_scheme(scheme: str) -> str:
+    there = f"there are {', '.join(f'{each}://' for each in _SCHEMES)}"
+    if not _SCHEME.fullmatch(scheme):  # not repeated: it may be a connection string, with its key
+        return f"has no scheme; {there}; a directory is file:///absolute/path"
+    meant = _SYNONYMS.get(scheme.lower())
+    hint = f", did you mean {meant}?" if meant else likely(scheme, _SCHEMES)
+    return f"{scheme}:// is no scheme of it{hint or ';'} {there}"
+
+
+def _bucket_of(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://" if scheme == "file" else f"{scheme}://{rest.partition('/')[0]}/"
+
+
+def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:
+    where = f"datasets.{contract.name}"
+    names = [field.name for field in contract.fields]
+    for column in dataset.columns:
+        if column not in names:
+            raise ValueError(
+                f"{where}.columns.{column}: no such field{likely(column, names)}; there are {', '.join(names)}"
+            )
+    _check_identifiers(where, contract, dataset)
+    taken = {name.casefold(): name for name in (*RESERVED, *PARTITIONS, *names)}
+    for extra in dataset.extra:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", extra, re.ASCII):
+            raise ValueError(f"{where}.extra.{extra}: not a name an additional field can take")
+        if (other := taken.get(extra.casefold())) is not None:
+            alike = "" if extra == other else ", and many readers do not look at the case"
+            raise ValueError(
+                f"{where}.extra.{extra}: the name {other} is taken{alike}; name the field otherwise"
+            )
+        taken[extra.casefold()] = extra
+    allowed = [field.name for field in contract.fields if field.kind != "json"] + list(dataset.extra)
+    if contract.operation:
+        allowed.append("operation")
+    for part in dataset.natural_key or ():
+        if part not in allowed:
+            raise ValueError(
+                f"{where}.natural_key: {part} cannot be part of it{likely(part, allowed)}; there are {', '.join(allowed)}"
+            )
+    if dataset.deletes == "tombstone" and contract.name != "fan_profiles":
+        raise ValueError(f"{where}.deletes: only fan_profiles knows tombstones")
+    if dataset.start != "enable" and contract.snapshot:
+        raise ValueError(
+            f"{where}.start: this dataset begins with a snapshot; only fan_track_events takes it"
+        )
+
+
+def _check_identifiers(where: str, contract: Dataset, dataset: DatasetSettings) -> None:
+    if dataset.identifiers is None:
+        return
+    if contract.name != "fan_identity_graph":
+        raise ValueError(f"{where}.identifiers: only fan_identity_graph is made of identifiers")
+    if both := [name for name in SPREAD if name in dataset.columns]:
+        raise ValueError(f"{where}.columns.{both[0]}: identifiers give it; take one of the two out")
+    if not dataset.identifiers:
+        raise ValueError(f"{where}.identifiers: there is none; name at least one")
+    for name in dataset.identifiers:
+        if not 1 <= len(name) <= 100 or any(unicodedata.category(char) == "Cc" for char in name):
+            raise ValueError(
+                f"{where}.identifiers.{name[:100]!r}: a name takes 1 to 100 characters, and no control characters"
+            )
+
+
+def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from a TOML file and the environment.
+
+    Raises:
+        ConfigError: unreadable file, or every key that cannot be taken.
+    """
+    try:
+        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"cannot read the configuration {path}: {reason}",
+            code="config_unreadable",
+            remedy="Name a readable file.",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path} is not TOML: {error}",
+            code="config_syntax",
+            remedy="Mend the line that the message names.",
+        ) from None
+    overlay(tree, os.environ if environ is None else environ)  # noqa: TID251 - read here and nowhere else
+    for event in tree.get("events", {}).values() if isinstance(tree.get("events"), dict) else ():
+        if isinstance(event, dict) and isinstance(event.get("schema"), str):
+            event["schema"] = str(Path(path).parent / event["schema"])
+    return parse(tree, Path(path).absolute().parent)
+
+
+def parse(tree: Mapping[str, Any], directory: Path | None = None) -> Settings:
+    """Settings from a tree of tables and values. Raises ConfigError that names every key that cannot be taken.
+
+    ``directory`` is that of the file: what a relative path was likely meant to be, which is refused all the same.
+    """
+    try:
+        return Settings.model_validate(dict(tree), context=directory)
+    except ValidationError as error:
+        told = described(error, Settings)
+        which = "those keys" if "; " in told else "that key"
+        raise ConfigError(
+            f"configuration: {told}",
+            code="config_invalid",
+            remedy=f"Mend {which}; conf/reference.toml explains each one.",
+        ) from None
+
+
+def overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lays ``ROVER_SPARK__A__B=value`` over ``tree["a"]["b"]``, in place."""
+    for variable in sorted(environ):
+        if not variable.upper().startswith(ENV_PREFIX):
+            continue
+        *parents, last = variable[len(ENV_PREFIX) :].split("__")
+        node = tree
+        for part in parents:
+            node = node.setdefault(_known(part, node), {})
+            if not isinstance(node, dict):
+                raise ConfigError(
+                    f"{variable}: {part} is a value, not a table",
+                    code="config_invalid",
+                    remedy="Check the variable.",
+                )
+        node[_known(last, node)] = _env_value(environ[variable])
+
+
+def _known(part: str, node: Mapping[str, Any]) -> str:
+    contract_names = (field.name for dataset in DATASETS.values() for field in dataset.fields)
+    candidates = {name.casefold(): name for name in (*contract_names, *node)}
+    return candidates.get(part.casefold(), part.lower())
+
+
+def _env_value(text: str) -> Any:
+    if text[:1] in {"[", "{"}:
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text

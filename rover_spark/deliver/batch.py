@@ -1,0 +1,199 @@
+"""One batch from its plan to COMMITTED: stage, record, publish, record. Each step is durable before the next begins.
+
+Promises that a process may die between any two lines here and the next run ends as if it had not. From STAGED on a
+batch only goes forward; what this process staged is removed only while no manifest names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from pyspark.sql import SparkSession
+
+from rover_spark.config.access import Access
+from rover_spark.deliver.progress import Progress, file_by_file
+from rover_spark.deliver.publish import publish
+from rover_spark.deliver.publish import replace as put_back
+from rover_spark.deliver.staging import staged
+from rover_spark.deliver.task import Manifest, watched
+from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.file import StagedFile
+from rover_spark.model.head import REDELIVERED, BatchRecord, Head, State
+from rover_spark.model.plan import Plan
+from rover_spark.store import Store, open_store, staged_lost
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run delivered, and what stopped it where it was stopped."""
+
+    batches: list[BatchRecord] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Delivery:
+    """Delivers batches; ``delivered`` holds what became of them, in the order in which they ended."""
+
+    def __init__(
+        self, spark: SparkSession, ledger: Ledger, access: Callable[[str], Access], progress: Progress
+    ) -> None:
+        self._spark = spark
+        # of today, by destination: how a bucket is reached decides nothing about what is delivered
+        self._access = access
+        self._ledger = ledger
+        self._progress = progress
+        self.delivered: list[BatchRecord] = []
+
+    def whole(self, head: Head, plan: Plan) -> Head:
+        """A plan that stands nowhere yet, to its end; the head after it."""
+        if plan.phase in {"enable", "lost"}:
+            state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
+            counts = Manifest((), {}).counts
+            note = plan.lost if plan.phase == "lost" else None
+            head = self._ledger.record(head, plan, state, counts=counts, note=note)
+            return self._done(head, plan, replace(BatchRecord.of(plan, state, counts), note=note))
+        return self.advance(self._ledger.record(head, plan, "PLANNED"), plan)
+
+    def advance(self, head: Head, plan: Plan) -> Head:
+        """From PLANNED to the end."""
+        self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
+        try:
+            manifest = self._stage(plan)
+        except (SourceGap, SourceUnread) as gap:
+            # of what may pass, the next run tries the same batch again; a rerun replaces it
+            if head.rerun or isinstance(gap, SourceGap):
+                self.abort(head, plan, gap.message)
+            raise
+        facts = {"counts": manifest.counts, "floors": manifest.floors}
+        try:
+            head = self._ledger.record(head, plan, "STAGED", files=manifest.files, **facts)  # type: ignore[arg-type]
+        except LedgerConflict:
+            # our tries stand in no manifest: the other driver's do
+            self._store(plan).abort(file.staged for file in manifest.files)
+            raise
+        record = BatchRecord.of(plan, "STAGED", manifest.counts, manifest.files)
+        return self.finish(head, plan, replace(record, floors=manifest.floors))
+
+    def _stage(self, plan: Plan) -> Manifest:
+        """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
+        with watched(self._spark, plan, self._progress) as notice:
+            manifest = staged(self._spark, self._ledger, plan, notice, self._access(plan.destination))
+        files = len(manifest.files)
+        self._progress.step("staged", batch=plan.batch, rows=plan.source_rows, files=files, **manifest.counts)
+        return manifest
+
+    def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
+        """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan.
+
+        Raises:
+            StagedLost: they are gone again.
+        """
+        self._progress.step("publishing", batch=plan.batch, files=len(record.files))
+        with self._published(plan.batch, record.files) as notice:
+            lost = {file.key for file in publish(self._store(plan), record.files, notice)}
+        if lost:
+            head, record = self._made_good(head, plan, record, lost)
+            again = [file for file in record.files if file.key in lost]
+            with self._published(plan.batch, again) as notice:
+                for file in publish(self._store(plan), again, notice):
+                    raise staged_lost(file)
+        head = self._ledger.record(
+            head, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
+        )
+        return self._done(head, plan, replace(record, state="COMMITTED"))
+
+    def _made_good(
+        self, head: Head, plan: Plan, record: BatchRecord, lost: set[str]
+    ) -> tuple[Head, BatchRecord]:
+        """The record with these keys' files staged anew, in the ledger before any of them is published.
+
+        What is known to be published stays what the ledger says it is: the same text may be compressed otherwise today.
+        """
+        if self._ledger.heads()[plan.dataset].transition != head.transition:
+            raise LedgerConflict(
+                f"{plan.batch}: another run published it meanwhile",
+                code="ledger_conflict",
+                remedy="Nothing to do: that run goes on.",
+            )
+        try:
+            again = {file.key: file for file in self._again(plan, record)}
+        except SourceGap as gap:
+            raise SourceGap(
+                f"{plan.batch}: it was staged, and a part of it may be visible; staged bytes of the rest are gone, and "
+                f"cannot be made again: {gap.message}",
+                code=gap.code,
+                remedy="Bring back the source's files or versions, from a backup: the batch waits, and so do later ones.",
+            ) from gap
+        store = self._store(plan)
+        store.abort(file.staged for file in again.values() if file.key not in lost)
+        files = tuple(again[file.key] if file.key in lost else file for file in record.files)
+        try:
+            head = self._ledger.record(
+                head, plan, "STAGED", counts=record.counts, floors=record.floors, files=files
+            )
+        except LedgerConflict:
+            store.abort(file.staged for file in again.values() if file.key in lost)
+            raise
+        return head, replace(record, files=files)
+
+    def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
+        """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
+        self._progress.step("redelivering", batch=plan.batch)
+        files = self._again(plan, record)
+        try:
+            with self._published(plan.batch, files) as notice:
+                put_back(self._store(plan), files, notice)
+        except StoreError as error:
+            raise StoreError(
+                f"{error.message}; files of {plan.batch} that were put back before it stay",
+                code=error.code,
+                remedy=f"{'' if error.code == 'staged_lost' else error.remedy} Run redeliver again.".strip(),
+            ) from None
+        head = self._ledger.heads()[plan.dataset]
+        self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note=REDELIVERED)
+        return replace(record, files=files, note=REDELIVERED)
+
+    def _again(self, plan: Plan, record: BatchRecord) -> tuple[StagedFile, ...]:
+        """Stages a batch that was staged before. Raises NotRepeatable, before anything is replaced, where it differs."""
+        manifest = self._stage(plan)
+        if [_identity(file) for file in manifest.files] != [_identity(file) for file in record.files]:
+            self._store(plan).abort(file.staged for file in manifest.files)
+            raise NotRepeatable(
+                f"{plan.batch}: staging it again gave other bytes than the ledger holds; nothing was replaced",
+                code="bytes_differ",
+                remedy=f"It was written with {plan.versions}; use the same versions of Spark and Java.",
+            )
+        return manifest.files
+
+    def abort(self, head: Head, plan: Plan, why: str) -> Head:
+        """Ends a batch that was never STAGED; the head after it."""
+        head = self._ledger.record(head, plan, "ABORTED", note=why)
+        self._progress.step("aborted", batch=plan.batch, why=why)
+        return replace(head, open=None, open_state=None, seq=plan.seq, aborted=(*head.aborted, plan.seq))
+
+    def _store(self, plan: Plan) -> Store:
+        return open_store(plan.destination, plan.export, self._access(plan.destination))
+
+    def _done(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
+        self._progress.step(record.state.lower(), batch=plan.batch, files=len(record.files), **record.counts)
+        self.delivered.append(record)
+        return head.after(plan)
+
+    @contextmanager
+    def _published(self, batch: str, files: Sequence[StagedFile]) -> Iterator[Callable[[StagedFile], None]]:
+        """Shows what becomes visible; gives the notice that ``publish`` takes."""
+        total = sum(file.records for file in files)
+        with file_by_file(self._progress, f"publishing {batch}", total) as more:
+
+            def notice(file: StagedFile) -> None:
+                self._progress.step("published", key=file.key, records=file.records, bytes=file.bytes)
+                more(file.records, file.bytes)
+
+            yield notice
+
+
+def _identity(file: StagedFile) -> tuple[str, int, int, str]:
+    return file.key, file.records, file.raw_bytes, file.raw_sha256

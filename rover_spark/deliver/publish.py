@@ -1,0 +1,65 @@
+"""Driver side: staged files become visible, one whole object after the other. Only ever called for a STAGED batch.
+
+A failure says nothing about what is visible: the caller looks again or runs again, and never cleans up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+from rover_spark.errors import StagedLost
+from rover_spark.model.file import StagedFile
+from rover_spark.store import Store
+
+AT_ONCE = 8
+
+
+def publish(
+    store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
+) -> list[StagedFile]:
+    """Makes every file visible under its key; gives those whose staged bytes are gone. Repeating it is harmless.
+
+    Raises:
+        KeyTaken, StoreError: from the first file that failed; those not yet begun are left as they are.
+    """
+    lost = set[str]()
+
+    def one(file: StagedFile) -> None:
+        try:
+            store.publish(file)
+        except StagedLost:
+            lost.add(file.key)
+        else:
+            _tell(notice, file)
+
+    _each(one, files)
+    return [file for file in files if file.key in lost]
+
+
+def replace(
+    store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
+) -> None:
+    """Puts every file at its key whatever stood there: redelivery."""
+
+    def one(file: StagedFile) -> None:
+        store.replace(file)
+        _tell(notice, file)
+
+    _each(one, files)
+
+
+def _tell(notice: Callable[[StagedFile], None] | None, file: StagedFile) -> None:
+    if notice is not None:
+        notice(file)
+
+
+def _each(act: Callable[[StagedFile], None], files: Sequence[StagedFile]) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        pending = [pool.submit(act, file) for file in files]
+        _, waiting = wait(pending, return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+    for future in pending:
+        if not future.cancelled():
+            future.result()

@@ -1,0 +1,210 @@
+"""The one story: finish what is open, check, then plan and deliver until nothing is due.
+
+Promises that datasets do not hold each other back: one whose settings wait for a confirmation is a problem that is told,
+and only where all of them do, nothing is begun. A second driver follows the first, or leaves a dataset to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rover_spark.deliver.adoption import Adoption
+from rover_spark.deliver.batch import Delivery, Outcome
+from rover_spark.deliver.progress import Progress
+from rover_spark.delta.source import engine
+from rover_spark.delta.tables import side_by_side
+from rover_spark.errors import (
+    ConfigError,
+    LedgerConflict,
+    Problem,
+    RoverSparkError,
+    SourceChanged,
+    SourceGap,
+    SourceUnread,
+    StoreError,
+)
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.plan import Plan
+from rover_spark.produce.currents.plan import EventPlan
+from rover_spark.produce.currents.planner import EventPlanner, ahead
+from rover_spark.produce.rover.planner import Planner
+from rover_spark.produce.rover.steps import accepted_columns
+
+_FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The batches that a run would deliver, in order, what would stop it, and by dataset the columns that count anew."""
+
+    plans: list[Plan]
+    problems: list[Problem]
+    accepted: dict[str, list[str]]
+
+
+class Exporter:
+    """One run of one export."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        planner: Planner | EventPlanner,
+        delivery: Delivery,
+        adoption: Adoption,
+        progress: Progress,
+    ) -> None:
+        self._ledger = ledger
+        self._planner = planner
+        self._progress = progress
+        self._delivery = delivery
+        self._adoption = adoption
+        self._problems: list[Problem] = []
+        self._unread: set[str] = set()
+
+    def plan(self, datasets: Iterable[str]) -> Ahead:
+        """What ``run`` would do; changes nothing."""
+        heads, plans, waiting = self._heads(datasets), list[Plan](), list[SourceChanged]()
+        with self._progress.doing("looking at tables"):
+            for dataset, head in heads.items():
+                try:
+                    self._look(dataset, head)
+                    plans += ahead(self._planner, dataset, head)
+                except SourceChanged as error:
+                    waiting.append(error)
+                except StoreError as error:
+                    self._problems.append(error.problem)
+        self._leave_out(waiting, all_wait=len(waiting) == len(heads))
+        accepted = {name: columns for name, head in heads.items() if (columns := _accepted(head))}
+        return Ahead(plans, self._problems, accepted)
+
+    def run(self, datasets: Iterable[str]) -> Outcome:
+        """Delivers what is due, datasets side by side: they share nothing but the ledger, and none holds back another."""
+        names = list(datasets)
+        heads = self._heads(names)
+        opened = [name for name in names if heads[name].open is not None]
+        if opened:
+            # a plan stands by itself: it is finished before today's settings are looked at
+            side_by_side(lambda name: self._attempt(name, heads[name], only_open=True), opened)
+            heads = self._heads(names)
+        try:
+            with self._progress.doing("looking at tables"):
+                fits = side_by_side(lambda name: self._fits(name, heads[name]), names)
+            waiting = [fit for fit in fits if isinstance(fit, SourceChanged)]
+            self._leave_out(waiting, all_wait=len(waiting) == len(names))
+        except ConfigError as error:
+            if not opened:
+                raise
+            # what was open has been finished, and that is to be told
+            self._problems.append(error.problem)
+            return self._outcome(names)
+        self._ledger.open(create=True)
+        due = [
+            name for name, fit in zip(names, fits, strict=True) if fit is True and heads[name].open is None
+        ]
+        side_by_side(lambda name: self._attempt(name, heads[name], only_open=False), due)
+        return self._outcome(names)
+
+    def _outcome(self, names: list[str]) -> Outcome:
+        self._delivery.delivered.sort(key=lambda each: (names.index(each.dataset), each.seq))
+        return Outcome(self._delivery.delivered, self._problems)
+
+    def _heads(self, datasets: Iterable[str]) -> dict[str, Head]:
+        with self._progress.doing("looking at the ledger"):
+            known = self._ledger.heads()
+        return {dataset: known.get(dataset, Head()) for dataset in datasets}
+
+    def _leave_out(self, waiting: list[SourceChanged], *, all_wait: bool) -> None:
+        """Tells of the datasets that wait for a confirmation. Raises SourceChanged where there is no other."""
+        if waiting and all_wait:
+            message = "; ".join(error.message for error in waiting)
+            remedy = " ".join(dict.fromkeys(error.remedy for error in waiting))
+            raise SourceChanged(message, code=waiting[0].code, remedy=remedy)
+        self._problems += [error.problem for error in waiting]
+
+    def _fits(self, dataset: str, head: Head) -> bool | SourceChanged:
+        """Whether it can be planned at all. Raises ConfigError: that is the user's to mend, whatever the others are."""
+        try:
+            with engine(dataset):
+                self._planner.check(dataset, head)
+                self._look(dataset, head)
+        except SourceChanged as error:
+            return error
+        except ConfigError:
+            raise
+        except RoverSparkError as error:
+            self._problems.append(error.problem)
+            return False
+        return True
+
+    def _look(self, dataset: str, head: Head) -> None:
+        try:
+            self._adoption.look(dataset, head)
+        except ConfigError:
+            # files appear after the ledger has them: another driver may have delivered since this run read it
+            self._ledger.open(create=False)
+            if self._heads([dataset])[dataset].transition == head.transition:
+                raise
+
+    def _attempt(self, dataset: str, head: Head, *, only_open: bool) -> None:
+        try:
+            with engine(dataset), self._ledger.delivering(dataset):
+                self._go_on(dataset, head, only_open=only_open)
+        except RoverSparkError as error:
+            self._problems.append(error.problem)
+
+    def _go_on(self, dataset: str, head: Head, *, only_open: bool) -> None:
+        for turn in range(_FOLLOW):
+            plan = head.open
+            try:
+                head, plan = self._recover(head), None
+                while not only_open and (plan := self._due(dataset, head)):
+                    head, plan = self._delivery.whole(head, plan), None
+                return
+            except (SourceGap, SourceUnread) as error:
+                # what a rerun replaces need not be read: the next plan notes it as lost; not so what may be visible in part
+                replaced = head.rerun and plan is not None and plan.phase == "changes"
+                if not replaced or head.open_state == "STAGED" or turn == _FOLLOW - 1:
+                    raise
+                if isinstance(error, SourceGap) or dataset in self._unread:
+                    self._planner.give_up(dataset)
+                self._unread.add(dataset)
+                head = self._ledger.heads()[dataset]
+            except LedgerConflict:
+                if turn == _FOLLOW - 1:
+                    raise
+                # another driver went first: follow it
+                self._progress.step("conflict", dataset=dataset)
+                self._planner.look_again()
+                head = self._ledger.heads().get(dataset, Head())
+
+    def _due(self, dataset: str, head: Head) -> Plan | None:
+        with self._progress.doing(f"counting {dataset}"):
+            return self._planner.next_plan(dataset, head)
+
+    def _recover(self, head: Head) -> Head:
+        plan = head.open
+        if plan is None:
+            return head
+        if head.is_abandoned(self._planner.now):
+            return self._delivery.abort(head, plan, "planned more than an hour ago and never staged")
+        if head.open_state == "STAGED":
+            return self._delivery.finish(head, plan, self._ledger.batches(plan.batch)[0])
+        try:
+            self._planner.confirm(plan)
+        except (SourceGap, ConfigError) as error:
+            return self._delivery.abort(head, plan, error.message)
+        return self._delivery.advance(head, plan)
+
+    def redeliver(self, record: BatchRecord) -> Outcome:
+        """A batch's keys and bytes again, from the versions that its plan pinned."""
+        plan = record.plan
+        assert plan is not None
+        with self._ledger.delivering(plan.dataset, "redeliver"):
+            self._planner.confirm(plan)
+            return Outcome([self._delivery.redeliver(plan, record)])
+
+
+def _accepted(head: Head) -> list[str]:
+    return [] if isinstance(head.last, EventPlan) else accepted_columns(head)

@@ -1,0 +1,141 @@
+"""Staying up: deliver when enough is waiting, or when the oldest of it has waited long enough. Reads metadata only.
+
+Between deliveries nothing but the sources' histories is looked at. A delivery that failed is tried again, with growing
+pauses, before anything later: what is not delivered waits in Delta.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
+from typing import Protocol, TypeVar
+
+from pyspark.sql import SparkSession
+
+from rover_spark.config.settings import Settings
+from rover_spark.contract.currents import EVENTS_PER_FILE
+from rover_spark.delta import source
+from rover_spark.delta.tables import side_by_side
+from rover_spark.errors import SourceGap
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.plan import BatchPlan
+from rover_spark.produce.currents.plan import EVENTS, EventPlan
+
+REST = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=5)
+_LOG = logging.getLogger("rover_spark")
+
+
+class Ended(Protocol):
+    """What ``stay`` asks of a delivery's result: whether it went well, and whether it has batches."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        ...
+
+    @property
+    def batches(self) -> tuple[BatchRecord, ...]:
+        """What was delivered."""
+        ...
+
+
+R = TypeVar("R", bound=Ended)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the sources hold that was not delivered. ``rows`` of the table with most, before any filter; ``oldest`` in ms.
+
+    ``at_once`` is true where something is due whatever its number and age: an open batch, a rerun, a first delivery.
+    """
+
+    rows: int = 0
+    oldest: int | None = None
+    at_once: bool = False
+
+    def is_due(self, now: int, every: timedelta, enough: int) -> bool:
+        """True where a delivery should begin at ``now`` (ms since 1970)."""
+        waited = now - self.oldest if self.oldest is not None else 0
+        old = self.oldest is not None and waited >= every / timedelta(milliseconds=1)
+        return self.at_once or old or self.rows >= enough
+
+
+class Sources:
+    """What waits in the sources of one export; commits that were seen are not asked for again."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self._spark, self._settings = spark, settings
+        self._seen: dict[str, list[source.Commit]] = {}
+
+    def waiting(self) -> Waiting:
+        """What waits now, from the ledger's heads and the tables' histories."""
+        ledger = Ledger(self._spark, self._settings.ledger, self._settings.name)
+        ledger.open(create=False)
+        heads = ledger.heads()
+        places: dict[str, int] = {}
+        for name in self._settings.delivers:
+            head = heads.get(name, Head())
+            if head.open is not None or head.rerun or head.last is None:
+                return Waiting(at_once=True)
+            delivered = _delivered(head)
+            if name == EVENTS and set(self._settings.events) - set(delivered):
+                return Waiting(at_once=True)
+            for about, (table, version) in delivered.items():
+                if about in (self._settings.events or self._settings.datasets):
+                    places[table] = min(version, places.get(table, version))
+        told = [commits for commits in side_by_side(self._after, places.items()) if commits]
+        return Waiting(
+            rows=max((sum(commit.rows for commit in commits) for commits in told), default=0),
+            oldest=min((commits[0].timestamp for commits in told), default=None),
+        )
+
+    def _after(self, place: tuple[str, int]) -> list[source.Commit]:
+        table, version = place
+        seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
+        try:
+            seen += source.commits_after(self._spark, table, seen[-1].version if seen else version)
+        except SourceGap:
+            self._seen.pop(table, None)  # of a table that was made anew
+            raise
+        self._seen[table] = seen
+        return seen
+
+
+def _delivered(head: Head) -> dict[str, tuple[str, int]]:
+    """Table and last version, by event type or dataset: also of event types that the settings no longer name."""
+    if isinstance(head.last, EventPlan):
+        return {each.event_type: (each.source.table, each.to_version) for each in head.last.slices}
+    assert isinstance(head.last, BatchPlan)
+    return {head.last.dataset: (head.last.source.table, head.last.to_version)}
+
+
+def enough(settings: Settings) -> int:
+    """How many waiting rows make a file of the size that is aimed at."""
+    return EVENTS_PER_FILE if settings.contract == "currents" else settings.files.target_records
+
+
+def stay(look: Callable[[], bool], deliver: Callable[[], R], told: Callable[[R], None], stop: Event) -> bool:
+    """Delivers whenever ``look`` says so, until ``stop`` is set; the batch under way is finished first.
+
+    ``told`` gets each result that did something. True where the last delivery went well.
+    """
+    well, pause = True, REST
+    while not stop.is_set():
+        if not well or look():
+            result = deliver()
+            well = result.ok
+            if result.batches or not well:
+                told(result)
+            if not well:
+                _LOG.warning("trying again in %.0f s", pause.total_seconds())
+                stop.wait(pause.total_seconds())
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = REST
+        stop.wait(REST.total_seconds())
+    return well

@@ -1,0 +1,65 @@
+"""What abandoned tries left staged is removed; what an open batch still needs is kept.
+
+Promises never to touch what another export, or a younger run, has staged. Where the store shows nothing of it (least
+rights), only what the ledger names can be removed; ``Store.unswept`` says who removes the rest.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import functions as F
+
+from rover_spark.contract.keys import EXPORTS, parse_rover_key
+from rover_spark.ledger.table import Ledger
+from rover_spark.store import Store
+
+
+def sweep(store: Store, ledger: Ledger, older_than: datetime, destination: str, receives: str) -> list[str]:
+    """Names of what was removed. ``receives`` is the folder of this export's files below the destination's prefix."""
+    opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
+    kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
+    planned = _planned(ledger)
+
+    def mine(key: str) -> bool:
+        return staged_here(key, store.prefix, receives, planned)
+
+    store.abort(set(_superseded(ledger, destination)) - set(kept))
+    return store.sweep(older_than, frozenset(kept), mine)
+
+
+def staged_here(key: str, prefix: str, receives: str, planned: set[tuple[str, int]]) -> bool:
+    """Whether a key below ``prefix`` is one of this export: of its folders, or with a dataset and instant it planned."""
+    if receives != EXPORTS:  # an integration's folder is its own
+        return key.startswith(f"{prefix}/{receives}/".lstrip("/"))
+    known = parse_rover_key(key)
+    # another export may deliver below this prefix, in the same second
+    return (
+        known is not None
+        and known.prefix == prefix
+        and (known.dataset, int(known.instant.timestamp())) in planned
+    )
+
+
+def _planned(ledger: Ledger) -> set[tuple[str, int]]:
+    """Dataset and instant, in whole seconds since 1970, of every batch there ever was: a key tells both."""
+    if not ledger.exists:
+        return set()
+    rows = ledger.frame().where("kind = 'batch' AND instant IS NOT NULL").select("dataset", "instant")
+    return {(row["dataset"], row["instant"] // 1000) for row in rows.distinct().collect()}
+
+
+def _superseded(ledger: Ledger, destination: str) -> list[str]:
+    """References to files staged for a destination that a later try at their batch replaced, and does not name itself."""
+    if not ledger.exists:
+        return []
+    rows = ledger.frame().where("kind = 'file'")
+    newest = rows.groupBy("batch").agg(F.max("transition").alias("newest"))
+    told = (
+        rows.join(newest, "batch").groupBy("batch", "staged", "newest").agg(F.max("transition").alias("last"))
+    )
+    found = told.where("last < newest").collect()
+    # another store's references mean nothing to this one
+    batches = ledger.batches(*{row["batch"] for row in found}) if found else []
+    here = {each.batch for each in batches if each.plan and each.plan.destination == destination}
+    return [row["staged"] for row in found if row["batch"] in here]

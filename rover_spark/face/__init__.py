@@ -1,0 +1,1 @@
+"""What users meet: commands as functions, their results, the terminal, the session."""

@@ -1,0 +1,56 @@
+"""What nobody has named an error for: the disk, Spark's process, a fault of our own. One message each, no stack trace.
+
+A stack trace is for whoever asks for it: `-v` prints it.
+"""
+
+from __future__ import annotations
+
+from rover_spark.errors import Problem, of_a_file
+
+_NO_ANSWER = (
+    "Answer from Java side is empty",
+    "while obtaining a new communication channel",
+    "while sending or receiving",
+)
+
+
+def problem_of(error: BaseException, command: str) -> Problem:
+    """An exception as a person reads it."""
+    if _of_the_gateway(error):
+        return Problem(
+            "spark_gone",
+            f"Spark's Java process ended, or is out of reach, while {command} ran; what the ledger holds is still true",
+            f"Run {command} again. Where memory ran out (the system's log tells), give spark.driver.memory less or the "
+            "machine more.",
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return of_a_file(error, str(error.filename or "a file"), f"Then run {command} again.")
+    said = next(iter(str(error).splitlines()), "")[:300]
+    told = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return Problem(
+        "unexpected",
+        f"{command} met what it does not expect: {told}; what the ledger holds is still true",
+        "This is a fault of rover_spark: run it again with -v, which prints a stack trace, and report that.",
+    )
+
+
+def _of_the_gateway(error: BaseException | None) -> bool:
+    """Whether Spark's process did not answer; its own errors have names of their own."""
+    while error is not None:
+        module = type(error).__module__
+        if module.startswith("py4j") and (
+            type(error).__name__ == "Py4JNetworkError" or any(word in str(error) for word in _NO_ANSWER)
+        ):
+            return True
+        if isinstance(error, ConnectionError) and "py4j" in str(error.__traceback__ and _files(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _files(error: BaseException) -> list[str]:
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append(trace.tb_frame.f_code.co_filename)
+        trace = trace.tb_next
+    return found

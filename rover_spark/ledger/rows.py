@@ -1,0 +1,69 @@
+"""The ledger's columns, and what its rows stand for: batches, files, schemas. Nothing is read or written here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rover_spark.model.file import StagedFile
+from rover_spark.model.head import BatchRecord
+from rover_spark.model.plan import Plan
+from rover_spark.produce.currents.plan import EventPlan, RegisteredSchema
+
+FORMAT = 1
+FORMAT_KEY = "rover_spark.format"
+COLUMNS = (
+    "kind STRING, export STRING, dataset STRING, transition BIGINT, state STRING, batch STRING, epoch INT, seq BIGINT, "
+    "phase STRING, instant BIGINT, plan STRING, counts STRING, note STRING, "
+    "key STRING, records BIGINT, bytes BIGINT, sha256 STRING, raw_bytes BIGINT, raw_sha256 STRING, "
+    "chunk INT, part INT, staged STRING"
+)
+NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
+BATCH_COLUMNS = NAMES[2 : NAMES.index("key")]
+
+
+def record_of(row: Any, plan: Plan | None) -> BatchRecord:
+    """A batch from its row; the plan stands in another row where the batch went on."""
+    counts = json.loads(row["counts"]) if row["counts"] else {}
+    return BatchRecord(
+        batch=row["batch"] or "",
+        dataset=row["dataset"],
+        epoch=row["epoch"] or 0,
+        seq=row["seq"] or 0,
+        phase=row["phase"] or "",
+        state=row["state"],
+        instant=row["instant"] or 0,
+        floors=counts.pop("floors", 0),
+        counts=counts,
+        note=row["note"],
+        plan=plan,
+    )
+
+
+def file_of(row: Any) -> StagedFile:
+    """A file from its row."""
+    return StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__})
+
+
+def schema_rows(plan: Plan, common: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the schemas that a plan registers: the id stands in ``seq``, the event type in ``key``."""
+    if not isinstance(plan, EventPlan):
+        return []
+    return [
+        {
+            **common,
+            "kind": "schema",
+            "seq": each.id,
+            "key": each.event_type,
+            "plan": each.text,
+            "sha256": each.fingerprint,
+            "note": json.dumps(each.changes),
+        }
+        for each in plan.schemas
+    ]
+
+
+def schema_of(row: Any) -> RegisteredSchema:
+    """A schema from its row."""
+    changes = tuple(json.loads(row["note"]))
+    return RegisteredSchema(row["seq"], row["key"], row["plan"], row["sha256"], changes, row["batch"])

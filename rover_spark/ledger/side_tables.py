@@ -1,0 +1,72 @@
+"""Delta tables beside the ledger: the quarantine and the floors.
+
+Each batch writes into them at most once, under a transaction of its own name, so staging a batch again adds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark.delta.source import is_missing
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.plan import BatchPlan, Plan
+
+QUARANTINE, FLOORS = "quarantine", "floors"
+
+
+def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None:
+    """Appends a batch's rows to the table ``<ledger>_<suffix>``; a second time it does nothing."""
+    writer = (
+        rows.coalesce(1)
+        .write.format("delta")
+        .mode("append")
+        .option("txnAppId", f"rover_spark/{plan.export}/{plan.batch}/{suffix}")
+        .option("txnVersion", 1)
+    )
+    location = ledger.beside(suffix)
+    with ledger.exclusive():  # the first write makes the table, and several datasets may come to it at once
+        if "/" in location:
+            writer.save(location)
+        else:
+            writer.saveAsTable(location)
+
+
+def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
+    """The quarantine of an export, but for batches that were aborted; None where nothing was ever set aside."""
+    location = ledger.beside(QUARANTINE)
+    aborted = {
+        each.record.batch for each in ledger.transitions() if each.state == "ABORTED" and each.record.batch
+    }
+    try:
+        reader = spark.read.format("delta")
+        rows = reader.load(location) if "/" in location else reader.table(location)
+        rows = rows.where(F.col("export") == ledger.export)
+    except AnalysisException as error:
+        if is_missing(error):
+            return None
+        raise
+    return rows.where(~F.col("batch").isin(*aborted)) if aborted else rows
+
+
+def newest_first(rows: DataFrame, limit: int) -> list[dict[str, Any]]:
+    """So many rows of a quarantine, those of the latest batches and versions first."""
+    epoch, seq = (F.element_at(F.split("batch", r"\."), part).cast("bigint") for part in (-2, -1))
+    found = rows.orderBy(epoch.desc(), seq.desc(), F.desc("source_version"), "dataset", "reason", "row")
+    names = ("dataset", "batch", "source_version", "reason", "row")
+    return [row.asDict() for row in found.select(*names).limit(limit).collect()]
+
+
+def floors_before(spark: SparkSession, ledger: Ledger, plan: BatchPlan) -> DataFrame | None:
+    """(key, floor_us): the highest floor that batches before this one left for each key; None where there are none."""
+    if not plan.floors:
+        return None
+    location = ledger.beside(FLOORS)
+    reader = spark.read.format("delta")
+    rows = reader.load(location) if "/" in location else reader.table(location)
+    mine = (F.col("export") == plan.export) & (F.col("dataset") == plan.dataset) & (F.col("seq") < plan.seq)
+    kept = mine & ~F.col("seq").isin(*plan.aborted) if plan.aborted else mine
+    return rows.where(kept).groupBy("key").agg(F.max("floor_us").alias("floor_us"))

@@ -1,0 +1,338 @@
+"""The ledger: one Delta table of batches and files, in which every state change of a batch is one atomic commit.
+
+Promises that of two drivers that record the same transition one wins and the other gets a LedgerConflict: the txn
+(appId = export and dataset, version = transition number) is a compare-and-swap, the commit is looked for after
+writing, and on a local path, where Delta's log store is not exclusive, a file lock stands around both. Refuses a
+ledger of a newer format. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from rover_spark.delta.local_rows import local_rows
+from rover_spark.delta.source import quoted
+from rover_spark.errors import ConfigError, LedgerConflict
+from rover_spark.ledger.lease import leased, lock_beside, locked
+from rover_spark.ledger.rows import (
+    BATCH_COLUMNS,
+    COLUMNS,
+    FORMAT,
+    FORMAT_KEY,
+    NAMES,
+    file_of,
+    record_of,
+    schema_of,
+    schema_rows,
+)
+from rover_spark.model.file import StagedFile
+from rover_spark.model.head import (
+    ACCEPTED,
+    REDELIVERED,
+    RERUN,
+    Accepted,
+    BatchRecord,
+    Head,
+    State,
+    Transition,
+    fold,
+)
+from rover_spark.model.plan import Plan
+from rover_spark.produce.currents.plan import RegisteredSchema, plan_from_json
+
+_RECENT = 6
+_ABSENT = ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST", "REQUIRES_SINGLE_PART_NAMESPACE")
+_COMPACT_EVERY = 100
+
+
+class Ledger:
+    """The ledger of one export. Reads are of the newest version; every write is one commit."""
+
+    def __init__(self, spark: SparkSession, location: str, export: str) -> None:
+        self._spark = spark
+        self._location = location
+        self.export = export
+        self._exists = False
+        self._lock: Path | None = None
+
+    def open(self, *, create: bool) -> None:
+        """Finds the table, or makes it. Raises ConfigError where it was written by a newer format."""
+        if self._exists:
+            return
+        detail = self._detail()
+        if detail is None:
+            self._require_schema()
+        if detail is None and create:
+            with locked(lock_beside(self._location)):
+                self._spark.sql(
+                    f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
+                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', "
+                    "'delta.checkpointInterval' = '50', 'delta.dataSkippingNumIndexedCols' = '0')"
+                )
+            detail = self._detail()
+        if detail is None:
+            return
+        found = detail["properties"].get(FORMAT_KEY)
+        if found is None or not found.isdigit():
+            raise ConfigError(
+                f"ledger: {self._location} is a Delta table, but not a ledger of rover_spark",
+                code="ledger_foreign",
+                remedy="Name another place for the ledger; it is made on the first export.",
+            )
+        if int(found) > FORMAT:
+            raise ConfigError(
+                f"ledger: {self._location} has format {found}; this version knows {FORMAT}",
+                code="ledger_newer",
+                remedy="Run the newer rover_spark that wrote it.",
+            )
+        self._exists = True
+        self._lock = lock_beside(detail["location"]) if detail["location"].startswith("file:") else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether ``open`` found or made the table."""
+        return self._exists
+
+    def _detail(self) -> dict[str, Any] | None:
+        try:
+            row = (
+                self._spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}")
+                .select("location", "properties")
+                .collect()[0]
+            )
+        except PySparkException as error:
+            if any(word in str(error) for word in _ABSENT):
+                return None
+            raise
+        return row.asDict()
+
+    def _require_schema(self) -> None:
+        """Raises ConfigError where a table of the catalog has no schema to be made in."""
+        schema = "" if "/" in self._location else self._location.rpartition(".")[0]
+        try:
+            there = not schema or self._spark.catalog.databaseExists(schema)
+        except PySparkException:
+            there = False  # no such catalog
+        if not there:
+            raise ConfigError(
+                f"ledger: {self._location}: there is no schema {schema}",
+                code="ledger_missing",
+                remedy=f"CREATE SCHEMA {quoted(schema)}, or name another place: a schema of a catalog, or a path.",
+            )
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keeps other drivers on this machine from writing while the block runs, where a lock can."""
+        return locked(self._lock)
+
+    def delivering(self, dataset: str, command: str = "export") -> AbstractContextManager[None]:
+        """Keeps other drivers on this machine from delivering the dataset while the block runs, where a lock can.
+
+        Raises:
+            DatasetBusy: another driver is at it.
+        """
+        name = f"{self.export}.{dataset}"
+        return leased(self._lock and self._lock.with_suffix(f".{name}.lock"), dataset, command)
+
+    def beside(self, suffix: str) -> str:
+        """The location of a table that stands beside the ledger."""
+        return f"{self._location}_{suffix}"
+
+    def frame(self) -> DataFrame:
+        """All rows of this export."""
+        reader = self._spark.read.format("delta")
+        table = reader.load(self._location) if "/" in self._location else reader.table(self._location)
+        return table.where(F.col("export") == self.export)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def transitions(self) -> list[Transition]:
+        """In order, the transitions that heads are made of: of long histories only those that still count."""
+        if not self._exists:
+            return []
+        each = Window.partitionBy("dataset")
+        delivered = F.col("state").isin("COMMITTED", "LOST")
+        floors = F.get_json_object("counts", "$.floors").cast("bigint") > 0
+        rows = self.frame().where("kind = 'batch'").select(*BATCH_COLUMNS)
+        counting = (
+            (F.col("seq") > F.max("seq").over(each) - _RECENT)
+            | (F.col("transition") == F.max("transition").over(each))
+            | (F.col("seq") == F.max(F.when(delivered, F.col("seq"))).over(each))
+            | (F.col("transition") == F.min(F.when(delivered & floors, F.col("transition"))).over(each))
+            | F.col("state").isin(RERUN, ACCEPTED, "ABORTED")
+            | F.col("phase").isin("snapshot", "lost")
+        )
+        kept = rows.withColumn("counting", counting).where("counting").collect()
+        plans = {row["batch"]: plan_from_json(row["plan"]) for row in kept if row["plan"]}
+        found = [
+            Transition(
+                row["dataset"], row["transition"], row["state"], record_of(row, plans.get(row["batch"]))
+            )
+            for row in kept
+        ]
+        return sorted(found, key=lambda each: (each.dataset, each.transition))
+
+    def heads(self, transitions: Iterable[Transition] | None = None) -> dict[str, Head]:
+        """The head of every dataset that the ledger knows."""
+        return fold(self.transitions() if transitions is None else transitions)
+
+    def batches(self, *names: str) -> list[BatchRecord]:
+        """Whole records, files included, of the batches named, or of all; in order of dataset and seq."""
+        if not self._exists:
+            return []
+        rows = self.frame()
+        if names:
+            rows = rows.where(F.col("batch").isin(*names))
+        found: dict[str, BatchRecord] = {}
+        files: dict[str, list[tuple[int, StagedFile]]] = {}
+        for row in sorted(
+            rows.where("batch is not null AND kind <> 'schema'").collect(), key=lambda row: row["transition"]
+        ):
+            if row["kind"] == "file":
+                files.setdefault(row["batch"], []).append((row["transition"], file_of(row)))
+                continue
+            plan = plan_from_json(row["plan"]) if row["plan"] else None
+            before, now = found.get(row["batch"]), record_of(row, plan)
+            found[row["batch"]] = replace(
+                now,
+                plan=now.plan or (before.plan if before else None),
+                counts=now.counts or (before.counts if before else {}),
+                floors=now.floors or (before.floors if before else 0),
+            )
+        for name, rows_of in files.items():
+            newest = max(transition for transition, _ in rows_of)
+            chosen = sorted((f for t, f in rows_of if t == newest), key=lambda file: (file.chunk, file.part))
+            found[name] = replace(found[name], files=tuple(chosen))
+        return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
+
+    def quarantined(self) -> dict[str, int]:
+        """How many rows each dataset's delivered batches set aside; those that set aside none are left out."""
+        if not self._exists:
+            return {}
+        # of ten thousand batches few set something aside: the text tells which, and only they are parsed
+        delivered = f"kind = 'batch' AND state = 'COMMITTED' AND coalesce(note, '') <> '{REDELIVERED}'"
+        some = """counts RLIKE '"quarantined": [1-9]'"""
+        rows = self.frame().where(delivered).where(some).select("dataset", "counts").collect()
+        found: Counter[str] = Counter()
+        for row in rows:
+            found[row["dataset"]] += json.loads(row["counts"])["quarantined"]
+        return dict(found)
+
+    def schemas(self) -> list[RegisteredSchema]:
+        """The schema registry, in order of the ids. An aborted batch's ids stay taken."""
+        if not self._exists:
+            return []
+        rows = self.frame().where("kind = 'schema'").collect()
+        return sorted((schema_of(row) for row in rows), key=lambda each: each.id)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        head: Head,
+        plan: Plan,
+        state: State,
+        *,
+        counts: dict[str, int] | None = None,
+        floors: int = 0,
+        files: Sequence[StagedFile] = (),
+        note: str | None = None,
+    ) -> Head:
+        """Records one transition of a batch, all of its file rows with it; the head with the transition taken.
+
+        Raises:
+            LedgerConflict: another driver took this transition.
+        """
+        number = head.transition + 1
+        common = {
+            "export": self.export,
+            "dataset": plan.dataset,
+            "transition": number,
+            "state": state,
+            "batch": plan.batch,
+        }
+        pinned = state in {"PLANNED", "LOST"} or plan.phase == "enable"
+        batch = {
+            **common,
+            "kind": "batch",
+            "epoch": plan.epoch,
+            "seq": plan.seq,
+            "phase": plan.phase,
+            "instant": plan.instant,
+            "plan": plan.to_json() if pinned else None,
+            "counts": None if counts is None else json.dumps({**counts, "floors": floors}),
+            "note": note,
+        }
+        rows = [batch, *({**common, "kind": "file", **vars(file)} for file in files)]
+        self._append(plan.dataset, number, [*rows, *(schema_rows(plan, common) if pinned else ())])
+        return replace(head, transition=number, floors=head.floors or floors > 0)
+
+    def request_rerun(self, head: Head, dataset: str) -> Head:
+        """Records that the operator asks for a rerun."""
+        return replace(self._record(head, dataset, RERUN), rerun=True, settled=False)
+
+    def accept(self, head: Head, dataset: str, columns: dict[str, str]) -> Head:
+        """Records that the operator confirms these columns, of every batch planned from now on."""
+        accepted = Accepted(columns, head.seq)
+        return replace(self._record(head, dataset, ACCEPTED, accepted.to_json()), accepted=accepted)
+
+    def _record(self, head: Head, dataset: str, state: str, note: str | None = None) -> Head:
+        """A transition of a dataset that is not one of a batch."""
+        number = head.transition + 1
+        row = {"kind": "batch", "export": self.export, "dataset": dataset, "transition": number}
+        self._append(dataset, number, [{**row, "state": state, "note": note}])
+        return replace(head, transition=number)
+
+    def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
+        # the claim's own mark, to tell this commit from an equal one of another driver
+        mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
+        values = [tuple(row.get(name) for name in NAMES) for row in rows]
+        writer = (
+            local_rows(self._spark, values, COLUMNS)
+            .write.format("delta")
+            .mode("append")
+            .option("txnAppId", f"rover_spark/{self.export}/{dataset}")
+            .option("txnVersion", number)
+            .option("userMetadata", mark)
+        )
+        failure: Exception | None = None
+        with self.exclusive():
+            try:
+                if "/" in self._location:
+                    writer.save(self._location)
+                else:
+                    writer.saveAsTable(self._location)
+            except (PySparkException, Py4JJavaError) as error:
+                failure = error
+        if self._holds(mark):
+            if number % _COMPACT_EVERY == 0:
+                self._compact()
+            return
+        if failure is not None and "Concurrent" not in str(failure) and "CONCURRENT" not in str(failure):
+            raise failure
+        raise LedgerConflict(
+            f"{dataset}: another run recorded transition {number} in the ledger first",
+            code="ledger_conflict",
+            remedy="Nothing is lost: that run goes on with it. Run again when it has ended.",
+        )
+
+    def _compact(self) -> None:
+        """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""
+        # what this one cannot do, the next one does
+        with self.exclusive(), suppress(PySparkException, Py4JJavaError):
+            self._spark.sql(f"OPTIMIZE {quoted(self._location)}")
+
+    def _holds(self, mark: str) -> bool:
+        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 20")
+        return bool(history.where(F.col("userMetadata") == mark).select("version").collect())

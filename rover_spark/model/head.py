@@ -1,0 +1,170 @@
+"""Where each dataset stands: heads and batch records, folded from the ledger's transitions. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from rover_spark.contract.rover import DATASETS
+from rover_spark.model.file import StagedFile
+from rover_spark.model.plan import Plan
+
+State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
+RERUN, ACCEPTED = "RERUN", "ACCEPTED"
+REDELIVERED = "redelivered"  # the note of a batch that stands COMMITTED once more
+ABANDONED_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Columns that the operator confirmed: they count for the batches planned after batch number ``seq``."""
+
+    columns: dict[str, str]
+    seq: int
+
+    def to_json(self) -> str:
+        """What stands in the ledger as the transition's note: readers that do not know it pass over the row."""
+        return json.dumps({"columns": self.columns, "after": self.seq})
+
+    @classmethod
+    def from_json(cls, text: str) -> Accepted:
+        """What ``to_json`` wrote."""
+        tree = json.loads(text)
+        return cls(tree["columns"], tree["after"])
+
+    def outlasts(self, seq: int) -> bool:
+        """Whether it still counts once that batch is delivered."""
+        return seq <= self.seq
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the ledger says of one dataset.
+
+    ``transition`` and ``seq`` are the last ones taken, ``instant`` the last one planned (ms). ``last`` is the plan
+    whose versions count as delivered (or lost), ``open`` one that is PLANNED or STAGED. ``rerun`` holds while one
+    has been asked for; ``settled`` once its outstanding changes were recorded LOST. ``accepted`` holds until a batch was
+    delivered with it.
+    """
+
+    transition: int = 0
+    seq: int = 0
+    instant: int = 0
+    last: Plan | None = None
+    open: Plan | None = None
+    open_state: State | None = None
+    aborted: tuple[int, ...] = ()
+    floors: bool = False
+    rerun: bool = False
+    settled: bool = False
+    accepted: Accepted | None = None
+
+    def after(self, plan: Plan) -> Head:
+        """The head once ``plan`` is COMMITTED (or LOST)."""
+        lost = plan.phase == "lost"
+        done = plan.phase == "snapshot" or (lost and not plan.has_snapshot)
+        return replace(
+            self,
+            seq=plan.seq,
+            instant=max(self.instant, plan.instant),
+            last=plan,
+            open=None,
+            open_state=None,
+            rerun=self.rerun and not done,
+            settled=self.rerun and lost and not done,
+            accepted=self.accepted if self.accepted and self.accepted.outlasts(plan.seq) else None,
+        )
+
+    def is_abandoned(self, now: int) -> bool:
+        """True where an open plan was never staged and is too old to land in the hour it names."""
+        age = timedelta(milliseconds=now - self.open.instant) if self.open else timedelta()
+        return self.open_state == "PLANNED" and age > ABANDONED_AFTER
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED."""
+
+    batch: str
+    dataset: str
+    epoch: int
+    seq: int
+    phase: str
+    state: State
+    instant: int
+    counts: dict[str, int]
+    floors: int = 0
+    note: str | None = None
+    plan: Plan | None = None
+    files: tuple[StagedFile, ...] = ()
+
+    @classmethod
+    def of(
+        cls, plan: Plan, state: State, counts: dict[str, int], files: tuple[StagedFile, ...] = ()
+    ) -> BatchRecord:
+        """The record of a plan in a state."""
+        return cls(
+            batch=plan.batch,
+            dataset=plan.dataset,
+            epoch=plan.epoch,
+            seq=plan.seq,
+            phase=plan.phase,
+            state=state,
+            instant=plan.instant,
+            counts=counts,
+            plan=plan,
+            files=files,
+        )
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of kind ``batch``."""
+
+    dataset: str
+    transition: int
+    state: str
+    record: BatchRecord
+
+
+def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
+    """Heads from transitions in order. Pure."""
+    heads: dict[str, Head] = {}
+    for each in transitions:
+        head = replace(heads.get(each.dataset, Head()), transition=each.transition)
+        record, plan = each.record, each.record.plan
+        if each.state == RERUN:
+            head = replace(head, rerun=True, settled=False)
+        elif each.state == ACCEPTED:
+            head = replace(head, accepted=Accepted.from_json(record.note or ""))
+        elif each.state in {"PLANNED", "STAGED"}:
+            head = replace(head, seq=record.seq, instant=record.instant, open=plan, open_state=record.state)
+        elif each.state == "ABORTED":
+            head = replace(head, open=None, open_state=None, aborted=(*head.aborted, record.seq))
+        elif record.seq < head.seq or (head.last is not None and head.last.seq == record.seq):
+            pass  # a redelivery of a batch that counts already
+        else:
+            head = replace(_delivered(head, record), floors=head.floors or record.floors > 0)
+        heads[each.dataset] = head
+    return heads
+
+
+def _delivered(head: Head, record: BatchRecord) -> Head:
+    if record.plan is not None:
+        return head.after(record.plan)
+    lost_events = record.phase == "lost" and not (
+        record.dataset in DATASETS and DATASETS[record.dataset].snapshot
+    )
+    settled = record.phase == "snapshot" or lost_events
+    return replace(
+        head,
+        seq=record.seq,
+        instant=record.instant,
+        open=None,
+        open_state=None,
+        rerun=head.rerun and not settled,
+        accepted=head.accepted if head.accepted and head.accepted.outlasts(record.seq) else None,
+    )

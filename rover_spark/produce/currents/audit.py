@@ -1,0 +1,95 @@
+"""An integration's files held against their plans and against each other: keys, schema ids, thresholds, offsets. Pure.
+
+Offsets of an event type and partition rise without overlap. The files of a group follow on each other from its first
+offset; what a plan reserved and did not deliver (quarantined, repeated) is the only gap, and stands at the group's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+
+from rover_spark.contract.currents import (
+    EVENTS_PER_FILE,
+    EVENTS_PER_FILE_BACKLOG,
+    CurrentsKey,
+    parse_currents_key,
+)
+from rover_spark.errors import Problem
+from rover_spark.model.file import StagedFile
+from rover_spark.model.head import BatchRecord
+from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group, RegisteredSchema
+from rover_spark.store.base import prefix_of
+
+BY_HAND = "The ledger was changed by hand, or this is a defect: report it."
+_THRESHOLDS = (EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG)
+
+
+class Offsets:
+    """Takes delivered batches in their order. ``schemas`` is the registry, by id."""
+
+    def __init__(self, schemas: Mapping[int, RegisteredSchema]) -> None:
+        self._schemas = schemas
+        self._free: dict[tuple[str, int], int] = {}  # the next offset of each event type and partition
+
+    def problems(self, batch: BatchRecord) -> list[Problem]:
+        """What of the batch's files cannot be; nothing where it is none of events."""
+        plan = batch.plan
+        if not isinstance(plan, EventPlan):
+            return []
+        for one in plan.slices:  # enabled above what an earlier ledger delivered, where that was adopted
+            for partition, free in enumerate(one.offsets if one.from_version is None else ()):
+                self._free.setdefault((one.event_type, partition), free)
+        files: dict[int, list[StagedFile]] = {}
+        for file in batch.files:
+            files.setdefault(file.chunk, []).append(file)
+        found: list[tuple[str, str]] = []
+        for number, group in enumerate(plan.groups):
+            found += self._reserved(batch.batch, plan, group)
+            found += self._files(plan, group, files.pop(number, ()))
+        for file in (file for others in files.values() for file in others):
+            found.append(("key_differs", f"{file.key}: belongs to nothing that its batch planned"))
+        return [Problem(code, message, BY_HAND) for code, message in found]
+
+    def _reserved(self, batch: str, plan: EventPlan, group: Group) -> Iterator[tuple[str, str]]:
+        one = plan.slices[group.slice]
+        place = (one.event_type, group.partition)
+        due = self._free.get(place, group.offset if plan.note == ADOPTED else 0)
+        if group.offset != due:
+            what = f"{batch}: offsets of {one.event_type}, partition {group.partition}"
+            yield "offsets_differ", f"{what}, begin at {group.offset} where {due} is next"
+        self._free[place] = group.offset + group.rows
+        if one.per_file not in _THRESHOLDS:
+            yield "threshold_differs", f"{batch}: files of {one.event_type} of {one.per_file} events each"
+
+    def _files(self, plan: EventPlan, group: Group, files: Iterable[StagedFile]) -> Iterator[tuple[str, str]]:
+        one = plan.slices[group.slice]
+        hour = datetime.fromtimestamp(group.hour // 1000, timezone.utc)
+        due = group.offset
+        room = one.per_file  # of the file before
+        for file in files:
+            key = parse_currents_key(prefix_of(plan.destination), file.key)
+            told = (one.event_type, hour, one.schema_id, group.partition)
+            if key is None or key != CurrentsKey(plan.integration, *told, key.offset):
+                yield "key_differs", f"{file.key}: its batch planned another key"
+            elif key.offset != due:
+                yield "offsets_differ", f"{file.key}: begins at offset {key.offset} where {due} is next"
+            registered = self._schemas.get(one.schema_id)
+            if registered is None or registered.event_type != one.event_type:
+                whose = f"that of {registered.event_type}" if registered else "not in the registry"
+                yield "schema_differs", f"{file.key}: schema {one.schema_id} is {whose}"
+            if not 0 < file.records <= one.per_file:
+                yield (
+                    "threshold_differs",
+                    f"{file.key}: holds {file.records} events where {one.per_file} is the limit",
+                )
+            if room < one.per_file:
+                yield (
+                    "threshold_differs",
+                    f"{file.key}: the file before it ends at {room} of {one.per_file} events",
+                )
+            due += file.records
+            room = file.records
+            if due > group.offset + group.rows:
+                reserved = group.offset + group.rows
+                yield "offsets_differ", f"{file.key}: reaches offset {due} where {reserved} were reserved"

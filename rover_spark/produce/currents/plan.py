@@ -1,0 +1,180 @@
+"""What a Currents batch pins: all event types of an integration at once, as values. Pure: no clock, no Spark, no store.
+
+A Slice is one event type's part of the batch, and where it stands after it; a Group is what is cut into files by
+itself: the events of one type, queue hour and partition, in the order of their ids.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rover_spark.contract.currents import Integration
+from rover_spark.model.plan import BatchPlan, HistoryRow, Plan
+
+EVENTS = "events"  # the dataset that the ledger knows a whole integration by
+HOUR_MS = 3_600_000
+ADOPTED = "begins above the files of an earlier ledger, as the operator adopted them"
+_BIN_ROWS = 100_000
+_BIN_GROUPS = 64
+
+
+@dataclass(frozen=True)
+class EventSource:
+    """Which rows are events of a type: table, filter, one SQL expression a field; ``natural_key`` where the id is made."""
+
+    table: str
+    where: str | None
+    columns: dict[str, str]
+    natural_key: tuple[str, ...]
+    ignores_changes: bool
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Every SQL text that reads a column of the table."""
+        texts = (*self.columns.values(), *self.natural_key)
+        return texts if self.where is None else (*texts, self.where)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One event type in a batch. ``from_version`` is None where it delivers nothing and only keeps its place.
+
+    ``by_feed`` is False where the table kept no change data feed: the files that each commit added are read then.
+    ``keeps_feed`` is whether it keeps one at ``to_version``.
+    ``commits`` are the pinned commits, the last one that of ``to_version``; ``offsets`` the next free one in each
+    partition once the batch is delivered.
+    """
+
+    event_type: str
+    source: EventSource
+    from_version: int | None
+    to_version: int
+    table_id: str
+    commits: tuple[HistoryRow, ...]
+    schema_id: int
+    per_file: int
+    offsets: tuple[int, ...]
+    by_feed: bool = True
+    keeps_feed: bool = True
+
+    @property
+    def anchor(self) -> HistoryRow:
+        """The history row of the last version delivered."""
+        return self.commits[-1]
+
+    @property
+    def hours(self) -> tuple[int, ...]:
+        """The queue hours of its commits (ms since 1970), ascending."""
+        if self.from_version is None:
+            return ()
+        return tuple(sorted({commit.timestamp // HOUR_MS * HOUR_MS for commit in self.commits}))
+
+
+@dataclass(frozen=True)
+class Group:
+    """``rows`` source rows of slice number ``slice``, hour and partition; its first event takes ``offset``."""
+
+    slice: int
+    hour: int
+    partition: int
+    rows: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class RegisteredSchema:
+    """A schema under its id; ``changes`` against the one before, ``batch`` the first that used it."""
+
+    id: int
+    event_type: str
+    text: str
+    fingerprint: str
+    changes: tuple[str, ...]
+    batch: str
+
+
+@dataclass(frozen=True)
+class EventPlan(Plan):
+    """A batch of all event types; ``schemas`` are the ones that it registers."""
+
+    integration: Integration
+    partitions: int
+    codec: str
+    compression_level: int
+    max_event_bytes: int
+    slices: tuple[Slice, ...]
+    groups: tuple[Group, ...]
+    schemas: tuple[RegisteredSchema, ...]
+    note: str = ""
+
+    @property
+    def chunks(self) -> int:
+        """One a group."""
+        return len(self.groups)
+
+    @property
+    def lost(self) -> str:
+        """The event types and versions."""
+        return self.note
+
+    @property
+    def delivering(self) -> tuple[int, ...]:
+        """Numbers of the slices that read rows."""
+        return tuple(number for number, each in enumerate(self.slices) if each.from_version is not None)
+
+    @property
+    def bins(self) -> tuple[int, ...]:
+        """For each group the task that takes it: neighbours together until they are many rows or many files."""
+        found, rows, inside, current = [], 0, 0, 0
+        for group in self.groups:
+            if inside and (rows + group.rows > _BIN_ROWS or inside == _BIN_GROUPS):
+                rows, inside, current = 0, 0, current + 1
+            rows, inside = rows + group.rows, inside + 1
+            found.append(current)
+        return tuple(found)
+
+    def _tree(self) -> dict[str, Any]:
+        # event types of one table pin the same commits, after an outage thousands of them: they are written once
+        found: dict[tuple[HistoryRow, ...], int] = {}
+        places = [found.setdefault(each.commits, len(found)) for each in self.slices]
+        tree = asdict(replace(self, slices=tuple(replace(each, commits=()) for each in self.slices)))
+        for each, place in zip(tree["slices"], places, strict=True):
+            each["commits"] = place
+        return {**tree, "commits": [[asdict(row) for row in rows] for rows in found]}
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any]) -> EventPlan:
+        """The plan that ``to_json`` wrote, from the parsed text."""
+        tree["integration"] = Integration(**tree["integration"])
+        commits = [tuple(HistoryRow(**row) for row in rows) for rows in tree.pop("commits")]
+        tree["slices"] = tuple(_slice(each, commits[each["commits"]]) for each in tree["slices"])
+        tree["groups"] = tuple(Group(**each) for each in tree["groups"])
+        tree["schemas"] = tuple(
+            RegisteredSchema(**{**each, "changes": tuple(each["changes"])}) for each in tree["schemas"]
+        )
+        return cls(**tree)
+
+
+def _slice(tree: dict[str, Any], commits: tuple[HistoryRow, ...]) -> Slice:
+    source = {**tree["source"], "natural_key": tuple(tree["source"]["natural_key"])}
+    return Slice(
+        **{
+            **tree,
+            "source": EventSource(**source),
+            "commits": commits,
+            "offsets": tuple(tree["offsets"]),
+        }
+    )
+
+
+def batch_of(seq: int) -> str:
+    """The name of an integration's batch: all of them are of one epoch."""
+    return f"{EVENTS}.1.{seq}"
+
+
+def plan_from_json(text: str) -> BatchPlan | EventPlan:
+    """The plan of either contract that ``to_json`` wrote."""
+    tree = json.loads(text)
+    return EventPlan.from_tree(tree) if "slices" in tree else BatchPlan.from_tree(tree)

@@ -1,0 +1,347 @@
+"""From the ledger's head and the event tables as they stand to the next batch of an integration. Counts, writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import IntegerType, StringType
+
+from rover_spark.config.settings import Settings
+from rover_spark.contract.avro import canonical, parse
+from rover_spark.contract.currents import MAX_EVENT_BYTES
+from rover_spark.deliver.adoption import Taken
+from rover_spark.delta import gaps, source
+from rover_spark.delta.tables import Tables, in_turns, side_by_side
+from rover_spark.delta.used_columns import used
+from rover_spark.encode.avro import ENCODER
+from rover_spark.errors import ConfigError, SourceGap, SourceUnread
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import Head
+from rover_spark.model.plan import HistoryRow, Phase, Plan, TableState, rerun_remedy
+from rover_spark.produce.columns.avro import Misfit, derived
+from rover_spark.produce.currents.arrived import arrived, by_files, require_readable
+from rover_spark.produce.currents.fields import columns_of, require_fit, types_of
+from rover_spark.produce.currents.plan import ADOPTED, EVENTS, EventPlan, EventSource, Slice, batch_of
+from rover_spark.produce.currents.records import Company, companies, counted, require_avro, told
+from rover_spark.produce.currents.steps import Counted, kept, laid_out, place, registered
+from rover_spark.produce.rover.planner import Planner, second_look, versions
+from rover_spark.produce.rover.steps import begin_later, reach
+
+_REQUIRED = {"id": "string", "time": "int"}
+
+
+class EventPlanner:
+    """Plans one run of an integration at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
+
+    def __init__(
+        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, taken: Taken, *, asked: bool
+    ) -> None:
+        self._spark, self._settings, self._ledger = spark, settings, ledger
+        self._taken = taken  # by an earlier ledger that this one does not know
+        self.now = now
+        self._asked = asked
+        self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
+        self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Forgets what the tables looked like: another driver may have gone further than this run saw."""
+        self._tables = Tables(self._spark)
+        self._texts = cache(self._valid)
+        self._frame = cache(self._selected)
+
+    def state(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
+        """The table of an event type as this run first saw it."""
+        return self._tables.state(f'events."{event_type}".table', table, since)
+
+    def confirm(self, plan: Plan) -> None:
+        """Raises SourceGap unless every table still holds the commits that the plan pinned."""
+        assert isinstance(plan, EventPlan)
+        slices = [plan.slices[number] for number in plan.delivering]
+        to = dict[str, int]()
+        for one in slices:
+            state = self.state(one.event_type, one.source.table, one.commits[0])
+            if not state.holds(one.commits):
+                raise SourceGap(
+                    f"{plan.batch}: the commits of {one.source.table} that it was planned from are no longer there",
+                    code="source_gap",
+                    remedy="Run export again: what can be read is planned anew.",
+                )
+            to[one.event_type] = state.read_by(one.to_version)
+        self._require_told(slices, to)
+
+    def give_up(self, dataset: str) -> None:
+        """Where a rerun was asked for: nothing, its plan looks for itself what can be read."""
+
+    def require_told(self, event_type: str, last: Slice, state: TableState) -> None:
+        """Raises SourceGap where the log says that what came after the last batch cannot be told."""
+        if last.to_version < state.latest.version and state.row(last.to_version) == last.anchor:
+            by_feed = state.keeps_feed and last.keeps_feed
+            first, to, read = last.to_version + 1, state.latest.version, self._wanted(event_type)
+            self._require_told(
+                [replace(last, source=read, from_version=first, to_version=to, by_feed=by_feed)]
+            )
+
+    def _require_told(self, slices: Sequence[Slice], read_by: Mapping[str, int] | None = None) -> None:
+        """``read_by`` stands where the slices were told before: the version that each event type's are read by."""
+        due = [one for one in slices if one.from_version is not None]
+        looks = []
+        for one in due:
+            assert one.from_version is not None
+            state = self.state(one.event_type, one.source.table, None)
+            read = used(one.source.expressions)
+            looks.append(
+                gaps.Range(
+                    one.source.table,
+                    state.location,
+                    one.from_version - 1,
+                    one.to_version,
+                    read,
+                    one.by_feed,
+                    delivered=read_by is None and bool(one.offsets),
+                    read_by=None if read_by is None else read_by[one.event_type],
+                )
+            )
+        with source.reading(EVENTS, told(due)):
+            found = self._tables.gaps(looks)
+        for one, look, gap in zip(due, looks, found, strict=True):
+            setting = f'events."{one.event_type}"'
+            # what was never delivered need not be given up
+            remedy = rerun_remedy(EVENTS) if one.offsets else begin_later([f"{setting}.start"])
+            gaps.refuse(setting, look, gap, remedy)
+
+    def check(self, dataset: str, head: Head) -> None:
+        """Raises ConfigError for what must be mended before any row is read: tables, feeds, columns, schemas."""
+        if self._asked and self.now < head.instant:
+            raise ConfigError(
+                "the instant of this run lies before that of the last batch",
+                code="now_too_early",
+                remedy="Leave --now out, or name a later one.",
+            )
+        require_avro(self._spark)
+        side_by_side(self._require, self._settings.events)
+
+    def _require(self, event_type: str) -> None:
+        wanted = self._wanted(event_type)
+        state = self.state(event_type, wanted.table, None)
+        require_readable(f'events."{event_type}".table', wanted.table, state)
+        require_fit(self._frame(event_type), event_type, self._texts(event_type))
+
+    def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
+        """The next batch, or None where no table has a new version.
+
+        Event types that are enabled come first, in a batch that reads nothing and so cannot be aborted: from where they
+        begin is remembered whatever becomes of the events of others.
+
+        Raises:
+            SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
+        """
+        last = head.last if isinstance(head.last, EventPlan) else None
+        if head.rerun and last is not None:
+            return self._giving_up(head, last)
+        before = {each.event_type: each for each in last.slices} if last else {}
+        new = {name: self._place(name, None) for name in self._settings.events if name not in before}
+        enabled = {name: one for name, one in new.items() if one.from_version is None}
+        if enabled:
+            return self._pinned(head, "enable", (*enabled.values(), *kept(last, enabled)), enabled)
+        slices = [new.get(name) or self._place(name, before[name]) for name in self._settings.events]
+        if all(one.from_version is None for one in slices):
+            return None
+        self._require_told(slices)
+        slices += kept(last, self._settings.events)
+        return self._pinned(head, "changes", tuple(slices), self._settings.events)
+
+    def _place(self, event_type: str, last: Slice | None) -> Slice:
+        chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
+        state = self.state(event_type, wanted.table, last.anchor if last else reach(chosen.start))
+        found = place(event_type, wanted, chosen.start, last, state)
+        return found if last else replace(found, offsets=self._taken.offsets(event_type))
+
+    def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
+        """What can still be read keeps its place; the rest goes on after the newest version."""
+        slices, lost = [], []
+        for one in last.slices:
+            if one.event_type not in self._settings.events or self._can_go_on(one):
+                slices.append(replace(one, from_version=None, commits=(one.anchor,)))
+                continue
+            wanted = self._wanted(one.event_type)
+            state = self.state(one.event_type, wanted.table, None)
+            fresh = place(one.event_type, wanted, "enable", None, state)
+            slices.append(replace(fresh, offsets=one.offsets, schema_id=one.schema_id))
+            lost.append(f"{one.event_type} after version {one.to_version}")
+        note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
+        # nothing is delivered: what breaks readers is refused by the batch that would
+        return replace(self._pinned(head, "lost", tuple(slices), ()), note=note)
+
+    def _can_go_on(self, last: Slice) -> bool:
+        """Whether today's settings still go on from there, and all that came since can be read."""
+        try:
+            due = self._place(last.event_type, last)
+            if due.from_version is not None:
+                second_look(lambda: self._read(due))
+        except (SourceGap, SourceUnread, ConfigError):
+            return False
+        return True
+
+    def _read(self, due: Slice) -> None:
+        self._require_told([due])
+        with source.reading(EVENTS, told([due])):
+            # every column of every row, as staging would: a count alone reads none
+            rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
+            rows.write.format("noop").mode("overwrite").save()
+
+    def _pinned(
+        self, head: Head, phase: Phase, slices: tuple[Slice, ...], registers: Collection[str]
+    ) -> EventPlan:
+        currents = self._settings.currents
+        assert currents is not None
+        seq = head.seq + 1
+        known = self._ledger.schemas()
+        named = [one.event_type for one in slices if one.event_type in registers]
+        texts = {event_type: self._texts(event_type) for event_type in named}
+        old = {each.event_type: each.schema_id for each in slices}
+        aborted = {batch_of(number) for number in head.aborted}
+        ids, new = registered(
+            texts,
+            known,
+            batch_of(seq),
+            aborted,
+            allow_breaking=currents.allow_breaking,
+            taken=self._taken.schema_id,
+        )
+        slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
+        states = {name: self.state(name, self._settings.events[name].table, None) for name in named}
+        slices = by_files(self._spark, slices, states)
+        rows = self._count(slices, currents.integration_id, currents.partitions)
+        moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
+        files = self._settings.files
+        return EventPlan(
+            export=self._settings.name,
+            dataset=EVENTS,
+            epoch=1,
+            seq=seq,
+            phase=phase,
+            instant=max(self.now, head.instant + 1),
+            destination=self._settings.destination,
+            source_rows=sum(count for *_, count in rows),
+            versions=self._versions(),
+            integration=currents.integration,
+            partitions=currents.partitions,
+            codec=currents.codec,
+            compression_level=files.compression_level,
+            max_event_bytes=min(files.max_record_bytes, MAX_EVENT_BYTES),
+            slices=moved,
+            groups=groups,
+            schemas=new,
+            note=ADOPTED if self._taken.free else "",
+        )
+
+    def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
+        reading = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
+
+        def of(some: Sequence[Company]) -> list[Counted]:
+            try:
+                with source.reading(EVENTS, told(company[0][1] for company in some)):
+                    rows = counted(self._spark, some, integration, partitions).collect()
+            except SourceGap as gap:
+                read = [one for company in some for _, one in company]
+                fresh = [f'events."{one.event_type}".start' for one in read if not one.offsets]
+                if not fresh:
+                    raise
+                others = f" For the others: {gap.remedy}" if len(fresh) < len(read) else ""
+                raise SourceGap(gap.message, code=gap.code, remedy=begin_later(fresh) + others) from gap
+            return [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
+
+        return [each for found in side_by_side(of, in_turns(companies(reading))) for each in found]
+
+    def _selected(self, event_type: str) -> DataFrame:
+        wanted = self._wanted(event_type)
+        state = self.state(event_type, wanted.table, None)
+        return columns_of(self._snapshot(wanted.table, state.latest.version), event_type, wanted)
+
+    def _wanted(self, event_type: str) -> EventSource:
+        chosen = self._settings.events[event_type]
+        columns = dict(chosen.columns)
+        if not columns:
+            state = self.state(event_type, chosen.table, None)
+            names = self._snapshot(chosen.table, state.latest.version).columns
+            columns = {name: source.backticked(name) for name in names}
+        return EventSource(
+            chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
+        )
+
+    def _valid(self, event_type: str) -> str:
+        try:
+            text = canonical(parse(self._schema(event_type)))
+        except ValueError as error:
+            raise ConfigError(
+                f'events."{event_type}".schema: {error}',
+                code="schema_invalid",
+                remedy="Mend the .avsc file; or give one, schema = …; or other names to fields, columns = { … }.",
+            ) from None
+        fields = {each["name"] for each in json.loads(text)["fields"]}
+        for name in self._settings.events[event_type].columns:
+            if name not in fields:
+                raise ConfigError(
+                    f'events."{event_type}".columns.{name}: the schema has no such field, so it would not be delivered',
+                    code="field_missing",
+                    remedy="Add the field to the .avsc file, or take the column out.",
+                )
+        return text
+
+    def _schema(self, event_type: str) -> str:
+        """The schema that today's settings ask for: that of the file, else one made of the columns."""
+        chosen = self._settings.events[event_type]
+        if chosen.schema_file is not None:
+            try:
+                return Path(chosen.schema_file).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                raise ConfigError(
+                    f'events."{event_type}".schema: {chosen.schema_file} cannot be read',
+                    code="config_invalid",
+                    remedy="Name an .avsc file; a relative path begins at the configuration file.",
+                ) from None
+        frame = self._frame(event_type)
+        fields = {"id": StringType(), "time": IntegerType(), **types_of(frame)}
+        name = event_type.rpartition(".")[2]
+        try:
+            return derived(name, chosen.namespace, fields, _REQUIRED)
+        except Misfit as error:
+            raise ConfigError(
+                f'events."{event_type}".columns: {error}',
+                code="column_type",
+                remedy="Convert the column, or leave it out.",
+            ) from None
+
+
+def planner_of(
+    spark: SparkSession,
+    settings: Settings,
+    ledger: Ledger,
+    now: int,
+    taken: Taken | None = None,
+    *,
+    asked: bool,
+) -> Planner | EventPlanner:
+    """The planner of the settings' contract; ``taken`` is what keys of an earlier ledger used up."""
+    if settings.contract == "currents":
+        return EventPlanner(spark, settings, ledger, now, taken or Taken(), asked=asked)
+    return Planner(spark, settings, ledger, now, asked=asked)
+
+
+def ahead(planner: Planner | EventPlanner, dataset: str, head: Head) -> list[Plan]:
+    """Every batch from here until nothing is due, the open one first. Raises what ``check`` and ``next_plan`` raise."""
+    planner.check(dataset, head)
+    plans: list[Plan] = []
+    if head.open is not None and not head.is_abandoned(planner.now):
+        plans.append(head.open)
+        head = head.after(head.open)
+    while plan := planner.next_plan(dataset, head):
+        plans.append(plan)
+        head = head.after(plan)
+    return plans

@@ -1,0 +1,91 @@
+"""An integration's schemas where receivers can look them up: one .avsc each and a changelog, beside its prefix.
+
+Promises that nothing of it lies where event files are read: receivers are told to search all keys that begin with the
+prefix, and no key of these does. Putting it again gives the same bytes at the same keys; a changelog names only files that
+are there.
+Source: Currents, "Apache Avro format".
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rover_spark.deliver.publish import replace
+from rover_spark.errors import ConfigError
+from rover_spark.model.file import StagedFile
+from rover_spark.model.head import BatchRecord
+from rover_spark.produce.currents.plan import EventPlan, RegisteredSchema
+from rover_spark.store import Store, staged_whole
+
+
+def beside(destination: str) -> str:
+    """Where the schemas of what is delivered to a destination go: ``s3://bucket/schemas.acme`` for ``s3://bucket/acme``.
+
+    Raises:
+        ConfigError: the destination is a whole bucket, of which receivers read all.
+    """
+    above, _, prefix = destination.rpartition("/")
+    if above.endswith(":/"):  # nothing stands between the scheme and the bucket's name
+        raise ConfigError(
+            f"{destination} is a whole bucket, of which receivers read all as events: there is no place for schemas beside it",
+            code="schemas_refused",
+            remedy="Deliver below a prefix, or hand out what rover-spark schemas --json prints.",
+        )
+    word = "avsc" if "schemas.".startswith(prefix) else "schemas"  # no key of these may begin with the prefix
+    return f"{above}/{word}.{prefix}"
+
+
+def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:
+    """The schemas of batches that are, or will be, delivered: the ids of an aborted one stay taken, and no file has them."""
+    plans = (each.plan for each in batches if each.state in {"STAGED", "COMMITTED"})
+    used = {one.schema_id for plan in plans if isinstance(plan, EventPlan) for one in plan.slices}
+    return [each for each in schemas if each.id in used]
+
+
+def documents(schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
+    """The schemas in order of their ids, as ``--json`` prints them."""
+    return [
+        {
+            "id": each.id,
+            "event_type": each.event_type,
+            "fingerprint": each.fingerprint,
+            "first_batch": each.batch,
+            "changes": list(each.changes),
+            "schema": json.loads(each.text),
+        }
+        for each in schemas
+    ]
+
+
+def changelog(schemas: Sequence[RegisteredSchema]) -> str:
+    """What changed, the newest first, as Markdown."""
+    parts = ["# Schemas\n"]
+    for each in reversed(schemas):
+        told = "\n".join(f"- {change}" for change in each.changes or ("the first schema of this event type",))
+        parts.append(f"## {each.id}: `{each.event_type}`\n\nSince batch {each.batch}.\n\n{told}\n")
+    return "\n".join(parts)
+
+
+def put(store: Store, receives: str, schemas: Sequence[RegisteredSchema]) -> list[str]:
+    """Puts all of them at their keys in the integration's folder ``receives``, whatever stood there; the keys.
+
+    Raises:
+        StoreError: what was put before it stays; putting again mends the rest.
+    """
+    attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only
+    root = "/".join(filter(None, (store.prefix, receives)))
+    texts = {
+        f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
+        for each in schemas
+    }
+    replace(store, [_staged(store, key, text, attempt) for key, text in texts.items()])
+    last = f"{root}/CHANGELOG.md"
+    replace(store, [_staged(store, last, changelog(schemas), attempt)])
+    return [*texts, last]
+
+
+def _staged(store: Store, key: str, text: str, attempt: str) -> StagedFile:
+    return staged_whole(store.stage(key, "schemas", attempt), key, text.encode())

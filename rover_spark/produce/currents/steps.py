@@ -1,0 +1,163 @@
+"""What of an integration's event types is due, under which schema, and where its files begin. Pure.
+
+An event type begins after the version at which it is enabled, and goes on after the one last delivered. Offsets are
+reserved from the rows counted, so they rise strictly and never overlap; what is not delivered leaves gaps.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from rover_spark.contract.avro import canonical, changes, fingerprint, parse
+from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
+from rover_spark.errors import RunError, SourceChanged, SourceGap
+from rover_spark.model.plan import TableState, rerun_remedy
+from rover_spark.produce.currents.plan import EVENTS, EventPlan, EventSource, Group, RegisteredSchema, Slice
+from rover_spark.produce.rover.steps import begin_later, check_anchor, first_version
+
+Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
+
+
+def place(
+    event_type: str, wanted: EventSource, start: str | int, last: Slice | None, state: TableState
+) -> Slice:
+    """The event type's part of the next batch, under the schema id 0.
+
+    Raises:
+        ConfigError: ``start`` names a version that is not there yet; another table or filter than before.
+        SourceGap: the last delivered commit is no longer in the table's history.
+    """
+    latest = state.latest.version
+    remedy = rerun_remedy(EVENTS)
+    if last is None:
+        first = first_version(f'events."{event_type}".start', start, state)
+        offsets: tuple[int, ...] = ()
+        remedy = begin_later([f'events."{event_type}".start'])
+    else:
+        refuse_changed(event_type, wanted, last)
+        check_anchor(f'events."{event_type}"', last, state)
+        first = last.to_version + 1 if latest > last.to_version else None
+        offsets = last.offsets
+    begin = latest if first is None else first
+    commits = tuple(row for row in state.rows if begin <= row.version <= latest)
+    if len(commits) != latest - begin + 1:
+        raise SourceGap(
+            f'events."{event_type}": the history of {wanted.table} does not reach back to version {begin}',
+            code="source_gap",
+            remedy=remedy,
+        )
+    # a feed begins with the commit that turns it on: the range that this lies in is read as the one before
+    by_feed = state.keeps_feed and (last is None or last.keeps_feed)
+    return Slice(
+        event_type,
+        wanted,
+        first,
+        latest,
+        state.table_id,
+        commits,
+        schema_id=0,
+        per_file=EVENTS_PER_FILE,
+        offsets=offsets,
+        by_feed=by_feed,
+        keeps_feed=state.keeps_feed,
+    )
+
+
+def refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
+    """Raises SourceChanged where the settings ask for another table, other rows or ids than were delivered before."""
+    changed = [
+        name
+        for name in ("table", "where", "natural_key")
+        if getattr(wanted, name) != getattr(last.source, name)
+    ]
+    if changed:
+        names = ", ".join(f'events."{event_type}".{name}' for name in changed)
+        raise SourceChanged(
+            f"{names}: differs from what was delivered before; nothing was delivered",
+            code="source_changed",
+            remedy="Put it back, or confirm it: rover-spark rerun -c FILE --dataset events --accept-gap",
+        )
+
+
+def registered(
+    texts: Mapping[str, str],
+    known: Iterable[RegisteredSchema],
+    batch: str,
+    aborted: Collection[str] = (),
+    *,
+    allow_breaking: bool,
+    taken: int = 0,
+) -> tuple[dict[str, int], tuple[RegisteredSchema, ...]]:
+    """The schema id of each event type, and the schemas that are new: ids in byte order of the event types.
+
+    What batches that were ``aborted`` registered was never read by anyone: its ids stay taken, and that is all. Ids up to
+    ``taken`` were used by an earlier ledger.
+
+    Raises:
+        RunError: a breaking change that nobody allowed; nothing is staged then.
+    """
+    known = list(known)  # in order of the ids: the last one of an event type counts
+    latest = {each.event_type: each for each in known if each.batch not in aborted}
+    taken = max(taken, *(each.id for each in known)) if known else taken
+    ids: dict[str, int] = {}
+    new: list[RegisteredSchema] = []
+    for event_type in sorted(texts, key=str.encode):
+        text = canonical(parse(texts[event_type]))
+        before = latest.get(event_type)
+        if before is not None and before.fingerprint == fingerprint(text):
+            ids[event_type] = before.id
+            continue
+        found = changes(parse(before.text, registered=True), parse(text)) if before else ()
+        if any(each.breaking for each in found) and not allow_breaking:
+            told = "; ".join(each.text for each in found if each.breaking)
+            raise RunError(
+                f'events."{event_type}": its schema changed in a way that breaks readers: {told}. Nothing was staged',
+                code="schema_breaking",
+                remedy="Put the columns back, or tell the receivers and set currents.allow_breaking = true for one run.",
+            )
+        ids[event_type] = taken + len(new) + 1
+        told_of = tuple(each.text for each in found)
+        new.append(RegisteredSchema(ids[event_type], event_type, text, fingerprint(text), told_of, batch))
+    return ids, tuple(new)
+
+
+def laid_out(
+    slices: tuple[Slice, ...], counted: Iterable[Counted], partitions: int, backlog_events: int
+) -> tuple[tuple[Slice, ...], tuple[Group, ...]]:
+    """The groups of the counted rows, in order of slice, hour and partition; the slices with their next offsets.
+
+    Raises:
+        RunError: rows that were updated or deleted where that is not ignored.
+    """
+    rows: dict[int, dict[tuple[int, int], int]] = defaultdict(lambda: defaultdict(int))
+    for number, change, hour, partition, count in counted:
+        if change == "insert":
+            rows[number][hour, partition] += count
+        elif not slices[number].source.ignores_changes:
+            one = slices[number]
+            raise RunError(
+                f'events."{one.event_type}": {one.source.table} has rows that were changed or removed ({change}) in '
+                f"versions {one.from_version} to {one.to_version}; events are only ever added. Nothing was staged",
+                code="event_changed",
+                remedy=f'Set events."{one.event_type}".changes = "ignore" to count them and go on.',
+            )
+    found: list[Group] = []
+    moved = []
+    for number, one in enumerate(slices):
+        offsets = list(one.offsets) + [0] * (partitions - len(one.offsets))
+        for (hour, partition), count in sorted(rows[number].items()):
+            found.append(Group(number, hour, partition, count, offsets[partition]))
+            offsets[partition] += count
+        backlog = sum(rows[number].values()) > backlog_events
+        per_file = EVENTS_PER_FILE_BACKLOG if backlog else EVENTS_PER_FILE
+        moved.append(replace(one, offsets=tuple(offsets), per_file=per_file))
+    return tuple(moved), tuple(found)
+
+
+def kept(last: EventPlan | None, wanted: Iterable[str]) -> tuple[Slice, ...]:
+    """Places of event types that the settings do not name any more: they are kept for the day that they come back."""
+    names = set(wanted)
+    gone = (each for each in (last.slices if last else ()) if each.event_type not in names)
+    return tuple(replace(each, from_version=None, commits=(each.anchor,)) for each in gone)

@@ -1,0 +1,1 @@
+"""The Rover Data Export contract: four datasets, a snapshot and then a change stream."""

@@ -1,0 +1,320 @@
+"""Source rows → contract fields: one SQL expression a field, checked before any row is read.
+
+``project`` gives one row per source row:
+
+    key        32 hex: the row key's digest (of the whole row where the key cannot be told)
+    rover_id   lower-case UUID
+    naturals   array of encoded natural key values, all but event time and operation
+    inner      the own fields as JSON members; ``tail`` the additional ones
+    own_us     the row's own event time, microseconds since 1970
+    problem    why the row cannot be delivered, or null; ``key_problem`` true where that lies in its key
+    mended     true where U+FFFD took the place of what is no character
+    row_json   the contract's fields as JSON, for rows with a problem only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    DataType,
+    DoubleType,
+    FloatType,
+    MapType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+from rover_spark.contract.rover import Dataset, Field
+from rover_spark.delta.source import FEED_COLUMNS, backticked
+from rover_spark.errors import ConfigError
+from rover_spark.model.plan import BatchPlan, Source
+from rover_spark.produce.columns.ids import ID_TYPES, digest32, encoded, id_text
+from rover_spark.produce.columns.maps import (
+    JSON_OPTIONS,
+    as_stored,
+    is_variant,
+    key_twice,
+    name_twice,
+    readable,
+)
+from rover_spark.produce.columns.values import (
+    DUPLICATE_KEY,
+    holds_replacement,
+    json_object,
+    json_text,
+    mended,
+    not_finite,
+    written,
+)
+from rover_spark.produce.rover.changes import TOO_LARGE, in_range
+from rover_spark.produce.rover.envelope import OVERHEAD
+
+UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
+FEED = ("change", "commit", "commit_us")
+
+
+def filtered(rows: DataFrame, setting: str, where: str | None) -> DataFrame:
+    """The rows that ``where`` keeps. Raises ConfigError, with the setting's name, where it cannot be evaluated."""
+    if where is None:
+        return rows
+    try:
+        return rows.where(F.expr(where))
+    except (AnalysisException, ParseException) as error:
+        raise _unresolved(f"{setting}.where", where, rows, error) from None
+
+
+def selected(
+    rows: DataFrame, setting: str, kept: Sequence[Column], wanted: Sequence[tuple[str, str, str]]
+) -> DataFrame:
+    """``kept`` as they are, and of each (alias, key, expression) its value. Raises ConfigError that names the key."""
+    try:
+        return rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, text in wanted))
+    except (AnalysisException, ParseException) as whole:
+        row = F.col(backticked(rows.columns[0]))  # beside it an aggregate does not stand for the whole table
+        for _, key, text in wanted:
+            try:
+                rows.select(row, F.expr(text))
+            except (AnalysisException, ParseException) as error:
+                raise _unresolved(f"{setting}.{key}", text, rows, error) from None
+        raise _unresolved(f"{setting}.columns", "the selection", rows, whole) from None
+
+
+def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
+    """The contract's fields as ``f_<name>``, additional ones as ``x_<name>``, the feed's columns as FEED names them.
+
+    Raises:
+        ConfigError: an expression that cannot be resolved, or whose type cannot serve.
+    """
+    there = {name.casefold() for name in rows.columns}
+    left_out = {f.name for f in dataset.fields if not f.required and f.name.casefold() not in there}
+    wanted = [(f"f_{name}", f"columns.{name}", name, text) for name, text in source.columns.items()]
+    wanted = [each for each in wanted if each[2] not in left_out or each[3] != f"`{each[2]}`"]
+    wanted += [(f"x_{name}", f"extra.{name}", name, text) for name, text in source.extra.items()]
+    kept = []
+    if FEED_COLUMNS[0] in rows.columns:  # Delta reserves these names in every table that keeps a feed
+        kept = [F.col(FEED_COLUMNS[0]).alias("change"), F.col(FEED_COLUMNS[1]).alias("commit")]
+        kept.append(F.unix_micros(FEED_COLUMNS[2]).alias("commit_us"))
+    chosen = [(alias, setting, text) for alias, setting, _, text in wanted]
+    frame = selected(rows, f"datasets.{dataset.name}", kept, chosen)
+    _check_types(frame, dataset, source)
+    _check_json(frame, dataset, source)
+    return frame
+
+
+def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """One row per source row in the columns that the module's docstring lists. ``rows`` are already filtered."""
+    dataset, source = plan.contract, plan.source
+    frame = mapped(rows, dataset, source)
+    types = {field.name: field.dataType for field in frame.schema.fields}
+    inner, json_problems = _members(dataset.own, types, "f_", traits=True)
+    extras = tuple(Field(name, "scalar", required=False) for name in source.extra)
+    tail, tail_problems = _members(extras, types, "x_", traits=False)
+    key_problems = _key_problems(dataset, source)
+    time = F.unix_micros(F.col(f"f_{dataset.event_time}").cast("timestamp"))
+    # by name, here and for JSON text: the expressions again would be evaluated again
+    texts = {
+        _text(field.name): json_text(F.col(f"f_{field.name}"), types[f"f_{field.name}"])
+        for field in dataset.own
+        if field.kind == "json" and f"f_{field.name}" in types
+    }
+    size = F.octet_length("inner") + F.octet_length("tail") + OVERHEAD
+    row_problems = [
+        F.when(time.isNull(), F.lit(f"{dataset.event_time}_missing")),
+        F.when(time.isNotNull() & in_range(time).isNull(), F.lit(f"{dataset.event_time}_out_of_range")),
+        *json_problems,
+        *tail_problems,
+        F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
+    ]
+    own = {name: dtype for name, dtype in types.items() if name not in FEED}
+    whole = F.struct(*(as_stored(F.col(name), dtype).alias(name[2:]) for name, dtype in own.items()))
+    as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
+    row_json = F.when(F.col("problem").isNotNull(), as_json)
+    emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
+    return (
+        frame.withColumns({"key_problem": F.coalesce(*key_problems, F.lit(None)), **texts})
+        .withColumn("inner", inner)
+        .withColumn("tail", tail)
+        .withColumn("problem", F.coalesce("key_problem", *row_problems))
+        .select(
+            *(name for name in FEED if name in frame.columns),
+            _row_key(dataset, types, as_json).alias("key"),
+            _rover_id("roverID").alias("rover_id"),
+            _naturals(dataset, source, types).alias("naturals"),
+            "inner",
+            "tail",
+            time.alias("own_us"),
+            "problem",
+            F.col("key_problem").isNotNull().alias("key_problem"),
+            mended(emitted, own).alias("mended"),
+            row_json.alias("row_json"),
+        )
+    )
+
+
+def natural_parts(dataset: Dataset, source: Source) -> list[str]:
+    """The natural key values that a source row alone decides."""
+    return [name for name in source.natural_key if name not in {dataset.event_time, "operation"}]
+
+
+def _text(name: str) -> str:
+    return f"text_{name}"
+
+
+def _rover_id(name: str) -> Column:
+    return F.lower(F.col(f"f_{name}"))
+
+
+def _value(dataset: Dataset, name: str) -> str:
+    return f"f_{name}" if any(field.name == name for field in dataset.fields) else f"x_{name}"
+
+
+def _encoded_part(dataset: Dataset, types: dict[str, DataType], name: str) -> Column:
+    column = _value(dataset, name)
+    is_uuid = column.startswith("f_") and dataset.field(name).kind == "uuid"
+    return encoded(_rover_id(name) if is_uuid else id_text(F.col(column), types[column]))
+
+
+def _naturals(dataset: Dataset, source: Source, types: dict[str, DataType]) -> Column:
+    parts = [_encoded_part(dataset, types, name) for name in natural_parts(dataset, source)]
+    return F.array(*parts) if parts else F.array().cast("array<string>")
+
+
+def _row_key(dataset: Dataset, types: dict[str, DataType], as_json: Column) -> Column:
+    told = digest32([], [_encoded_part(dataset, types, name) for name in dataset.key])
+    untold = F.substring(F.sha2(F.concat(F.lit("!"), as_json), 256), 1, 32)
+    return F.when(F.col("key_problem").isNull(), told).otherwise(untold)
+
+
+def _key_problems(dataset: Dataset, source: Source) -> list[Column]:
+    problems = []
+    for field in dataset.fields:
+        column = F.col(f"f_{field.name}")
+        in_key = field.name in (*dataset.key, *source.natural_key)
+        if (in_key or (field.required and field.kind in {"text", "uuid"})) and field.kind != "time":
+            problems.append(F.when(column.isNull(), F.lit(f"{field.name}_missing")))
+        if field.kind == "uuid":
+            problems.append(F.when(~F.lower(column).rlike(UUID), F.lit(f"{field.name}_malformed")))
+    for name in source.extra:
+        if name in source.natural_key:
+            problems.append(F.when(F.col(f"x_{name}").isNull(), F.lit(f"{name}_missing")))
+    return problems
+
+
+def _members(
+    fields: Sequence[Field], types: dict[str, DataType], prefix: str, *, traits: bool
+) -> tuple[Column, list[Column]]:
+    """JSON members without braces, ``"a":1,"b":{…}``; null values are absent. And the problems found on the way."""
+    pieces: list[Column] = []
+    problems: list[Column] = []
+    for field in fields:
+        alias = prefix + field.name
+        if alias not in types:
+            continue
+        column, dtype = F.col(alias), types[alias]
+        if field.kind == "json":
+            written = F.col(_text(field.name))
+            text, problem = json_object(written, column, dtype, drop_nulls=traits and field.name == "traits")
+            member = F.concat(F.lit(f'"{field.name}":'), text)
+            pieces.append(F.coalesce(member, F.lit(f'"{field.name}":{{}}')) if field.required else member)
+            problems.append(problem)
+            continue
+        value = F.lower(column) if field.kind == "uuid" else readable(column, dtype)
+        if (twice := key_twice(column, dtype)) is not None:
+            value = F.when(~twice, value)
+            problems.append(F.when(twice, F.lit(DUPLICATE_KEY)))
+        wrapped = F.to_json(F.struct(value.alias(field.name)), JSON_OPTIONS)
+        pieces.append(F.nullif(wrapped.substr(F.lit(2), F.length(wrapped) - 2), F.lit("")))
+        found = not_finite(column, dtype)
+        problems += [] if found is None else [F.when(found, F.lit("number_not_finite"))]
+    return F.concat_ws(",", *pieces) if pieces else F.lit(""), problems
+
+
+def _check_types(frame: DataFrame, dataset: Dataset, source: Source) -> None:
+    types = {field.name: field.dataType for field in frame.schema.fields}
+    for field in dataset.fields:
+        dtype = types.get(f"f_{field.name}")
+        if dtype is None:
+            continue
+        text = source.columns[field.name]
+        if field.kind in {"uuid", "text"}:
+            fits, mend = isinstance(dtype, StringType), _exact(text, dtype)
+        elif field.kind == "time":
+            fits, mend = isinstance(dtype, TimestampType | TimestampNTZType), f"to_timestamp({text})"
+        elif field.kind == "json":
+            fits = isinstance(dtype, MapType | StructType | StringType) or is_variant(dtype)
+            mend = f"named_struct('{field.name}', {text})"
+        else:
+            fits, mend = isinstance(dtype, ID_TYPES), _exact(text, dtype)
+        if not fits:
+            raise ConfigError(
+                f"datasets.{dataset.name}.columns.{field.name}: {text} is {dtype.simpleString()}, "
+                f"which cannot serve as {field.name}",
+                code="column_type",
+                remedy=f'Convert it in the configuration: columns = {{ {field.name} = "{mend}" }}',
+            )
+    for name in source.extra:
+        if name in source.natural_key and not isinstance(types[f"x_{name}"], ID_TYPES):
+            raise ConfigError(
+                f"datasets.{dataset.name}.natural_key: {name} is {types[f'x_{name}'].simpleString()}, "
+                "which has no exact text",
+                code="column_type",
+                remedy=f'Convert it in the configuration: extra = {{ {name} = "cast({source.extra[name]} as string)" }}',
+            )
+
+
+def _exact(text: str, dtype: DataType) -> str:
+    """The cast to text; of a number with a point by way of an integer, or 12345678 would become 1.2345678E7."""
+    whole = f"cast({text} as bigint)" if isinstance(dtype, DoubleType | FloatType) else text
+    return f"cast({whole} as string)"
+
+
+def _check_json(frame: DataFrame, dataset: Dataset, source: Source) -> None:
+    """Raises ConfigError where a value's type has no JSON: by the very expressions that will write it."""
+    types = {field.name: field.dataType for field in frame.schema.fields}
+    texts = {field.name for field in dataset.fields if field.kind not in {"json", "scalar"}}
+    wanted = [
+        (f"f_{name}", f"columns.{name}", text) for name, text in source.columns.items() if name not in texts
+    ]
+    wanted += [(f"x_{name}", f"extra.{name}", text) for name, text in source.extra.items()]
+    wanted = [each for each in wanted if each[0] in types]
+
+    def refused(some: Sequence[tuple[str, str, str]]) -> bool:
+        try:
+            frame.select(*(written(F.col(alias), types[alias]).alias(alias) for alias, *_ in some))
+        except AnalysisException:
+            return True
+        return False
+
+    for alias, setting, text in wanted:
+        if name := name_twice(types[alias]):
+            raise ConfigError(
+                f"datasets.{dataset.name}.{setting}: two fields of {text} are named {name}, which no JSON object can have",
+                code="column_type",
+                remedy="Give one of them another name.",
+            )
+    if not refused(wanted):
+        return
+    alias, setting, text = next(each for each in wanted if refused([each]))
+    name = setting.partition(".")[2]
+    raise ConfigError(
+        f"datasets.{dataset.name}.{setting}: {text} is {types[alias].simpleString()[:200]}, which has no JSON",
+        code="column_type",
+        remedy=f'Convert it in the configuration: {name} = "cast({text} as string)", or leave it out.',
+    )
+
+
+def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
+    """An expression that Spark cannot evaluate on these rows."""
+    columns = ", ".join(name for name in rows.columns if name not in FEED_COLUMNS)
+    reason = str(error).splitlines()[0][:300]
+    return ConfigError(
+        f"{setting}: {text!r} cannot be evaluated on the table: {reason}",
+        code="column_missing",
+        remedy=f"Write an expression over the table's columns: {columns}",
+    )

@@ -1,0 +1,249 @@
+"""What is due, and what is refused: the rules from a head and a table's state to the next plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from math import ceil
+
+from rover_spark.config.settings import Settings
+from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
+from rover_spark.errors import ConfigError, SourceChanged, SourceGap
+from rover_spark.model.head import Head
+from rover_spark.model.plan import BatchPlan, Files, Source, Step, TableState, rerun_remedy
+from rover_spark.produce.currents.plan import EVENTS, Slice
+
+_COLUMN = "columns."  # how a Source names one of them that differs
+
+
+def source_of(settings: Settings, dataset: str) -> Source:
+    """The source that today's settings ask for, defaults filled in."""
+    chosen, contract = settings.datasets[dataset], DATASETS[dataset]
+    names = SPREAD if chosen.identifiers else {}
+    return Source(
+        table=chosen.table,
+        columns={
+            field.name: chosen.columns.get(field.name, f"`{names.get(field.name, field.name)}`")
+            for field in contract.fields
+        },
+        natural_key=chosen.natural_key or contract.natural_key,
+        where=chosen.where,
+        extra=dict(chosen.extra),
+        deletes=chosen.deletes,
+        identifiers=dict(chosen.identifiers or {}),
+    )
+
+
+def last_of(head: Head) -> BatchPlan | None:
+    """The head's last plan, which is one of this contract."""
+    assert head.last is None or isinstance(head.last, BatchPlan)
+    return head.last
+
+
+def agreed(head: Head) -> Source:
+    """What the next batch is to be made of: the source of the last one, with the columns that were accepted since."""
+    last = last_of(head)
+    assert last is not None
+    return last.source if head.accepted is None else replace(last.source, columns=head.accepted.columns)
+
+
+def accepted_columns(head: Head) -> list[str]:
+    """The columns that count anew from the next batch on."""
+    last = last_of(head)
+    changed = agreed(head).differences(last.source) if last else []
+    return [name.removeprefix(_COLUMN) for name in changed]
+
+
+def refuse_changed(dataset: str, source: Source, head: Head) -> None:
+    """Raises SourceChanged where the settings ask for other rows, ids or values than what was agreed."""
+    changed = source.differences(agreed(head))
+    if not changed:
+        return
+    fixed = _fixed(dataset, source, changed)
+    begin = f"rover-spark rerun -c FILE --dataset {dataset}{'' if DATASETS[dataset].snapshot else ' --accept-gap'}"
+    accept = f"rover-spark accept -c FILE --dataset {dataset}"
+    raise SourceChanged(
+        f"{_named(dataset, changed)}: differs from {_agreement(head)}; nothing of {dataset} was delivered",
+        code="source_changed",
+        remedy=f"Put it back, or confirm it: {begin}"
+        if fixed
+        else f"Put it back, or let it count from the next batch on: {accept}; or deliver all of it anew: {begin}",
+    )
+
+
+def accepting(dataset: str, wanted: Source, head: Head) -> list[str]:
+    """The columns that the operator may confirm without a snapshot.
+
+    Raises:
+        ConfigError: there is nothing to confirm, or what changed decides which rows there are, their ids or their order.
+    """
+    if last_of(head) is None:
+        raise _not_accepted(
+            f"{dataset} was never delivered: there is nothing to confirm", "rover-spark export -c FILE"
+        )
+    if head.rerun:
+        what = f"{dataset}: a rerun was asked for, and confirms all that changed"
+        raise _not_accepted(what, "rover-spark export -c FILE")
+    changed = wanted.differences(agreed(head))
+    if not changed:
+        what = f"{dataset}: its settings do not differ from {_agreement(head)}"
+        raise _not_accepted(what, "rover-spark export -c FILE")
+    if fixed := _fixed(dataset, wanted, changed):
+        what = f"{_named(dataset, fixed)}: decides which rows there are, their ids or their order; nothing was accepted"
+        raise _not_accepted(what, f"Put it back, or: {rerun_remedy(dataset)}")
+    return [name.removeprefix(_COLUMN) for name in changed]
+
+
+def _not_accepted(what: str, remedy: str) -> ConfigError:
+    return ConfigError(what, code="accept_refused", remedy=remedy)
+
+
+def _named(dataset: str, changed: Iterable[str]) -> str:
+    return ", ".join(f"datasets.{dataset}.{name}" for name in changed)
+
+
+def _agreement(head: Head) -> str:
+    last = last_of(head)
+    assert last is not None
+    return (
+        f"what was accepted after batch {last.batch}"
+        if head.accepted
+        else f"what batch {last.batch} was delivered with"
+    )
+
+
+def _fixed(dataset: str, wanted: Source, changed: Iterable[str]) -> list[str]:
+    """What of it only a rerun confirms: all but columns outside of the row key, the natural key and the order in time."""
+    contract = DATASETS[dataset]
+    fixed = {*contract.key, *wanted.natural_key}
+    if not contract.append_only:
+        fixed.add(contract.event_time)
+    free = {f"{_COLUMN}{field.name}" for field in contract.fields if field.name not in fixed}
+    return [name for name in changed if name not in free]
+
+
+def check_anchor(about: str, last: BatchPlan | Slice, state: TableState) -> None:
+    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5); ``about`` says whose.
+
+    A table made anew or copied from elsewhere has another commit at that version, or none: reading on would silently
+    give the versions of another table.
+    """
+    found = state.row(last.to_version)
+    if found == last.anchor:
+        return
+    if state.latest.version < last.to_version:
+        what = f"the table's newest version is {state.latest.version}: it was removed and made anew, or restored by hand"
+    elif found is None:
+        what = "its history does not reach back to that version: the log was cleaned"
+    else:
+        what = "another commit stands at that version: the table was made anew, or copied from elsewhere"
+    raise SourceGap(
+        f"{about}: changes after version {last.to_version} of {last.source.table} cannot be told: {what}. "
+        f"The ledger stays at version {last.to_version}",
+        code="source_gap",
+        remedy=rerun_remedy(EVENTS if isinstance(last, Slice) else last.dataset),
+    )
+
+
+def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
+    """The step that enables a dataset.
+
+    ``state`` must reach back to the version that ``start`` names. Raises ConfigError where there is none such yet.
+    """
+    latest = state.latest.version
+    if dataset.snapshot:
+        return Step("snapshot", 1, None, latest)
+    first = first_version(f"datasets.{dataset.name}.start", start, state)
+    return Step("enable" if first is None else "changes", 1, first, latest)
+
+
+def first_version(setting: str, start: str | int, state: TableState) -> int | None:
+    """The first version whose changes count, or None where only later ones do. Raises ConfigError where it is not there."""
+    latest = state.latest.version
+    if start in {"enable", latest}:
+        return None
+    first = state.rows[0].version if start == "earliest" else int(start) + 1
+    if first > latest:
+        raise ConfigError(
+            f"{setting}: version {start} is not there yet, the newest is {latest}",
+            code="config_invalid",
+            remedy="Name a version that exists, or leave start out.",
+        )
+    return first
+
+
+def begin_later(starts: Iterable[str]) -> str:
+    """The remedy where a first delivery reaches back to what cannot be read any more: nothing is given up then.
+
+    ``starts`` are the settings that decide it.
+    """
+    return f"Begin later: set {', '.join(starts)} to the version after which all can be read."
+
+
+def reach(start: str | int) -> int | None:
+    """How far back a history must be known for ``start``; None: the newest version is enough."""
+    return {"enable": None, "earliest": 0}.get(start) if isinstance(start, str) else start
+
+
+def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
+    """What is due after ``head.last``, or None.
+
+    ``outstanding`` is the newest version of the table last delivered from, or None where its changes cannot be told
+    any more; ``latest`` that of the table a snapshot would read (the same one, unless a rerun changes the table).
+    """
+    last = last_of(head)
+    if last is None:
+        raise ValueError("a dataset is enabled by first_step")
+    if head.rerun and not last.contract.snapshot:
+        return Step("lost", last.epoch, last.to_version + 1, latest)
+    if head.rerun and (head.settled or (outstanding is not None and outstanding <= last.to_version)):
+        return Step("snapshot", last.epoch + 1, None, latest)
+    if outstanding is None:
+        return Step("lost", last.epoch, last.to_version + 1, latest)
+    if outstanding > last.to_version:
+        return Step("changes", last.epoch, last.to_version + 1, outstanding)
+    return None
+
+
+def plan_batch(
+    step: Step,
+    settings: Settings,
+    dataset: str,
+    head: Head,
+    source: Source,
+    state: TableState,
+    *,
+    now: int,
+    source_rows: int,
+    records: int,
+    inserts_only: bool,
+    versions: dict[str, str],
+) -> BatchPlan:
+    """Pins a step. ``records`` estimates how many will be delivered: the number of chunks follows from it."""
+    first = step.to_version if step.phase != "changes" or step.from_version is None else step.from_version
+    files = settings.files
+    return BatchPlan(
+        export=settings.name,
+        dataset=dataset,
+        epoch=step.epoch,
+        seq=head.seq + 1,
+        phase=step.phase,
+        instant=max(now, head.instant + 1),
+        from_version=step.from_version,
+        to_version=step.to_version,
+        table_id=state.table_id,
+        commits=tuple(row for row in state.rows if first <= row.version <= step.to_version),
+        source=source,
+        files=Files(
+            chunks=max(1, ceil(records / files.target_records)),
+            max_bytes=files.max_bytes,
+            max_record_bytes=files.max_record_bytes,
+            compression_level=files.compression_level,
+        ),
+        destination=settings.destination,
+        source_rows=source_rows,
+        inserts_only=inserts_only,
+        floors=head.floors,
+        aborted=head.aborted,
+        versions=versions,
+    )

@@ -1,0 +1,53 @@
+"""Which uploads in a shared bucket are this export's to remove."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from rover_spark.contract.keys import EXPORTS, rover_key
+from rover_spark.deliver.sweep import staged_here
+
+AT = datetime(2026, 11, 21, 10, 15, tzinfo=timezone.utc)
+PLANNED = {("fan_profiles", int(AT.timestamp()))}
+FOLDER = "dataexport.prod-01.S3.integration.65f1c2d3"
+BEHAVIORS = f"{FOLDER}/event_type=users.behaviors.CustomEvent/one.avro"
+
+
+def key(prefix: str, dataset: str = "fan_profiles", at: datetime = AT) -> str:
+    return rover_key(prefix, dataset, at, "0" * 32)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "ours"),
+    [
+        ("", key(""), True),
+        ("acme", key("acme"), True),
+        ("", key("acme"), False),  # an export below ours, in the same second
+        ("acme", key("acme/eu"), False),
+        ("acme/eu", key("acme"), False),
+        ("acme", key("acme", "fan_track_events"), False),
+        ("acme", key("acme", at=AT.replace(second=1)), False),
+        ("acme", "acme/exports/fan_profiles/one", False),
+    ],
+)
+def test_an_upload_is_ours_by_its_whole_prefix_its_dataset_and_its_instant(
+    prefix: str, name: str, ours: bool
+) -> None:
+    assert staged_here(name, prefix, EXPORTS, PLANNED) is ours
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "ours"),
+    [
+        ("", BEHAVIORS, True),
+        ("acme", f"acme/{BEHAVIORS}", True),
+        ("", f"acme/{BEHAVIORS}", False),
+        ("acme", f"acme/eu/{BEHAVIORS}", False),
+        ("acme", f"schemas.acme/{FOLDER}/CHANGELOG.md", False),
+        ("acme", f"acme/{FOLDER}2/one.avro", False),
+    ],
+)
+def test_an_integrations_uploads_lie_in_its_own_folder(prefix: str, name: str, ours: bool) -> None:
+    assert staged_here(name, prefix, FOLDER, set()) is ours

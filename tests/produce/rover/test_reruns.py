@@ -1,0 +1,137 @@
+"""What a run does about a range that cannot be read: when it looks again, when it gives up. Nothing is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rover_spark.deliver.progress import LoggedProgress
+from rover_spark.deliver.run import Exporter
+from rover_spark.errors import RunError, SourceGap, SourceUnread
+from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.plan import Plan
+from rover_spark.produce.rover.planner import second_look
+from tests.produce.rover.test_plan import a_plan
+
+OUTSTANDING = a_plan("changes", 9, from_version=8, seq=2)
+LOST = a_plan("lost", 9, from_version=8, seq=2)
+HEAD = Head(seq=1, last=a_plan())
+
+
+def gap() -> SourceGap:
+    return SourceGap("gone", code="source_gap")
+
+
+def unread() -> SourceUnread:
+    return SourceUnread("nobody knows", code="spark_failed")
+
+
+class _Run:
+    """Ledger, planner and delivery of one dataset in one: staging and finishing fail as often as there are errors."""
+
+    now = 0
+
+    def __init__(self, head: Head, *errors: RunError) -> None:
+        self.head, self.errors = head, list(errors)
+        self.given_up, self.tries, self.done = 0, 0, list[str]()
+        part: Any = self
+        self.exporter = Exporter(part, part, part, part, LoggedProgress())
+
+    def go_on(self) -> None:
+        self.exporter._go_on("fan_profiles", self.head, only_open=False)
+
+    def heads(self) -> dict[str, Head]:
+        return {"fan_profiles": self.head}
+
+    @contextmanager
+    def delivering(self, _: str) -> Iterator[None]:
+        yield
+
+    def confirm(self, _: Plan) -> None:
+        pass
+
+    def give_up(self, _: str) -> None:
+        self.given_up += 1
+
+    def next_plan(self, _: str, head: Head) -> Plan | None:
+        if head.last in (OUTSTANDING, LOST):
+            return None
+        return LOST if self.given_up else OUTSTANDING
+
+    def batches(self, _: str) -> list[BatchRecord]:
+        return [BatchRecord.of(OUTSTANDING, "STAGED", {})]
+
+    def whole(self, head: Head, plan: Plan) -> Head:
+        self.tries += 1
+        if plan.phase == "changes" and self.errors:
+            raise self.errors.pop(0)
+        self.done.append(plan.phase)
+        return head.after(plan)
+
+    def finish(self, head: Head, plan: Plan, _: BatchRecord) -> Head:
+        return self.whole(head, plan)
+
+
+RERUN = replace(HEAD, rerun=True)
+
+
+@pytest.mark.parametrize(
+    ("errors", "tries", "done"),
+    [
+        ([], 1, "changes"),
+        ([unread()], 2, "changes"),
+        ([unread(), unread()], 3, "lost"),
+        ([gap()], 2, "lost"),
+        ([unread(), gap()], 3, "lost"),
+    ],
+)
+def test_a_rerun_gives_a_range_up_where_a_second_look_says_the_same(
+    errors: list[RunError], tries: int, done: str
+) -> None:
+    run = _Run(RERUN, *errors)
+    run.go_on()
+    assert (run.tries, run.done) == (tries, [done])
+
+
+@pytest.mark.parametrize("error", [gap(), unread()])
+def test_without_a_rerun_nothing_is_given_up(error: RunError) -> None:
+    run = _Run(HEAD, error)
+    with pytest.raises(type(error)):
+        run.go_on()
+    assert (run.tries, run.given_up) == (1, 0)
+
+
+@pytest.mark.parametrize("error", [gap(), unread()])
+def test_a_batch_that_may_be_visible_in_part_is_not_given_up_and_fails_once(error: RunError) -> None:
+    staged = replace(RERUN, open=OUTSTANDING, open_state="STAGED")
+    run = _Run(staged, error, gap(), gap())
+    with pytest.raises(type(error)):
+        run.go_on()
+    assert (run.tries, run.given_up) == (1, 0)
+
+
+def test_a_second_look_is_taken_of_what_nobody_knows_alone() -> None:
+    def reads(*errors: RunError) -> tuple[str, int]:
+        left, looks = list(errors), 0
+
+        def read() -> str:
+            nonlocal looks
+            looks += 1
+            if left:
+                raise left.pop(0)
+            return "read"
+
+        try:
+            return second_look(read), looks
+        except RunError as error:
+            return type(error).__name__, looks
+
+    assert reads() == ("read", 1)
+    assert reads(unread()) == ("read", 2)
+    assert reads(unread(), unread()) == ("SourceUnread", 2)
+    assert reads(gap()) == ("SourceGap", 1)
+    assert reads(RunError("passes", code="spark_failed")) == ("RunError", 1)
