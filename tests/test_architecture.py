@@ -225,6 +225,7 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
 LINT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
 
 
+@pytest.mark.law(3)
 @pytest.mark.parametrize(
     "name",
     [
@@ -257,6 +258,7 @@ def test_clocks_and_random_numbers_are_banned(name: str) -> None:
     assert LINT["flake8-tidy-imports"]["banned-api"][name]["msg"]
 
 
+@pytest.mark.law(3)
 def test_the_ban_is_in_force_in_the_whole_package() -> None:
     assert {"TID", "T20", "BLE"} <= set(LINT["select"])
     assert not [rule for rule in LINT["ignore"] if rule.startswith("TID")]

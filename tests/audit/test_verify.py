@@ -254,6 +254,7 @@ def test_a_ledger_row_that_disagrees_with_the_text_is_found(bucket: Bucket, chan
     assert bucket.problems() == [("object_changed", file.key)]
 
 
+@pytest.mark.law(9)
 @pytest.mark.parametrize(
     ("counts", "clean"),
     [

@@ -254,6 +254,7 @@ def _assert_same_after_sweep(spark: SparkSession, undisturbed: Path, root: Path)
     assert fingerprint(root / "bucket") == fingerprint(undisturbed / "bucket")
 
 
+@pytest.mark.law(4)
 @pytest.mark.full
 def test_a_cluster_that_has_only_the_wheel_delivers_what_a_local_run_delivers(
     cluster: Cluster, undisturbed: Path, tmp_path: Path, run: Begin
@@ -266,6 +267,8 @@ def test_a_cluster_that_has_only_the_wheel_delivers_what_a_local_run_delivers(
     assert {Path(blow["directory"]).parents[1] for blow in blows} == {cluster.home / host for host in WORKERS}
 
 
+@pytest.mark.law(2)
+@pytest.mark.law(4)
 def test_an_executor_that_is_killed_while_it_stages_changes_nothing_in_the_bucket(
     spark: SparkSession, cluster: Cluster, undisturbed: Path, tmp_path: Path, run: Begin
 ) -> None:
@@ -283,6 +286,8 @@ def test_an_executor_that_is_killed_while_it_stages_changes_nothing_in_the_bucke
     _assert_same_after_sweep(spark, undisturbed, tmp_path)
 
 
+@pytest.mark.law(4)
+@pytest.mark.law(6)
 @pytest.mark.full
 def test_the_second_copy_of_a_slow_task_delivers_and_the_slow_one_changes_nothing(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, run: Begin

@@ -33,6 +33,8 @@ def _points() -> list[Any]:
     return [*MATTER_MOST, *rest]
 
 
+@pytest.mark.law(2)
+@pytest.mark.law(7)
 @pytest.mark.parametrize("contract", ["rover", pytest.param("currents", marks=pytest.mark.full)])
 @pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize("point", _points())
@@ -61,6 +63,7 @@ def test_a_killed_run_is_finished_by_the_next_one(
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"
 
 
+@pytest.mark.law(7)
 def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rights(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, s3: str
 ) -> None:

@@ -41,6 +41,7 @@ def _swept(spark: SparkSession, root: Path) -> list[str]:
     return removed
 
 
+@pytest.mark.law(4)
 @pytest.mark.parametrize(
     ("trouble", "attempts", "left"),
     [
@@ -75,6 +76,8 @@ def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
     assert commands.verify(spark, settings_of(tmp_path)).ok
 
 
+@pytest.mark.law(2)
+@pytest.mark.law(7)
 @pytest.mark.full
 def test_a_run_that_dies_of_one_killed_worker_shows_nothing_and_the_next_one_delivers(
     spark: SparkSession, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

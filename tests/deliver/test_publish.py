@@ -105,6 +105,7 @@ def test_every_file_becomes_visible_and_is_told_after_its_effect(store: Store) -
         assert events == ["published", "told"]
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", [0, 1, FILES // 2, FILES - 1])
 def test_repeating_after_a_failure_ends_with_everything_visible_once(
@@ -151,6 +152,7 @@ def test_failing_again_and_again_ends_well_all_the_same(store: Store, when: Mome
     assert [event for event, _ in wrapped.journal if event == "replaced"] == []
 
 
+@pytest.mark.law(7)
 def test_lost_bytes_surface_and_staging_again_mends_it(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}", "acme")
     files = batch(store)
@@ -162,6 +164,7 @@ def test_lost_bytes_surface_and_staging_again_mends_it(tmp_path: Path) -> None:
     assert visible(store) == whole(files)
 
 
+@pytest.mark.law(6)
 def test_a_taken_key_surfaces_and_keeps_its_payload(store: Store) -> None:
     store.publish(staged(store, 3, b"another", "other"))
     files = batch(store)

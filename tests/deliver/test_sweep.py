@@ -19,6 +19,7 @@ def key(prefix: str, dataset: str = "fan_profiles", at: datetime = AT) -> str:
     return rover_key(prefix, dataset, at, "0" * 32)
 
 
+@pytest.mark.law(7)
 @pytest.mark.parametrize(
     ("prefix", "name", "ours"),
     [

@@ -223,6 +223,7 @@ def all_at_once() -> list[dict[str, Any]]:
     return staged(MANY, a_plan(TWO_BLOCKS), len(MANY))
 
 
+@pytest.mark.law(4)
 @pytest.mark.parametrize("sliced", [True, False])
 @pytest.mark.parametrize("size", [1, 7, 1000, len(MANY)])
 def test_the_bytes_do_not_depend_on_the_size_of_the_batches(
@@ -253,6 +254,7 @@ def test_a_key_begins_with_the_prefix_of_the_destination() -> None:
     assert entry["key"].startswith("some/prefix/exports/fan_profiles/date=2026-11-21/hour=10/")
 
 
+@pytest.mark.law(9)
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_every_row_is_tallied_under_its_outcome(size: int) -> None:
     rows = [row(0, 10)] * 5 + [row(0, None, outcome) for outcome in (*OUTCOMES[1:], BEFORE) for _ in range(2)]
@@ -298,6 +300,7 @@ def test_the_records_of_the_files_are_the_delivered_rows() -> None:
     assert sum(entry["records"] for entry in files(manifest)) == tally(manifest)["delivered"]
 
 
+@pytest.mark.law(10)
 def test_batches_without_rows_change_nothing() -> None:
     empty = pa.RecordBatch.from_pylist([], schema=SCHEMA)
     store = open_store("memory://stage", "acme")
@@ -337,6 +340,7 @@ def on_disk(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file()]
 
 
+@pytest.mark.law(2)
 def test_nothing_is_visible_after_staging_and_two_tries_do_not_meet(disk: Store, tmp_path: Path) -> None:
     rows = [row(0, 60), row(0, 60), row(1, 10)]
     one, two = (stage_batches(batches(rows), PLAN, disk).to_pylist() for _ in range(2))
@@ -352,6 +356,7 @@ def test_nothing_is_visible_after_staging_and_two_tries_do_not_meet(disk: Store,
 ROWS = [row(0, 60), row(0, 60), row(1, 60), row(1, 60), row(2, 60)]
 
 
+@pytest.mark.law(7)
 @pytest.mark.parametrize("after", range(len(ROWS) + 1))
 def test_an_exception_in_mid_stream_leaves_nothing_staged(disk: Store, tmp_path: Path, after: int) -> None:
     def torn() -> Iterator[pa.RecordBatch]:
@@ -365,6 +370,7 @@ def test_an_exception_in_mid_stream_leaves_nothing_staged(disk: Store, tmp_path:
     assert [path.relative_to(tmp_path).as_posix() for path in on_disk(tmp_path)] == [other[0]["staged"]]
 
 
+@pytest.mark.law(7)
 def test_a_task_that_is_killed_politely_leaves_nothing_staged(disk: Store, tmp_path: Path) -> None:
     def interrupted() -> Iterator[pa.RecordBatch]:
         yield from batches(ROWS)
@@ -375,6 +381,7 @@ def test_a_task_that_is_killed_politely_leaves_nothing_staged(disk: Store, tmp_p
     assert on_disk(tmp_path) == []
 
 
+@pytest.mark.law(9)
 def test_an_outcome_that_no_rule_knows_is_not_counted_silently(disk: Store, tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="invented"):
         stage_batches(batches([row(0, 60), row(0, 60), row(0, None, "invented")], 1), PLAN, disk)

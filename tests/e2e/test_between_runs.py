@@ -34,6 +34,8 @@ def add(world: World, n: int) -> None:
     world.sql(f"INSERT INTO {{t}} VALUES {row(n, 'email', str(n), AT)}", t="ids")
 
 
+@pytest.mark.law(5)
+@pytest.mark.law(6)
 def test_a_driver_that_was_overtaken_goes_on_from_where_the_other_one_stopped(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_an_event_type_is_enabled_while_another_ones_changes_cannot_be_read(stre
     assert (batch.phase, batch.state) == ("enable", "COMMITTED")
 
 
+@pytest.mark.law(7)
 def test_what_nobody_knows_the_reason_of_is_tried_again_as_it_was_and_what_is_staged_fails_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

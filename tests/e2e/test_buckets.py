@@ -107,6 +107,7 @@ def test_put_and_abort_are_rights_enough_to_export_and_to_redeliver(remote: Remo
     assert commands.verify(world.spark, world.settings).ok
 
 
+@pytest.mark.law(5)
 @pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @_on_each("drop", "refuse", "unavailable")
 def test_a_bucket_that_is_away_for_a_day_loses_nothing_and_is_drained_when_it_is_back(
@@ -136,6 +137,7 @@ def test_a_bucket_that_is_away_for_a_day_loses_nothing_and_is_drained_when_it_is
     assert commands.verify(world.spark, world.settings).ok
 
 
+@pytest.mark.law(7)
 @pytest.mark.parametrize("step", ["stage", pytest.param("publish", marks=pytest.mark.full)])
 @_on_each("drop", "unavailable", "expired")
 def test_a_bucket_that_goes_away_half_way_is_filled_when_it_is_back(
@@ -173,6 +175,7 @@ def test_a_server_that_is_gone_for_a_minute_in_the_middle_of_a_run_costs_a_run_a
     assert len(remote.bucket.objects()) == 2 and commands.verify(remote.world.spark, remote.world.settings).ok
 
 
+@pytest.mark.law(8)
 @_on_each("lose", "error 200")
 def test_a_run_whose_last_answer_was_lost_is_ended_by_the_next_one(remote: Remote, fault: str) -> None:
     world = remote.world

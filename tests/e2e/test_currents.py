@@ -77,6 +77,7 @@ def test_each_codec_reaches_the_bucket_and_may_change_between_batches(stream: St
     assert commands.verify(stream.spark, stream.settings).ok
 
 
+@pytest.mark.law(9)
 def test_what_is_no_event_is_counted_or_set_aside(stream: Stream) -> None:
     stream.events[CUSTOM] |= {"start": "earliest", "changes": "ignore"}
     now = "current_timestamp()"
@@ -188,6 +189,7 @@ def test_files_end_at_the_limit_and_a_backlog_has_larger_ones(stream: Stream) ->
     assert commands.verify(stream.spark, stream.settings).ok
 
 
+@pytest.mark.law(4)
 def test_a_batch_is_delivered_again_byte_for_byte(stream: Stream) -> None:
     stream.events[CUSTOM]["start"] = "earliest"
     stream.currents["partitions"] = 3
@@ -202,6 +204,7 @@ def test_a_batch_is_delivered_again_byte_for_byte(stream: Stream) -> None:
     assert fingerprint(stream.bucket) == before
 
 
+@pytest.mark.law(4)
 def test_types_that_many_jobs_stage_are_one_batch(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = ["custom", "other", "third", "fourth", "fifth"]
     for n, kind in enumerate(kinds):

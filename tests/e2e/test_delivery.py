@@ -76,6 +76,7 @@ def test_a_snapshot_is_followed_by_changes_and_then_by_nothing(world: World) -> 
         world.export(now=world.clock - timedelta(days=1))
 
 
+@pytest.mark.law(4)
 def test_redelivery_heals_a_damaged_object_with_the_same_bytes(world: World) -> None:
     world.identities(row(1, "email", "a", "2026-11-01 10:00:00"))
     batch = world.delivered().batches[0]
@@ -101,6 +102,7 @@ def test_redelivery_heals_a_damaged_object_with_the_same_bytes(world: World) -> 
         commands.redeliver(world.spark, world.settings, "fan_identity_graph.9.9")
 
 
+@pytest.mark.law(9)
 def test_rows_that_cannot_be_delivered_go_to_the_quarantine(world: World) -> None:
     good = row(1, "email", "a", "2026-11-01 10:00:00")
     bad = [
@@ -169,6 +171,8 @@ def test_text_that_is_no_unicode_is_replaced_delivered_and_counted(world: World)
     assert commands.verify(world.spark, world.settings).ok
 
 
+@pytest.mark.law(4)
+@pytest.mark.law(7)
 def test_staged_bytes_that_are_made_anew_by_another_encoder_take_nothing_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_table_without_a_feed_is_read_by_the_files_that_each_commit_added(bare
     assert commands.export(bare.spark, bare.settings).result == "nothing to do"
 
 
+@pytest.mark.law(5)
 def test_without_a_feed_a_removal_is_a_gap_that_an_operator_gives_up(bare: Stream) -> None:
     bare.delivered()
     bare.add(values(0, 10))
@@ -238,6 +239,7 @@ def by_feed(batch: Any) -> list[bool]:
     return [each.by_feed for each in batch.plan.slices]
 
 
+@pytest.mark.law(4)
 def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +289,7 @@ def test_a_feed_that_is_turned_on_begins_where_it_stands(bare: Stream) -> None:
     assert ids(bare) == expected((0, 9)) and batch.counts["suppressed"] == 1, "by the feed now"
 
 
+@pytest.mark.law(5)
 def test_missing_files_are_a_gap_even_where_the_session_would_pass_over_them(
     stream: Stream, bare: Stream
 ) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 
+import pytest
+
 from tests import receiver
 from tests.e2e.world import FEED, IDENTITY_COLUMNS, World, uuid
 
@@ -72,6 +74,7 @@ GOLDEN = """
 """
 
 
+@pytest.mark.law(4)
 def test_the_same_rows_give_the_same_keys_and_text_everywhere(world: World) -> None:
     for name, columns in TABLES.items():
         world.sql(f"CREATE TABLE {{t}} ({columns}) USING delta {FEED}", t=name)

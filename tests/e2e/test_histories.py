@@ -19,6 +19,8 @@ def _counts(result: Result) -> dict[str, int]:
     return {name: n for name, n in result.batches[0].counts.items() if n}
 
 
+@pytest.mark.law(5)
+@pytest.mark.law(10)
 @pytest.mark.full  # the random histories of CI have the same in them
 def test_a_table_that_lives_hard_is_told_change_by_change(world: World) -> None:
     rows = [row(n, "email", f"{n}@x", f"2026-11-0{1 + n % 9} 10:00:00") for n in range(20)]
@@ -84,6 +86,7 @@ def test_a_table_that_lives_hard_is_told_change_by_change(world: World) -> None:
     assert commands.verify(world.spark, world.settings).ok
 
 
+@pytest.mark.law(5)
 def test_events_count_from_enabling_on_and_are_delivered_once(world: World) -> None:
     columns = "event_id BIGINT, rover_id STRING, name STRING, attributes STRING, timestamp TIMESTAMP_NTZ"
     world.sql(f"CREATE TABLE {{t}} ({columns}) USING delta {FEED}", t="events")

@@ -21,6 +21,7 @@ def _ledger(spark: SparkSession, root: Path) -> Ledger:
     return ledger
 
 
+@pytest.mark.law(6)
 def test_of_two_drivers_at_one_transition_one_wins_and_the_other_is_told(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -163,6 +163,7 @@ def _delivers_again_under_the_same_ids_from_an_older_copy(world: World) -> None:
     assert len(receiver.keys(world.bucket)) == 5, "in a file of its own"
 
 
+@pytest.mark.law(6)
 @pytest.mark.full
 @pytest.mark.parametrize("start", ["earliest", "enable"])
 def test_an_integration_that_is_adopted_takes_no_key_and_no_offset_twice(stream: Stream, start: str) -> None:

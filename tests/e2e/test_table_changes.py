@@ -236,6 +236,7 @@ CASES: dict[str, tuple[str, list[str], str | None]] = {  # properties, statement
 }  # fmt: skip
 
 
+@pytest.mark.law(5)
 @pytest.mark.parametrize(
     "name",  # the issue's own examples run in CI, here and above
     [name if name in IN_CI else pytest.param(name, marks=pytest.mark.full) for name in CASES],

@@ -129,6 +129,7 @@ EVENTS = [datum(record) for record in RECORDS]  # more than two blocks
 # -- what other readers see ----------------------------------------------------------------------------------
 
 
+@pytest.mark.law(4)
 def test_the_golden_bytes_of_a_small_file() -> None:
     data, file = packed(column(GOLDEN_DATUMS), schema='"string"')
     assert data == GOLDEN
@@ -217,6 +218,7 @@ def test_the_level_reaches_the_compressor(codec: str, one: int, other: int) -> N
     assert sizes[0] != sizes[1]
 
 
+@pytest.mark.law(4)
 @pytest.mark.parametrize(("codec", "level"), CODECS)
 def test_equal_blocks_are_stored_alike_whatever_came_before(codec: str, level: int) -> None:
     block = b"".join(EVENTS)[:BLOCK_BYTES]

@@ -44,6 +44,7 @@ class Counted(io.BytesIO):
         return data
 
 
+@pytest.mark.law(4)
 def test_the_golden_bytes_of_a_small_file() -> None:
     data, file = packed(b'{"id":"a"}\n', b'{"id":"b"}\n')
     assert data.hex() == GOLDEN

@@ -43,6 +43,7 @@ def _assert_received(world: RandomWorld) -> None:
         assert len(found) == len(world.events)
 
 
+@pytest.mark.law(5)
 @pytest.mark.parametrize(
     "seed",
     [

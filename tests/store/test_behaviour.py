@@ -125,6 +125,7 @@ def on_disk(adapter: Adapter) -> set[str]:
 # -- law 1: staged bytes are invisible -----------------------------------------------------------------------
 
 
+@pytest.mark.law(2)
 def test_staged_bytes_are_invisible_at_every_moment(bucket: Adapter) -> None:
     store = bucket.store()
     staging = store.stage(bucket.key(), BATCH, "one")
@@ -161,6 +162,7 @@ def test_staged_files_do_not_lie_where_receivers_read(disk: Adapter) -> None:
 # -- law 2: the whole object, or nothing ---------------------------------------------------------------------
 
 
+@pytest.mark.law(1)
 def test_a_published_object_has_exactly_the_staged_bytes(bucket: Adapter) -> None:
     store, data = bucket.store(), bytes(range(256)) * 1000
     store.publish(staged(store, bucket.key(), data))
@@ -168,6 +170,7 @@ def test_a_published_object_has_exactly_the_staged_bytes(bucket: Adapter) -> Non
     assert list(store.listing("")) == [ObjectInfo(bucket.key(), len(data))]
 
 
+@pytest.mark.law(1)
 def test_a_receiver_that_looks_all_the_time_never_sees_a_part(bucket: Adapter) -> None:
     store, data = bucket.store(), os.urandom(1 << 20) * 8
     file = described(bucket.key(), data, "")
@@ -195,6 +198,7 @@ def test_a_receiver_that_looks_all_the_time_never_sees_a_part(bucket: Adapter) -
 # -- law 3: once, and never another payload ------------------------------------------------------------------
 
 
+@pytest.mark.law(8)
 def test_publishing_twice_is_success(bucket: Adapter) -> None:
     store = bucket.store()
     file = staged(store, bucket.key())
@@ -204,6 +208,7 @@ def test_publishing_twice_is_success(bucket: Adapter) -> None:
     assert visible(store) == {bucket.key(): b"payload"}
 
 
+@pytest.mark.law(6)
 def test_two_tries_at_one_file_publish_one_object(bucket: Adapter) -> None:
     store = bucket.store()
     one, two = (staged(store, bucket.key(), attempt=attempt) for attempt in ("one", "two"))
@@ -212,6 +217,7 @@ def test_two_tries_at_one_file_publish_one_object(bucket: Adapter) -> None:
     assert visible(store) == {bucket.key(): b"payload"}
 
 
+@pytest.mark.law(8)
 def test_what_is_visible_is_published_even_where_the_staged_bytes_are_gone(bucket: Adapter) -> None:
     """A crash after the effect: the next run finds no staged bytes, but the object."""
     store = bucket.store()
@@ -221,6 +227,7 @@ def test_what_is_visible_is_published_even_where_the_staged_bytes_are_gone(bucke
     assert visible(store) == {bucket.key(): b"payload"}
 
 
+@pytest.mark.law(6)
 @pytest.mark.parametrize("other", [b"PAYLOAD", b"longer payload", b""], ids=["same size", "longer", "empty"])
 def test_another_payload_under_the_key_is_refused_and_left_alone(bucket: Adapter, other: bytes) -> None:
     store = bucket.store()
@@ -233,6 +240,7 @@ def test_another_payload_under_the_key_is_refused_and_left_alone(bucket: Adapter
         assert visible(store) == {bucket.key(): other}
 
 
+@pytest.mark.law(6)
 def test_another_payload_is_told_as_such_even_where_the_staged_bytes_are_gone(bucket: Adapter) -> None:
     store = bucket.store()
     store.publish(staged(store, bucket.key(), b"other", "one"))
@@ -292,6 +300,7 @@ def test_lost_bytes_are_told_and_nothing_is_changed(bucket: Adapter) -> None:
     assert visible(store) == {bucket.key("other.ndjson.gz"): b"other"}
 
 
+@pytest.mark.law(7)
 def test_what_was_lost_can_be_staged_again_and_published(bucket: Adapter) -> None:
     store = bucket.store()
     with pytest.raises(StagedLost):
@@ -303,6 +312,7 @@ def test_what_was_lost_can_be_staged_again_and_published(bucket: Adapter) -> Non
 # -- abort and sweep -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.law(7)
 def test_an_aborted_try_leaves_nothing(bucket: Adapter) -> None:
     store = bucket.store()
     staging = store.stage(bucket.key(), BATCH, "one")
@@ -338,6 +348,7 @@ def test_publishing_leaves_only_the_object_on_disk(disk: Adapter) -> None:
     assert on_disk(disk) - {STAGING, f"{STAGING}/acme"} == {disk.key()}
 
 
+@pytest.mark.law(7)
 def test_aborting_never_touches_what_is_visible(bucket: Adapter) -> None:
     store = bucket.store()
     file = staged(store, bucket.key())
@@ -352,6 +363,7 @@ def aged(adapter: Adapter, file: StagedFile, age: timedelta) -> StagedFile:
     return file
 
 
+@pytest.mark.law(7)
 def test_sweep_removes_what_is_old_and_says_what(disk: Adapter) -> None:
     store = disk.store()
     old = aged(disk, staged(store, disk.key(), attempt="old"), timedelta(days=8))
@@ -528,6 +540,7 @@ def test_aborting_on_a_full_disk_never_raises_and_leaves_no_file(disk: Adapter, 
     assert {path for path in on_disk(disk) if "ndjson" in path} == set()
 
 
+@pytest.mark.law(6)
 def test_two_stores_race_for_one_key_and_one_payload_wins(disk: Adapter) -> None:
     store = disk.store()
     files = [staged(store, disk.key(), f"payload {n}".encode(), str(n)) for n in range(8)]

@@ -52,6 +52,7 @@ def staged(store: Store, attempt: str = "one") -> StagedFile:
     return StagedFile(KEY, 1, len(DATA), digest, len(DATA), digest, 0, 0, staging.finish())
 
 
+@pytest.mark.law(1)
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize(
     ("fault", "times"), [("drop", 1), ("unavailable", 2), ("cut", 1), ("lose", 1), ("slow", 1)]
@@ -69,6 +70,8 @@ def test_a_file_is_staged_whole_or_not_at_all(faulty: Faulty, fault: str, times:
     assert faulty.bucket.objects() == {KEY: DATA}
 
 
+@pytest.mark.law(1)
+@pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize(("fault", "times"), [("drop", 1), ("unavailable", 2), ("lose", 1), ("slow", 1)])
 def test_a_publish_ends_whole_or_is_told_and_repeated(
@@ -88,6 +91,7 @@ def test_a_publish_ends_whole_or_is_told_and_repeated(
     assert faulty.bucket.objects() == {KEY: DATA}
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(faulty: Faulty, can_read: bool) -> None:
     store = faulty.store(can_read=can_read)

@@ -31,6 +31,8 @@ def network(toxics: str, bucket: Bucket) -> Network:
     return Network(toxics, bucket.url.partition("://")[2], bucket.access.endpoint or "")
 
 
+@pytest.mark.law(1)
+@pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize("fault", [*TOXICS, AWAY])
 def test_a_network_that_goes_bad_for_seconds_delays_a_file_and_does_not_harm_it(

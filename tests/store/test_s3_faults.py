@@ -108,6 +108,7 @@ def _published(store: Store, file: StagedFile) -> None:
         store.publish(staged(store, attempt="again"))
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 def test_a_lost_answer_to_a_publish_is_looked_up_or_published_again(faulty: Faulty, can_read: bool) -> None:
     store = faulty.store(can_read=can_read)
@@ -118,6 +119,7 @@ def test_a_lost_answer_to_a_publish_is_looked_up_or_published_again(faulty: Faul
     assert "AbortMultipartUpload" not in faulty.proxy.seen
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize("fault", ["unavailable", "drop"])
 def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(
@@ -221,6 +223,7 @@ def test_another_tries_equal_object_is_success_and_leaves_no_upload(faulty: Faul
     assert faulty.visible() == {KEY: DATA} and faulty.uploads() == []
 
 
+@pytest.mark.law(6)
 def test_a_zombie_that_uploads_after_the_publish_changes_nothing(faulty: Faulty) -> None:
     store = faulty.store(can_read=True)
     zombie = store.stage(KEY, "fan_profiles.1.1", "zombie")
@@ -230,6 +233,7 @@ def test_a_zombie_that_uploads_after_the_publish_changes_nothing(faulty: Faulty)
     assert faulty.visible() == {KEY: DATA}
 
 
+@pytest.mark.law(6)
 def test_a_foreign_object_is_never_replaced_where_reading_is_allowed(faulty: Faulty) -> None:
     store = faulty.store(can_read=True)
     store.publish(staged(store, b"another"))
@@ -238,6 +242,7 @@ def test_a_foreign_object_is_never_replaced_where_reading_is_allowed(faulty: Fau
     assert faulty.visible() == {KEY: b"another"}
 
 
+@pytest.mark.law(7)
 def test_sweep_ends_uploads_that_are_old_and_ours(faulty: Faulty) -> None:
     store = faulty.store(can_read=True)
     files = [staged(store, attempt=attempt) for attempt in ("one", "two", "kept")]

@@ -173,6 +173,7 @@ def test_groups_take_offsets_that_rise_and_a_backlog_makes_larger_files() -> Non
     assert laid_out(ignoring, [(0, "delete", 10, 0, 1)], 2, 150_000)[1] == ()
 
 
+@pytest.mark.law(3)
 def test_a_plan_is_the_same_after_the_ledger_and_keeps_types_that_nobody_names_any_more() -> None:
     new = RegisteredSchema(1, CUSTOM, schema(), "f" * 64, ("said",), "events.1.1")
     one = delivered(3, from_version=2)

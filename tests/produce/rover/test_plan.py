@@ -121,6 +121,7 @@ plans = st.builds(
 )
 
 
+@pytest.mark.law(3)
 @given(plans)
 def test_a_plan_survives_the_ledger(plan: BatchPlan) -> None:
     text = plan.to_json()
