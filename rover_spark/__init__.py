@@ -22,7 +22,7 @@ _PUBLIC = {
     "RunError": "rover_spark.errors",
     "SourceGap": "rover_spark.errors",
     "build_session": "rover_spark.face.session",
-    "commands": "rover_spark.face",
+    "commands": "rover_spark.face.commands",
 }
 
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names, all of them strings
@@ -31,4 +31,5 @@ __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names, all of them string
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    module = import_module(_PUBLIC[name])
+    return module if name == "commands" else getattr(module, name)

@@ -352,10 +352,44 @@ def test_a_command_that_does_not_exist_is_found(text: str, problem: str | None) 
     assert wrong(words) == problem
 
 
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchors_of(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def broken_links(path: Path) -> Iterator[str]:
+    for link in LINK.findall(path.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            yield link
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_a_link_to_a_file_leads_to_one(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
-    assert not [link for link in links if not (path.parent / link).exists()]
+def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading(path: Path) -> None:
+    assert not list(broken_links(path))
+
+
+def test_a_broken_link_or_anchor_is_found(tmp_path: Path) -> None:
+    page, other = tmp_path / "a.md", tmp_path / "b.md"
+    other.write_text("# At three, in the *morning*\n")
+    page.write_text(
+        "[1](b.md#at-three-in-the-morning) [2](b.md#noon) [3](#here) [4](c.md) [5](https://x.org/y)\n"
+    )
+    assert list(broken_links(page)) == ["b.md#noon", "#here", "c.md"]
+
+
+def test_every_page_is_reached_from_the_readme_which_is_short() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    assert not [path.name for path in DOCUMENTS[1:] if f"(docs/{path.name})" not in text]
 
 
 # -- the wheel -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """One wide table, as a CRM keeps it, serves several datasets; each of its identifiers is a row of the graph.
 
-The settings, what `check` shows of them and what comes out stand in the README: they are taken from there.
+The settings, what `check` shows of them and what comes out stand in docs/configuration.md: they are taken from there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-README = Path(__file__).resolve().parents[2].joinpath("README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## How sources may look")[2].partition("\n## ")[0]
+PAGE = Path(__file__).resolve().parents[2].joinpath("docs", "configuration.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("## One wide table for several datasets")[2].partition("\n## ")[0]
 GRAPH = "fan_identity_graph"
 COLUMNS = (
     "fan_id STRING, first_name STRING, last_name STRING, birthday DATE, gender STRING, town STRING, country STRING, "
@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 def snippet(kind: str) -> str:
-    """The README's code of that kind."""
+    """The page's code of that kind."""
     (found,) = re.findall(rf"^```{kind}\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
     return str(found)
 
@@ -88,7 +88,7 @@ def held(world: World) -> set[tuple[str, str, str]]:
     }
 
 
-def test_what_the_readme_says_of_a_wide_table_is_shown_and_comes_out(crm: World) -> None:
+def test_what_the_page_says_of_a_wide_table_is_shown_and_comes_out(crm: World) -> None:
     found = {
         (each["about"], each["tried"]): each
         for each in commands.check(crm.spark, crm.settings).more["checks"]

@@ -213,7 +213,7 @@ def test_what_a_variant_holds_beyond_json_has_a_text_and_raises_nothing(spark: S
 
 
 def test_a_variant_says_what_is_no_json_number_as_text(spark: SparkSession) -> None:
-    """A known limit, told in the README: Spark's own text of a VARIANT does not tell NaN from \"NaN\"."""
+    """A known limit, which docs/guarantees.md names: Spark's own text of a VARIANT does not tell NaN from \"NaN\"."""
     _needs_variant(spark)
     frame = spark.sql("select to_variant_object(named_struct('a', double('NaN'))) as v")
     text, _ = json_object(F.col("v"), frame.schema["v"].dataType, drop_nulls=True)
