@@ -10,6 +10,7 @@
         ├── DatasetBusy             another driver is delivering the dataset
         ├── NotRepeatable           the same plan gave other rows or bytes than before
         └── StoreError              the destination refused or is out of reach
+            ├── PublishUnknown      a file may be visible, now or later: nothing is removed, publish again
             ├── StagedLost          staged bytes are gone and the key is not visible: stage again
             └── KeyTaken            the key holds another payload: nothing was replaced
 
@@ -131,6 +132,10 @@ class NotRepeatable(RunError):
 
 class StoreError(RunError):
     """The destination refused, or its answer is unknown."""
+
+
+class PublishUnknown(StoreError):
+    """Nobody knows whether a file became visible. The caller removes nothing: it publishes the file again in the next run."""
 
 
 class StagedLost(StoreError):

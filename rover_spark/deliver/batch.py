@@ -14,8 +14,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.config.access import Access
 from rover_spark.deliver.progress import Progress, file_by_file
-from rover_spark.deliver.publish import publish
-from rover_spark.deliver.publish import replace as put_back
+from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.deliver.staging import staged
 from rover_spark.deliver.task import Manifest, watched
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
@@ -145,9 +144,9 @@ class Delivery:
         files = self._again(plan, record)
         try:
             with self._published(plan.batch, files) as notice:
-                put_back(self._store(plan), files, notice)
+                overwrite(self._store(plan), files, notice)
         except StoreError as error:
-            raise StoreError(
+            raise type(error)(
                 f"{error.message}; files of {plan.batch} that were put back before it stay",
                 code=error.code,
                 remedy=f"{'' if error.code == 'staged_lost' else error.remedy} Run redeliver again.".strip(),

@@ -1,6 +1,6 @@
 """Driver side: staged files become visible, one whole object after the other. Only ever called for a STAGED batch.
 
-A failure says nothing about what is visible: the caller looks again or runs again, and never cleans up.
+A failure says nothing about what is visible: the caller runs again, and removes nothing.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def publish(
     return [file for file in files if file.key in lost]
 
 
-def replace(
+def overwrite(
     store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
 ) -> None:
-    """Puts every file at its key whatever stood there: redelivery."""
+    """Puts every file at its key whatever stands there: redelivery."""
 
     def one(file: StagedFile) -> None:
-        store.replace(file)
+        store.overwrite(file)
         _tell(notice, file)
 
     _each(one, files)

@@ -10,11 +10,11 @@ from rover_spark.store.base import (
     Staging,
     Store,
     prefix_of,
-    staged_lost,
     staged_whole,
 )
 from rover_spark.store.local import LocalStore
 from rover_spark.store.memory import MemoryStore
+from rover_spark.store.outcome import staged_lost
 
 __all__ = [
     "Mine",

@@ -22,7 +22,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, ExponentialRetry
 
 from rover_spark.config.access import Access
-from rover_spark.errors import ConfigError, RunError, StoreError
+from rover_spark.errors import ConfigError, StoreError
 from rover_spark.model.file import StagedFile
 from rover_spark.store.base import (
     AGAIN,
@@ -30,16 +30,18 @@ from rover_spark.store.base import (
     Mine,
     ObjectInfo,
     content_type,
-    key_taken,
-    staged_lost,
     unreachable,
 )
+from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, settle
 
 PART_BYTES = 8 << 20  # of 50,000 blocks at the most: files up to 390 GB
 _SHA = "rover_sha256"
 _DIRECTORY = ("hdi_isfolder", "true")  # metadata of a directory that is listed as an empty blob
-_GONE = {"InvalidBlockList"}
-_TAKEN = {"BlobAlreadyExists", "ConditionNotMet"}
+_ANSWERS = {
+    "InvalidBlockList": Answer.GONE,
+    "BlobAlreadyExists": Answer.NOT_FREE,
+    "ConditionNotMet": Answer.NOT_FREE,
+}
 _ENVIRON = os.environ  # noqa: TID251 - Azure's SDK leaves its variables, secrets among them, to the caller
 REMEDIES = {
     "AuthenticationFailed": "Renew the SAS or the key, and check this machine's clock.",
@@ -137,24 +139,17 @@ class AzureStore:
 
     def publish(self, file: StagedFile) -> None:
         """Commits the list; under ``can_read`` only where the key is free."""
-        error = self._commit(file, {"match_condition": MatchConditions.IfMissing} if self.can_read else {})
-        if error is None:
-            return
-        found = self._look(file.key) if self.can_read else None
-        if found is None:
-            raise self._unpublished(file, error) from None
-        if not (found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256):
-            if _code(error) in _TAKEN | _GONE:
-                raise key_taken(file) from None
-            raise self._unpublished(file, error) from None
+        answer, cause = self._commit(
+            file, {"match_condition": MatchConditions.IfMissing} if self.can_read else {}
+        )
+        looks = self.can_read and answer is not Answer.DONE
+        settle(PUBLISH, file, answer, cause, (lambda: self._look(file)) if looks else None)
 
-    def replace(self, file: StagedFile) -> None:
+    def overwrite(self, file: StagedFile) -> None:
         """Commits the list whatever stands at the key."""
-        error = self._commit(file, {})
-        if error is not None:
-            raise self._unpublished(file, error) from None
+        settle(OVERWRITE, file, *self._commit(file, {}), None)
 
-    def _commit(self, file: StagedFile, condition: dict[str, Any]) -> Exception | None:
+    def _commit(self, file: StagedFile, condition: dict[str, Any]) -> tuple[Answer, StoreError | None]:
         staged = json.loads(file.staged)
         blocks = [BlobBlock(_block(staged["token"], number)) for number in range(staged["blocks"])]
         try:
@@ -166,19 +161,17 @@ class AzureStore:
                 **condition,
             )
         except AzureError as error:
-            failure: Exception = error
-            return failure
-        return None
+            return _ANSWERS.get(_code(error), Answer.UNCLEAR), self._refused("publish", file.key, error)
+        return Answer.DONE, None
 
-    def _unpublished(self, file: StagedFile, error: Exception) -> RunError:
-        return staged_lost(file) if _code(error) in _GONE else self._refused("publish", file.key, error)
-
-    def _look(self, key: str) -> Any:
+    def _look(self, file: StagedFile) -> Seen:
         try:
-            with self.told("look at", key):
-                return self.blob(key).get_blob_properties()
+            with self.told("look at", file.key):
+                found = self.blob(file.key).get_blob_properties()
         except FileNotFoundError:
-            return None
+            return Seen.FREE
+        same = found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256
+        return Seen.EQUAL if same else Seen.OTHER
 
     def abort(self, staged: Iterable[str]) -> list[str]:
         """Nothing can be done, and nothing need be."""

@@ -6,9 +6,12 @@ behaviour suite holds all of them to it:
 1. staged bytes are invisible: ``listing`` and ``read`` do not know them;
 2. ``publish`` makes the whole object visible under its key, or nothing; never a part of it;
 3. publishing again what is there already, byte for byte, is success; another payload under the key is KeyTaken;
-4. ``replace`` puts the staged bytes at the key whatever stood there; it is for redelivery only;
+4. ``overwrite`` puts the staged bytes at the key whatever stands there; it is for redelivery only;
 5. any process may publish or abort what another one staged: a reference is all it needs;
-6. when staged bytes are gone and the key is not visible, ``publish`` raises StagedLost and changes nothing.
+6. when staged bytes are gone and the key is not visible, ``publish`` raises StagedLost and changes nothing;
+7. where nobody knows whether the object is visible, ``publish`` and ``overwrite`` raise PublishUnknown and remove nothing.
+
+``store/outcome.py`` holds the table by which every adapter tells these apart.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
-from rover_spark.errors import KeyTaken, StagedLost, StoreError
+from rover_spark.errors import StoreError
 from rover_spark.model.file import StagedFile
 
 
@@ -86,11 +89,11 @@ class Store(Protocol):
         ...
 
     def publish(self, file: StagedFile) -> None:
-        """Makes a staged file visible (laws 2, 3, 6)."""
+        """Makes a staged file visible (laws 2, 3, 6, 7)."""
         ...
 
-    def replace(self, file: StagedFile) -> None:
-        """Makes a staged file visible in place of what is there (law 4)."""
+    def overwrite(self, file: StagedFile) -> None:
+        """Makes a staged file visible in place of what is there (laws 4, 7)."""
         ...
 
     def abort(self, staged: Iterable[str]) -> list[str]:
@@ -170,21 +173,3 @@ def content_type(key: str) -> str:
     """What an object says that it is."""
     name = key.rpartition("/")[2]
     return next((kind for ending, kind in _CONTENT_TYPES.items() if ending in name), "application/gzip")
-
-
-def key_taken(file: StagedFile) -> KeyTaken:
-    """The key holds another payload."""
-    return KeyTaken(
-        f"{file.key} holds other bytes than batch file {file.sha256[:12]}…; it was left as it is",
-        code="key_taken",
-        remedy="Find out who wrote it, move it away and run export again: the batch waits, staged.",
-    )
-
-
-def staged_lost(file: StagedFile) -> StagedLost:
-    """The staged bytes are gone."""
-    return StagedLost(
-        f"the staged bytes of {file.key} are gone and the key is not known to be visible",
-        code="staged_lost",
-        remedy="Run export again: the batch is staged anew from its plan.",
-    )

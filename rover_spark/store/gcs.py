@@ -32,7 +32,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.exceptions import RequestException
 
 from rover_spark.config.access import Access
-from rover_spark.errors import RunError, StoreError
+from rover_spark.errors import StoreError
 from rover_spark.model.file import StagedFile
 from rover_spark.store.base import (
     AGAIN,
@@ -41,11 +41,10 @@ from rover_spark.store.base import (
     Mine,
     ObjectInfo,
     content_type,
-    key_taken,
-    staged_lost,
     staged_name,
     unreachable,
 )
+from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, settle
 
 PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
 _SHA = "rover-sha256"
@@ -72,7 +71,7 @@ _OVER = "storage.objects.delete at the keys too, where a file whose answer was l
 _PERMISSIONS = {
     "stage": "storage.objects.create below _rover_staging/",
     "publish": _AT_THE_KEYS,
-    "replace": f"{_AT_THE_KEYS}, and storage.objects.delete there to replace what stands at one",
+    "overwrite": f"{_AT_THE_KEYS}, and storage.objects.delete there to overwrite what stands at one",
     "look at": "storage.objects.get at the keys and below _rover_staging/",
     "read": "storage.objects.get at the keys",
     "list": "storage.objects.list on the bucket",
@@ -142,27 +141,19 @@ class GcsStore:
 
     def publish(self, file: StagedFile) -> None:
         """Rewrites the temporary object to its key; under ``can_read`` only where the key is free."""
-        error = self._rewrite(file, {"if_generation_match": 0} if self.can_read else {})
-        if error is None:
-            self.abort([file.staged])
-            return
-        found = self._look(file.key) if self.can_read else None
-        if found is None:
-            raise self._unpublished(file, error) from None
-        if not _holds(found, file):
-            if isinstance(error, NotFound | PreconditionFailed):
-                raise key_taken(file) from None
-            raise self._unpublished(file, error) from None
+        answer, cause = self._rewrite("publish", file, {"if_generation_match": 0} if self.can_read else {})
+        looks = self.can_read and answer is not Answer.DONE
+        settle(PUBLISH, file, answer, cause, (lambda: self._look(file)) if looks else None)
         self.abort([file.staged])
 
-    def replace(self, file: StagedFile) -> None:
+    def overwrite(self, file: StagedFile) -> None:
         """Rewrites the temporary object to its key whatever stands there."""
-        error = self._rewrite(file, {})
-        if error is not None:
-            raise self._unpublished(file, error, "replace") from None
+        settle(OVERWRITE, file, *self._rewrite("overwrite", file, {}), None)
         self.abort([file.staged])
 
-    def _rewrite(self, file: StagedFile, condition: dict[str, int]) -> Exception | None:
+    def _rewrite(
+        self, what: str, file: StagedFile, condition: dict[str, int]
+    ) -> tuple[Answer, StoreError | None]:
         token = None
         try:
             target = self.blob(file.key)
@@ -171,16 +162,19 @@ class GcsStore:
                 # repeating it is harmless: the same object at the same key, or a condition that then fails
                 token, _, _ = target.rewrite(self.blob(file.staged), token=token, retry=_RETRY, **condition)
                 if token is None:
-                    return None
+                    return Answer.DONE, None
         except (*_FAILURES, *_CUT) as error:
-            failure: Exception = error
-            return failure
+            return _answer(error), self._refused(what, file.key, error)
 
-    def _unpublished(self, file: StagedFile, error: Exception, what: str = "publish") -> RunError:
-        gone = isinstance(error, NotFound) and "specified bucket does not exist" not in str(error)
-        return staged_lost(file) if gone else self._refused(what, file.key, error)
+    def _look(self, file: StagedFile) -> Seen:
+        found = self._found(file.key)
+        if found is None:
+            return Seen.FREE
+        # published objects carry their hash
+        same = found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256
+        return Seen.EQUAL if same else Seen.OTHER
 
-    def _look(self, key: str) -> Any:
+    def _found(self, key: str) -> Any:
         with self.told("look at", key):
             found = self._bucket.get_blob(key)
             if found is not None and found.size is None:  # no object is without
@@ -189,7 +183,7 @@ class GcsStore:
 
     def made(self, name: str) -> Any:
         """When an object was made; None where it is not there."""
-        found = self._look(name)
+        found = self._found(name)
         return found and found.time_created
 
     def abort(self, staged: Iterable[str]) -> list[str]:
@@ -214,7 +208,7 @@ class GcsStore:
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
         """Streams the object."""
-        blob = self._look(key)
+        blob = self._found(key)
         if blob is None:
             raise FileNotFoundError(key)
         # what whoever reads makes of the bytes is no answer of the store
@@ -276,9 +270,12 @@ class GcsStore:
         )
 
 
-def _holds(found: Any, file: StagedFile) -> bool:
-    """Whether the object is the file's payload: published objects carry their hash."""
-    return bool(found.size == file.bytes and (found.metadata or {}).get(_SHA) == file.sha256)
+def _answer(error: Exception) -> Answer:
+    if isinstance(error, PreconditionFailed):
+        return Answer.NOT_FREE
+    if isinstance(error, NotFound) and "specified bucket does not exist" not in str(error):
+        return Answer.GONE
+    return Answer.UNCLEAR
 
 
 @lru_cache(maxsize=8)

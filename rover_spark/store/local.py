@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -17,8 +17,13 @@ from typing import BinaryIO
 
 from rover_spark.errors import StoreError
 from rover_spark.model.file import StagedFile
-from rover_spark.store.base import STAGING, Mine, ObjectInfo, key_taken, staged_lost, staged_name
+from rover_spark.store.base import STAGING, Mine, ObjectInfo, staged_name
+from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, settle
 
+_ANSWERS: dict[type[OSError], Answer] = {
+    FileExistsError: Answer.NOT_FREE,
+    FileNotFoundError: Answer.GONE,
+}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -92,35 +97,40 @@ class LocalStore:
 
     def publish(self, file: StagedFile) -> None:
         """Links the staged file to its key; a key that holds the same bytes is success."""
-        source, target = self._inside(file.staged, self._beside), self._inside(file.key, self._root)
-        try:
-            self._make_directory(target.parent)
-            _link(source, target)
-        except FileExistsError:
-            if not _holds(target, file):
-                raise key_taken(file) from None
-        except FileNotFoundError:
-            if not target.exists():
-                raise staged_lost(file) from None
-            if not _holds(target, file):
-                raise key_taken(file) from None
-        except OSError as error:
-            raise _refused("publish", file.key, error) from error
-        _sync_directory(target.parent)
-        _forget(source)
+        answer, cause = self._put("publish", file, _link)
+        looks = answer in {Answer.NOT_FREE, Answer.GONE}
+        settle(PUBLISH, file, answer, cause, (lambda: self._look(file)) if looks else None)
+        self._settled(file)
 
-    def replace(self, file: StagedFile) -> None:
+    def overwrite(self, file: StagedFile) -> None:
         """Renames the staged file over its key."""
+        settle(OVERWRITE, file, *self._put("overwrite", file, Path.replace), None)
+        self._settled(file)
+
+    def _put(
+        self, what: str, file: StagedFile, put: Callable[[Path, Path], object]
+    ) -> tuple[Answer, StoreError | None]:
         source, target = self._inside(file.staged, self._beside), self._inside(file.key, self._root)
         try:
             self._make_directory(target.parent)
-            source.replace(target)
-        except FileNotFoundError:
-            raise staged_lost(file) from None
+            put(source, target)
         except OSError as error:
-            raise _refused("replace", file.key, error) from error
-        _sync_directory(target.parent)
-        _forget(source)
+            answer = _ANSWERS.get(type(error), Answer.UNCLEAR)
+            return answer, _refused(what, file.key, error)
+        return Answer.DONE, None
+
+    def _look(self, file: StagedFile) -> Seen:
+        target = self._inside(file.key, self._root)
+        try:
+            if not (target.is_symlink() or target.exists()):
+                return Seen.FREE
+            return Seen.EQUAL if _holds(target, file) else Seen.OTHER
+        except OSError as error:
+            raise _refused("look at", file.key, error) from error
+
+    def _settled(self, file: StagedFile) -> None:
+        _sync_directory(self._inside(file.key, self._root).parent)
+        _forget(self._inside(file.staged, self._beside))
 
     def abort(self, staged: Iterable[str]) -> list[str]:
         """Unlinks staged files."""

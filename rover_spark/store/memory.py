@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import BinaryIO
 
 from rover_spark.model.file import StagedFile
-from rover_spark.store.base import Mine, ObjectInfo, key_taken, staged_lost
+from rover_spark.store.base import Mine, ObjectInfo
+from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, settle
 
 _BUCKETS: dict[str, dict[str, bytes]] = {}
 
@@ -64,18 +65,25 @@ class MemoryStore:
 
     def publish(self, file: StagedFile) -> None:
         """Puts the object unless another payload is there."""
-        there = self._objects.get(file.key)
-        if there is not None and hashlib.sha256(there).hexdigest() != file.sha256:
-            raise key_taken(file)
-        if there is None:
-            self.replace(file)
+        if file.key in self._objects:
+            settle(PUBLISH, file, Answer.NOT_FREE, None, lambda: self._look(file))
+        else:
+            settle(PUBLISH, file, self._put(file), None, None)
 
-    def replace(self, file: StagedFile) -> None:
+    def overwrite(self, file: StagedFile) -> None:
         """Puts the object."""
+        settle(OVERWRITE, file, self._put(file), None, None)
+
+    def _put(self, file: StagedFile) -> Answer:
         data = base64.b64decode(file.staged)
         if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise staged_lost(file)
+            return Answer.GONE
         self._objects[file.key] = data
+        return Answer.DONE
+
+    def _look(self, file: StagedFile) -> Seen:
+        same = hashlib.sha256(self._objects[file.key]).hexdigest() == file.sha256
+        return Seen.EQUAL if same else Seen.OTHER
 
     def abort(self, staged: Iterable[str]) -> list[str]:
         """Nothing is kept outside the references."""

@@ -20,16 +20,21 @@ from urllib.parse import urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rover_spark.config.access import Access
-from rover_spark.errors import RunError, StoreError
+from rover_spark.errors import StoreError
 from rover_spark.model.file import StagedFile
 from rover_spark.store.aws import OF_CREDENTIALS, AnswerCut, client, error_code, met, remedy
-from rover_spark.store.base import AGAIN, Mine, ObjectInfo, content_type, key_taken, staged_lost
+from rover_spark.store.base import AGAIN, Mine, ObjectInfo, content_type
+from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, Table, settle
 
 PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
 _BLOCK = 1 << 20
 _TRY = "rover-try"
 _GONE = {"NoSuchUpload", "InvalidPart", "404"}
-_TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_NOT_FREE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_ANSWERS = {
+    **dict.fromkeys(_GONE, Answer.GONE),
+    **dict.fromkeys(_NOT_FREE, Answer.NOT_FREE),
+}
 _FAILURES = (ClientError, BotoCoreError)
 # what the answer to an operation always holds: without it, it was cut, and botocore does not notice
 _HOLDS = {
@@ -128,46 +133,21 @@ class S3Store:
         return {name: sent[name] for name in ("ETag", "ChecksumCRC32") if name in sent}
 
     def publish(self, file: StagedFile) -> None:
-        """Completes the upload; under ``can_read`` only where the key is free, and then looks."""
-        error = self._complete(file, {"IfNoneMatch": "*"} if self.can_read else {})
-        found = self._found(file, error)
-        if found is None:
-            return
-        if error is None or error_code(error) in _TAKEN | _GONE:
-            raise key_taken(file) from None
-        raise self._unpublished(file, error) from None
+        """Completes the upload; under ``can_read`` only where the key is free."""
+        self._settle(PUBLISH, file, {"IfNoneMatch": "*"} if self.can_read else {})
 
-    def replace(self, file: StagedFile) -> None:
+    def overwrite(self, file: StagedFile) -> None:
         """Completes the upload whatever stands at the key."""
-        error = self._complete(file, {})
-        if self._found(file, error) is not None:
-            raise self._unpublished(file, error) from None
+        self._settle(OVERWRITE, file, {})
 
-    def _found(self, file: StagedFile, error: Exception | None) -> dict[str, Any] | None:
-        """None where the key holds the file; else the other object there. An answer alone proves nothing.
+    def _settle(self, table: Table, file: StagedFile, condition: dict[str, str]) -> None:
+        # under can_read even a success is looked up: some servers answer 200 for an upload that is gone
+        look = (lambda: self._look(file)) if self.can_read else None
+        seen = settle(table, file, *self._complete(file, condition), look)
+        if seen is Seen.EQUAL:  # another try's object stands there, so this try's upload is still open
+            self.abort([file.staged])
 
-        Without ``can_read`` the answer is all there is. Raises what the answer means where nothing stands at the key.
-        """
-        if not self.can_read:
-            if error is not None:
-                raise self._unpublished(file, error) from None
-            return None
-        try:
-            found = self._head(file.key)
-        except StoreError:
-            # an answer to HEAD has no body, so it says less than what went wrong before
-            if error is None or error_code(error) in _TAKEN | _GONE:
-                raise
-            raise self._refused("publish", file.key, error) from None
-        if found is None:
-            raise self._unpublished(file, error) from None
-        if not self._is_ours(found, file):
-            if not self._holds(found, file):
-                return found
-            self.abort([file.staged])  # where another try's object stands, ours is still open
-        return None
-
-    def _complete(self, file: StagedFile, condition: dict[str, str]) -> Exception | None:
+    def _complete(self, file: StagedFile, condition: dict[str, str]) -> tuple[Answer, StoreError | None]:
         staged = json.loads(file.staged)
         parts = [{**part, "PartNumber": number} for number, part in enumerate(staged["parts"], 1)]
         try:
@@ -179,23 +159,21 @@ class S3Store:
                 **condition,
             )
         except _FAILURES as error:
-            failure: Exception = error
-            return failure
-        return None
+            return _ANSWERS.get(error_code(error), Answer.UNCLEAR), self._refused("publish", file.key, error)
+        return Answer.DONE, None
 
-    def _unpublished(self, file: StagedFile, error: Exception | None) -> RunError:
-        # some servers answer 200 for an upload that is gone
-        if error is None or error_code(error) in _GONE:
-            return staged_lost(file)
-        return self._refused("publish", file.key, error)
-
-    def _head(self, key: str) -> dict[str, Any] | None:
+    def _look(self, file: StagedFile) -> Seen:
         try:
-            return self._call("head_object", key)
+            found = self._call("head_object", file.key)
+            if self._is_ours(found, file):
+                return Seen.OURS
+            return Seen.EQUAL if self._holds(found, file) else Seen.OTHER
+        except FileNotFoundError:  # removed since the first answer
+            return Seen.FREE
         except _FAILURES as error:
             if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
-                return None
-            raise self._refused("look at", key, error) from None
+                return Seen.FREE
+            raise self._refused("look at", file.key, error) from None
 
     def _is_ours(self, found: dict[str, Any], file: StagedFile) -> bool:
         """Whether the object is that of this very try."""

@@ -160,11 +160,11 @@ def test_objects_under_another_prefix_are_not_foreign(tmp_path: Path) -> None:
     store = open_store(f"memory://{tmp_path.as_posix().replace('/', '-')}/acme", "acme")
     for key in ("exports/x", "acme-eu/exports/x", "acme/readme"):
         staging = store.stage(key, "b", "a")
-        store.replace(StagedFile(key, 0, 0, hashlib.sha256(b"").hexdigest(), 0, "", 0, 0, staging.finish()))
+        store.overwrite(StagedFile(key, 0, 0, hashlib.sha256(b"").hexdigest(), 0, "", 0, 0, staging.finish()))
     assert verify(store, []).problems == ()
     staging = store.stage("acme/exports/x", "b", "a")
     empty = hashlib.sha256(b"").hexdigest()
-    store.replace(StagedFile("acme/exports/x", 0, 0, empty, 0, "", 0, 0, staging.finish()))
+    store.overwrite(StagedFile("acme/exports/x", 0, 0, empty, 0, "", 0, 0, staging.finish()))
     assert [problem.code for problem in verify(store, []).problems] == ["object_foreign"]
 
 

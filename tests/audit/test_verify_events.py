@@ -237,7 +237,7 @@ def test_damage_that_the_ledger_vouches_for_is_told_and_does_not_end_verify(
         staging = bucket.store.stage(file.key, "events.1.1", "two")
         staging.write(bytes(broken))
         lying = replace(file, sha256=hashlib.sha256(broken).hexdigest(), staged=staging.finish())
-        bucket.store.replace(lying)
+        bucket.store.overwrite(lying)
         bucket.batches[0] = replace(bucket.batches[0], files=(lying,))
         found[place] = [told for told, _ in bucket.found()]
     surely = (0, 40, *range(len(data) - 16, len(data)))  # the first bytes, the schema, the sync marker

@@ -11,8 +11,7 @@ from typing import Literal
 
 import pytest
 
-from rover_spark.deliver.publish import publish
-from rover_spark.deliver.publish import replace as put_back
+from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.errors import KeyTaken, StoreError
 from rover_spark.model.file import StagedFile
 from rover_spark.store import Store, open_store
@@ -33,8 +32,8 @@ class Unreliable:
     def publish(self, file: StagedFile) -> None:
         self._act("published", self._store.publish, file)
 
-    def replace(self, file: StagedFile) -> None:
-        self._act("replaced", self._store.replace, file)
+    def overwrite(self, file: StagedFile) -> None:
+        self._act("overwritten", self._store.overwrite, file)
 
     def note(self, event: str, key: str) -> None:
         with self._lock:
@@ -149,7 +148,7 @@ def test_failing_again_and_again_ends_well_all_the_same(store: Store, when: Mome
             continue
         break
     assert visible(store) == whole(files)
-    assert [event for event, _ in wrapped.journal if event == "replaced"] == []
+    assert [event for event, _ in wrapped.journal if event == "overwritten"] == []
 
 
 @pytest.mark.law(7)
@@ -215,14 +214,14 @@ def test_a_batch_without_files_publishes_nothing(store: Store) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_redelivery_puts_every_file_back_whatever_stood_there(store: Store, when: Moment) -> None:
     publish(store, batch(store))
-    store.replace(staged(store, 2, b"damaged", "damage"))
+    store.overwrite(staged(store, 2, b"damaged", "damage"))
     # a response that was lost: the staged bytes are used up, so a redelivery stages anew before it repeats
     for attempt in ("again", "and again"):
         files = [staged(store, number, attempt=attempt) for number in range(FILES)]
         wrapped = Unreliable(store, [4] if attempt == "again" else [], when)
         try:
-            put_back(wrapped, files)  # type: ignore[arg-type]
+            overwrite(wrapped, files)  # type: ignore[arg-type]
         except StoreError:
             assert attempt == "again"
     assert visible(store) == whole(files)
-    assert {event for event, _ in wrapped.journal} == {"replaced"}
+    assert {event for event, _ in wrapped.journal} == {"overwritten"}

@@ -118,7 +118,7 @@ def test_a_token_that_may_create_and_write_is_right_enough_and_no_more(
     store = open_store(f"{bucket.url}/acme", "acme", Access(endpoint=azure))
     file = staged(store)
     store.publish(file)
-    store.replace(staged(store))
+    store.overwrite(staged(store))
     for act in ("read", "list"):
         error = refused(store, act)
         assert error.remedy == f"Grant {act} on the container, or a SAS with {act[0]}."

@@ -250,23 +250,23 @@ def test_another_payload_is_told_as_such_even_where_the_staged_bytes_are_gone(bu
     assert visible(store) == {bucket.key(): b"other"}
 
 
-# -- law 4: replace ------------------------------------------------------------------------------------------
+# -- law 4: overwrite ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("before", [None, b"damaged", b"payload"], ids=["nothing", "damaged", "the same"])
-def test_replace_heals_whatever_stands_at_the_key(bucket: Adapter, before: bytes | None) -> None:
+def test_overwrite_heals_whatever_stands_at_the_key(bucket: Adapter, before: bytes | None) -> None:
     store = bucket.store()
     if before is not None:
         store.publish(staged(store, bucket.key(), before, "one"))
-    store.replace(staged(store, bucket.key(), b"payload", "two"))
+    store.overwrite(staged(store, bucket.key(), b"payload", "two"))
     assert visible(store) == {bucket.key(): b"payload"}
 
 
-def test_replace_without_staged_bytes_changes_nothing(bucket: Adapter) -> None:
+def test_overwrite_without_staged_bytes_changes_nothing(bucket: Adapter) -> None:
     store = bucket.store()
     store.publish(staged(store, bucket.key(), b"damaged", "one"))
     with pytest.raises(StagedLost):
-        store.replace(bucket.lose(staged(store, bucket.key(), b"payload", "two")))
+        store.overwrite(bucket.lose(staged(store, bucket.key(), b"payload", "two")))
     assert visible(store) == {bucket.key(): b"damaged"}
 
 
@@ -344,7 +344,7 @@ def test_publishing_leaves_only_the_object_on_disk(disk: Adapter) -> None:
     store = disk.store()
     store.publish(staged(store, disk.key(), attempt="one"))
     store.publish(staged(store, disk.key(), attempt="two"))
-    store.replace(staged(store, disk.key(), attempt="three"))
+    store.overwrite(staged(store, disk.key(), attempt="three"))
     assert on_disk(disk) - {STAGING, f"{STAGING}/acme"} == {disk.key()}
 
 
@@ -463,7 +463,7 @@ def test_a_hostile_key_is_refused_and_nothing_leaves_the_destination(
     outside = tmp_path / "x"
     outside.write_bytes(b"mine")
     file = staged(store, disk.key())
-    for act in (store.publish, store.replace):
+    for act in (store.publish, store.overwrite):
         with pytest.raises(StoreError) as caught:
             act(replace(file, key=key))
         assert caught.value.code == "key_invalid"

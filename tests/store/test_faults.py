@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rover_spark.errors import StagedLost, StoreError
+from rover_spark.errors import PublishUnknown, StagedLost, StoreError
 from rover_spark.model.file import StagedFile
 from rover_spark.store import Store, open_store
 from tests.proxy import Proxy
@@ -93,17 +93,37 @@ def test_a_publish_ends_whole_or_is_told_and_repeated(
 
 @pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
-def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(faulty: Faulty, can_read: bool) -> None:
+@pytest.mark.parametrize("act", ["publish", "overwrite"])
+def test_an_outcome_that_is_unknown_is_an_error_of_its_own_and_nothing_is_cleaned_up(
+    faulty: Faulty, act: str, can_read: bool
+) -> None:
     store = faulty.store(can_read=can_read)
     file = staged(store)
     faulty.fails(PUBLISH[faulty.server], "refuse", 99)
     with pytest.raises(StoreError) as caught:
-        store.publish(file)
-    assert type(caught.value) is StoreError and caught.value.remedy
+        getattr(store, act)(file)
+    assert type(caught.value) is PublishUnknown and caught.value.remedy
+    assert caught.value.code == "store_refused", "what a reader of --json sees"
     assert faulty.bucket.objects() == {} and faulty.bucket.staged() == 1
     faulty.recovers()
     faulty.store(can_read=can_read).publish(file)
     assert faulty.bucket.objects() == {KEY: DATA}
+
+
+@pytest.mark.parametrize("can_read", [True, False])
+@pytest.mark.parametrize("act", ["publish", "overwrite"])
+def test_an_unknown_outcome_that_was_a_success_takes_nothing_back(
+    faulty: Faulty, act: str, can_read: bool
+) -> None:
+    """The answer is lost, and nobody may ask again: neither publish nor look."""
+    store = faulty.store(can_read=can_read)
+    file = staged(store)
+    first = PUBLISH[faulty.server]
+    faulty.proxy.decide = lambda seen, number: "lose" if (seen, number) == (first, 0) else "refuse"
+    with pytest.raises(PublishUnknown):
+        getattr(store, act)(file)
+    assert not [seen for seen in faulty.proxy.seen if seen.startswith(("Abort", "Delete"))]
+    assert faulty.bucket.objects() == {KEY: DATA}, "the object stays"
 
 
 def test_a_role_that_may_not_write_is_told_what_it_lacks(faulty: Faulty) -> None:

@@ -64,7 +64,7 @@ def refused(store: Store, act: str) -> StoreError:
     acts = {
         "stage": lambda: staged(store),
         "publish": lambda: store.publish(described("_rover_staging/acme/one")),
-        "replace": lambda: store.replace(described("_rover_staging/acme/one")),
+        "overwrite": lambda: store.overwrite(described("_rover_staging/acme/one")),
         "read": lambda: store.read(KEY).__enter__(),
         "list": lambda: list(store.listing("")),
         "sweep": lambda: store.sweep(LATER, frozenset(), lambda key: True),
@@ -95,7 +95,7 @@ def test_a_file_that_is_put_twice_without_reading_needs_a_right_that_is_named(ro
     [
         ("stage", "storage.objects.create below _rover_staging/"),
         ("publish", "storage.objects.create at the keys"),
-        ("replace", "storage.objects.delete there"),
+        ("overwrite", "storage.objects.delete there"),
         ("read", "storage.objects.get"),
         ("list", "storage.objects.list"),
         ("sweep", "storage.objects.list"),
@@ -104,14 +104,14 @@ def test_a_file_that_is_put_twice_without_reading_needs_a_right_that_is_named(ro
 def test_a_refusal_names_the_permission_of_what_was_refused(role: Role, act: str, permission: str) -> None:
     # a look is allowed, so that publishing itself is what is refused
     role.proxy.decide = lambda seen, number: (
-        None if act in {"publish", "replace"} and seen == "GetObject" else "refuse"
+        None if act in {"publish", "overwrite"} and seen == "GetObject" else "refuse"
     )
-    error = refused(role.store(can_read=act != "replace"), act)
+    error = refused(role.store(can_read=act != "overwrite"), act)
     assert error.message.endswith("Forbidden") and permission in error.remedy
     others = {"create", "delete", "list"} - {
         word for word in ("create", "delete", "list") if word in permission
     }
-    assert act in {"publish", "replace"} or not any(f"objects.{word}" in error.remedy for word in others)
+    assert act in {"publish", "overwrite"} or not any(f"objects.{word}" in error.remedy for word in others)
 
 
 @pytest.mark.parametrize("can_read", [True, False])
@@ -144,7 +144,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pat
 
 
 @pytest.mark.parametrize("can_read", [True, False])
-@pytest.mark.parametrize("act", ["stage", "publish", "replace", "read", "list"])
+@pytest.mark.parametrize("act", ["stage", "publish", "overwrite", "read", "list"])
 @pytest.mark.usefixtures("credentials")
 def test_credentials_that_are_missing_are_told_whatever_is_done(act: str, can_read: bool) -> None:
     error = refused(open_store("gs://bucket/acme", "acme", Access(can_read=can_read)), act)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from rover_spark.config.access import Access
-from rover_spark.errors import KeyTaken, StagedLost, StoreError
+from rover_spark.errors import KeyTaken, PublishUnknown, StagedLost, StoreError
 from rover_spark.model.file import StagedFile
 from rover_spark.store import Store, open_store
 from rover_spark.store.aws import REMEDIES, client
@@ -122,7 +122,7 @@ def test_a_lost_answer_to_a_publish_is_looked_up_or_published_again(faulty: Faul
 @pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize("fault", ["unavailable", "drop"])
-def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(
+def test_a_publish_that_fails_for_ever_is_unknown_and_cleans_nothing_up(
     faulty: Faulty, can_read: bool, fault: str
 ) -> None:
     store = faulty.store(can_read=can_read)
@@ -130,7 +130,7 @@ def test_a_publish_that_fails_for_ever_is_told_and_cleans_nothing_up(
     faulty.proxy.decide = failing(COMPLETE, fault, 99)
     with pytest.raises(StoreError) as caught:
         store.publish(file)
-    assert type(caught.value) is StoreError, "unknown is neither lost nor taken"
+    assert type(caught.value) is PublishUnknown, "unknown is neither lost nor taken"
     assert faulty.visible() == {}
     assert len(faulty.uploads()) == 1 and "AbortMultipartUpload" not in faulty.proxy.seen
     faulty.proxy.decide = lambda name, number: None
@@ -151,7 +151,7 @@ def test_a_role_that_may_put_and_abort_delivers_and_nothing_else_is_asked(faulty
     faulty.proxy.decide = least_rights
     store = faulty.store()
     store.publish(staged(store))
-    store.replace(staged(store, attempt="two"))
+    store.overwrite(staged(store, attempt="two"))
     store.abort([staged(store, attempt="three").staged])
     staging = store.stage(KEY, "fan_profiles.1.1", "four")
     staging.write(DATA)

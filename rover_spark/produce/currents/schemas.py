@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rover_spark.deliver.publish import replace
+from rover_spark.deliver.publish import overwrite
 from rover_spark.errors import ConfigError
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BatchRecord
@@ -81,9 +81,9 @@ def put(store: Store, receives: str, schemas: Sequence[RegisteredSchema]) -> lis
         f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
         for each in schemas
     }
-    replace(store, [_staged(store, key, text, attempt) for key, text in texts.items()])
+    overwrite(store, [_staged(store, key, text, attempt) for key, text in texts.items()])
     last = f"{root}/CHANGELOG.md"
-    replace(store, [_staged(store, last, changelog(schemas), attempt)])
+    overwrite(store, [_staged(store, last, changelog(schemas), attempt)])
     return [*texts, last]
 
 
