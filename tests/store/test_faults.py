@@ -110,6 +110,7 @@ def test_an_outcome_that_is_unknown_is_an_error_of_its_own_and_nothing_is_cleane
     assert faulty.bucket.objects() == {KEY: DATA}
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize("act", ["publish", "overwrite"])
 def test_an_unknown_outcome_that_was_a_success_takes_nothing_back(

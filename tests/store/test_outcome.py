@@ -52,6 +52,7 @@ def test_every_case_returns_or_raises_what_the_table_says(name: str, answer: Ans
     assert caught.value.remedy and caught.value.__cause__ is None
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize(("name", "answer", "seen"), CASES)
 def test_what_the_key_shows_counts_more_than_the_answer(name: str, answer: Answer, seen: Seen) -> None:
     outcome = TABLES[name][answer][seen]
@@ -68,12 +69,26 @@ def test_only_an_answer_that_says_so_makes_staged_bytes_lost(name: str, answer: 
         assert answer in {Answer.DONE, Answer.GONE}
 
 
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_staged_bytes_that_are_gone_are_lost_unless_something_stands_at_the_key(table: Table) -> None:
+    assert table[Answer.GONE][Seen.NOT_LOOKED] is table[Answer.GONE][Seen.FREE] is Outcome.LOST
+    assert table[Answer.DONE][Seen.FREE] is Outcome.LOST, "a server that says DONE of an upload that is gone"
+
+
+@pytest.mark.parametrize("answer", [each for each in Answer if each is not Answer.UNCLEAR])
+def test_another_payload_at_the_key_is_taken_by_publish_and_never_by_overwrite(answer: Answer) -> None:
+    assert PUBLISH[answer][Seen.OTHER] is Outcome.TAKEN
+    assert OVERWRITE[answer][Seen.OTHER] is OVERWRITE[answer][Seen.FREE]
+
+
+@pytest.mark.law(8)
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("seen", [each for each in Seen if each not in OURS])
 def test_an_unclear_answer_is_unknown_unless_the_file_is_seen(name: str, seen: Seen) -> None:
     assert TABLES[name][Answer.UNCLEAR][seen] is Outcome.UNKNOWN
 
 
+@pytest.mark.law(8)
 @pytest.mark.parametrize("answer", Answer)
 def test_a_look_that_fails_leaves_it_unknown_and_tells_the_error_that_says_more(answer: Answer) -> None:
     with pytest.raises(PublishUnknown) as caught:
