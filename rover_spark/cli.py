@@ -341,7 +341,7 @@ def _run(
                 from rover_spark.face.session import build_session
 
                 session = build_session(verbose=verbose, conf=conf)
-                from rover_spark.delta.source import engine
+                from rover_spark.delta.engine_errors import engine
 
             signals.take()  # Spark has put a handler of its own
             under_way.starting = False

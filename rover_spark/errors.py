@@ -20,15 +20,10 @@ Classes differ by what the caller does next; ``code`` tells apart what a reader 
 from __future__ import annotations
 
 import errno
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR}
-_TOLD = "what a task tells: "
-_LONGEST = 1_500  # characters of a message or a remedy: a key has 1,024 octets at the most
 
 
 @dataclass(frozen=True)
@@ -73,27 +68,6 @@ class RoverSparkError(Exception):
 
 def _rebuild(kind: type[RoverSparkError], message: str, code: str, remedy: str) -> RoverSparkError:
     return kind(message, code=code, remedy=remedy)
-
-
-@contextmanager
-def telling() -> Iterator[None]:
-    """In a task: of what is raised there only text reaches the driver. It holds the whole problem, and no cause."""
-    try:
-        yield
-    except RoverSparkError as error:
-        parts = {name: text[:_LONGEST] for name, text in asdict(error.problem).items()}
-        raise RuntimeError(_TOLD + json.dumps(parts)) from None
-
-
-def told(line: str) -> Problem | None:
-    """On the driver: the problem in a line of an engine's error, where a task told it."""
-    _, found, text = line.partition(_TOLD)
-    if not found:
-        return None
-    try:
-        return Problem(**json.JSONDecoder().raw_decode(text)[0])
-    except (TypeError, ValueError):  # a line that was cut, or is not ours
-        return None
 
 
 class ConfigError(RoverSparkError):

@@ -25,9 +25,11 @@ from rover_spark.audit.status import WARN_BELOW_DAYS, kept_days, statuses
 from rover_spark.config.access import Access
 from rover_spark.config.settings import Settings
 from rover_spark.deliver.adoption import Adoption
-from rover_spark.delta import source
+from rover_spark.delta import read
 from rover_spark.delta.causes import first_line
-from rover_spark.delta.tables import side_by_side
+from rover_spark.delta.engine_errors import MEND, engine, reading
+from rover_spark.delta.names import span
+from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import Problem, RoverSparkError, StagedLost
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.file import StagedFile
@@ -68,7 +70,7 @@ def findings(
     heads: dict[str, Head] = {}
     known = False  # what the ledger does not tell, nobody can miss in it
     try:
-        with source.engine("ledger"):
+        with engine("ledger"):
             ledger.open(create=False)
             heads, known = ledger.heads(), True
     except RoverSparkError as error:
@@ -110,7 +112,7 @@ def _sources(
     spark: SparkSession, settings: Settings, planner: Planner | EventPlanner, name: str, head: Head
 ) -> Iterator[Finding]:
     try:
-        with source.engine(name):
+        with engine(name):
             planner.check(name, head)
     except RoverSparkError as error:
         yield _failed(name, _SOURCE, error.problem)
@@ -125,9 +127,9 @@ def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, tab
         if isinstance(planner, Planner):
             fields, tried = planner.described(about), planner.tried(about, _FIRST)
         else:
-            what = source.span(table, None, state.latest.version)
-            with source.reading(about, what, again=source.MEND):
-                source.snapshot(spark, table, state.latest.version).limit(1).collect()
+            what = span(table, None, state.latest.version)
+            with reading(about, what, again=MEND):
+                read.snapshot(spark, table, state.latest.version).limit(1).collect()
     except RoverSparkError as error:
         yield _failed(about, _SOURCE, error.problem)
         return
@@ -246,7 +248,7 @@ def _earlier(store: Store, settings: Settings, heads: Mapping[str, Head]) -> Ite
 def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str) -> Iterator[Finding]:
     about, tried = "destination", "stage in a task"
     try:
-        with source.reading("check", "one row"):
+        with reading("check", "one row"):
             task = _task(settings.destination, settings.name, settings.access, key, _attempt())
             told = json.loads(spark.range(1).mapInArrow(task, "told string").collect()[0]["told"])
     except RoverSparkError as error:

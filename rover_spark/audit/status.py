@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rover_spark.config.settings import Settings
-from rover_spark.delta.tables import side_by_side
+from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import Problem, RoverSparkError, SourceChanged
 from rover_spark.model.head import Head
 from rover_spark.model.plan import BatchPlan, TableState

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from rover_spark.deliver.adoption import Adoption
 from rover_spark.deliver.batch import Delivery, Outcome
 from rover_spark.deliver.progress import Progress
-from rover_spark.delta.source import engine
-from rover_spark.delta.tables import side_by_side
+from rover_spark.delta.engine_errors import engine
+from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import (
     ConfigError,
     LedgerConflict,
@@ -176,7 +176,7 @@ class Exporter:
                     raise
                 # another driver went first: follow it
                 self._progress.step("conflict", dataset=dataset)
-                self._planner.look_again()
+                self._planner.refresh()
                 head = self._ledger.heads().get(dataset, Head())
 
     def _due(self, dataset: str, head: Head) -> Plan | None:

@@ -17,8 +17,9 @@ from pyspark.sql import SparkSession
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.currents import EVENTS_PER_FILE
-from rover_spark.delta import source
-from rover_spark.delta.tables import side_by_side
+from rover_spark.delta import history
+from rover_spark.delta.log import Commit
+from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import SourceGap
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import BatchRecord, Head
@@ -70,7 +71,7 @@ class Sources:
 
     def __init__(self, spark: SparkSession, settings: Settings) -> None:
         self._spark, self._settings = spark, settings
-        self._seen: dict[str, list[source.Commit]] = {}
+        self._seen: dict[str, list[Commit]] = {}
 
     def waiting(self) -> Waiting:
         """What waits now, from the ledger's heads and the tables' histories."""
@@ -94,11 +95,11 @@ class Sources:
             oldest=min((commits[0].timestamp for commits in told), default=None),
         )
 
-    def _after(self, place: tuple[str, int]) -> list[source.Commit]:
+    def _after(self, place: tuple[str, int]) -> list[Commit]:
         table, version = place
         seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
         try:
-            seen += source.commits_after(self._spark, table, seen[-1].version if seen else version)
+            seen += history.commits_after(self._spark, table, seen[-1].version if seen else version)
         except SourceGap:
             self._seen.pop(table, None)  # of a table that was made anew
             raise

@@ -11,8 +11,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.config.access import Access
 from rover_spark.deliver.task import Manifest, Notice, stage, whole
-from rover_spark.delta import source
-from rover_spark.delta.tables import in_turns, side_by_side
+from rover_spark.delta import read
+from rover_spark.delta.engine_errors import MEND, reading
+from rover_spark.delta.names import span
+from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.ledger.side_tables import FLOORS, QUARANTINE, floors_before, write_once
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.plan import BatchPlan, Plan
@@ -34,9 +36,9 @@ def staged(
     if isinstance(plan, EventPlan):
         return _events(spark, ledger, plan, notice, access)
     assert isinstance(plan, BatchPlan)
-    what = source.span(plan.source.table, plan.from_version, plan.to_version)
-    with source.reading(plan.dataset, what, again=source.MEND if plan.phase == "snapshot" else None):
-        rows = units(source.read(spark, plan), plan, floors_before(spark, ledger, plan))
+    what = span(plan.source.table, plan.from_version, plan.to_version)
+    with reading(plan.dataset, what, again=MEND if plan.phase == "snapshot" else None):
+        rows = units(read.planned(spark, plan), plan, floors_before(spark, ledger, plan))
         manifest = whole([stage(arranged(rows, plan), plan, notice, access)], plan, access)
         if manifest.counts["quarantined"]:
             write_once(ledger, QUARANTINE, plan, quarantine_rows(rows, plan))
@@ -59,8 +61,8 @@ def _events(
         numbers = {number for company in some for number, _ in company}
         return rows, stage(arranged_events(rows, plan, numbers), plan, notice, access, texts)
 
-    with source.reading(plan.dataset, told(one for _, one in due)):
-        parts = side_by_side(part, in_turns(companies(due, texts)))
+    with reading(plan.dataset, told(one for _, one in due)):
+        parts = side_by_side(part, batched(companies(due, texts)))
         manifest = whole([each for _, each in parts], plan, access)
         if broken := [rows for rows, each in parts if each.counts["quarantined"]]:
             write_once(ledger, QUARANTINE, plan, quarantine_rows(union(broken), plan))

@@ -23,8 +23,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.config.access import Access
 from rover_spark.deliver.progress import Counter, Done, Progress
+from rover_spark.delta.task_errors import sent_as_text
 from rover_spark.encode.lines import Lines
-from rover_spark.errors import NotRepeatable, telling
+from rover_spark.errors import NotRepeatable
 from rover_spark.model.file import StagedFile
 from rover_spark.model.plan import Plan
 from rover_spark.produce.files import files_of
@@ -130,7 +131,7 @@ def _task(
     plan: Plan, notice: Notice | None, access: Access | None, texts: Texts
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with telling():
+        with sent_as_text():
             store = open_store(plan.destination, plan.export, access)
             manifest = stage_batches(batches, plan, store, notice, texts)
         yield manifest

@@ -1,7 +1,7 @@
-"""What a range of a table's commits did besides changing rows, and whether its feed still tells what was delivered before.
+"""Commits that make a range of a table's versions a gap: after them the change data feed reads earlier rows otherwise.
 
-A look into the log, no row is read. The delivered version is what each commit is held against, one by one: what was
-dropped and put back in between is a gap, too. What the feed itself refuses, it tells by an error (``source.reading``).
+Reads the log, no row. Each commit is compared with the delivered version, one by one: a column that was dropped and
+added again in between is a gap, too. What Delta's feed refuses by itself is an error of the read (``engine_errors``).
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from rover_spark.delta import log as delta_log
-from rover_spark.delta import source
 from rover_spark.delta.causes import cause_of
+from rover_spark.delta.engine_errors import ENGINE_ERRORS, text_of
 from rover_spark.delta.log import Change, Place
+from rover_spark.delta.names import span
+from rover_spark.delta.read import snapshot
 from rover_spark.delta.shape import Shape, difference
 from rover_spark.delta.used_columns import Used
 from rover_spark.errors import SourceGap
 
 _VECTORS = "deletionVectors"
-# nothing that a catalog says of a log: whoever reads rows meets it as well
+# causes that are no catalog's refusal of the log: reading rows meets them as well
 _NOT_THE_LOGS = {"passes", "full", "no_file_system"}
 
 
@@ -30,8 +32,8 @@ class Range:
     """Commits of a table after version ``since``, up to and with ``last``; ``used`` is what the expressions read.
 
     ``location`` is where its files lie. Without ``by_feed`` the files that each commit added are read, not the feed.
-    Where nothing was ``delivered`` before, version ``since`` need not be known any more. ``read_by`` stands where the range
-    was told before and is to be told again: only the table at that version counts then, not what lies between.
+    Where nothing was ``delivered`` before, version ``since`` need not be known any more. ``read_by`` is set where the range
+    was read before and is read again: only the table at that version counts then, not what lies between.
     """
 
     table: str
@@ -45,7 +47,7 @@ class Range:
 
     @property
     def end(self) -> int:
-        """The last commit that is looked at."""
+        """The last commit whose log is read."""
         return self.last if self.read_by is None else max(self.last, self.read_by)
 
 
@@ -53,7 +55,7 @@ def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
     """Raises SourceGap where something was found; ``about`` says whose range it is."""
     if found is not None:
         raise SourceGap(
-            f"{about}: {source.span(one.table, one.since + 1, one.last)} cannot be told: {found}. "
+            f"{about}: {span(one.table, one.since + 1, one.last)} cannot be told: {found}. "
             f"The ledger stays at version {one.since}",
             code="source_gap",
             remedy=remedy,
@@ -61,35 +63,35 @@ def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
 
 
 def found_in(spark: SparkSession, ranges: Sequence[Range]) -> list[str | None]:
-    """Of each range the first thing that makes it a gap, for messages, or None. One job, and more only where it is asked."""
+    """For each range the first thing that makes it a gap, for messages, or None. One job; more where columns changed."""
     places = [Place(one.location, one.since + 1, one.end) for one in ranges]
     try:
-        told = delta_log.changes(spark, places)
-    except source.ENGINE_ERRORS as error:
-        if cause_of(source.text_of(error)).kind in _NOT_THE_LOGS:
+        changes = delta_log.changes(spark, places)
+    except ENGINE_ERRORS as error:
+        if cause_of(text_of(error)).kind in _NOT_THE_LOGS:
             raise
         if len(ranges) > 1:
             return [found for one in ranges for found in found_in(spark, [one])]
-        # a catalog may keep the log to itself; what was cleaned away, the feed tells
+        # a catalog may refuse the log; that commits were cleaned away, reading the feed says itself
         return [_ends(spark, ranges[0])]
-    return [_found(spark, *each) for each in zip(ranges, places, told, strict=True)]
+    return [_found(spark, *each) for each in zip(ranges, places, changes, strict=True)]
 
 
 def _ends(spark: SparkSession, one: Range) -> str | None:
-    """The same of the range's two ends only, as Spark sees them."""
+    """The same from the range's first and last version alone, as Spark reads them."""
     if one.since < 0:
         return None
     try:
         before, after = (_seen(spark, one.table, version) for version in (one.since, one.end))
-    except source.ENGINE_ERRORS as error:
-        if cause_of(source.text_of(error)).kind not in {"stays", "refused"}:
+    except ENGINE_ERRORS as error:
+        if cause_of(text_of(error)).kind not in {"stays", "refused"}:
             raise
-        return None  # the feed tells these itself
+        return None  # reading the feed fails on these itself
     return difference(before, after, one.used, by_feed=False)
 
 
 def _seen(spark: SparkSession, table: str, version: int) -> Shape:
-    return Shape(json.loads(source.snapshot(spark, table, version).schema.json()), partitions=None)
+    return Shape(json.loads(snapshot(spark, table, version).schema.json()), partitions=None)
 
 
 def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change]) -> str | None:

@@ -1,4 +1,4 @@
-"""A Delta table's log as files: what its commits say of columns, protocol and history, where Spark's commands tell too little.
+"""A Delta table's log, read as files: what commits say of columns, protocol and history that Spark's commands leave out.
 
 Reads ``_delta_log`` through Spark, so wherever Spark reads the table. Writes nothing.
 Source: Delta transaction log protocol, "Delta Log Entries", "Checkpoints", "Commit Provenance Information".
@@ -47,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Change:
-    """What a commit says besides rows: other columns, another protocol; or files whose removal it tells too little of."""
+    """What a commit says besides rows: new columns, a new protocol, or (``bare``) a removed file without extended metadata."""
 
     version: int
     metadata: tuple[str, list[str], dict[str, str]] | None = None
@@ -56,11 +56,11 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A commit as the history tells it: when (ms since 1970), by which operation, rows written (0 where it does not say)."""
+class Commit:
+    """A commit as the table's history lists it: its time (ms since 1970), its operation, rows written (0 where not said)."""
 
     version: int
-    at: int
+    timestamp: int
     operation: str
     rows: int
 
@@ -84,7 +84,7 @@ def _version() -> Column:
 
 
 def changes(spark: SparkSession, places: Sequence[Place]) -> list[list[Change]]:
-    """Of each place what its commits say besides rows, in order. One job over all of them."""
+    """For each place what its commits say besides rows, in their order. One job over all of them."""
     if not places:
         return []
     bare = F.expr("remove IS NOT NULL AND coalesce(remove.dataChange, true)")
@@ -99,18 +99,18 @@ def changes(spark: SparkSession, places: Sequence[Place]) -> list[list[Change]]:
     found: list[list[Change]] = [[] for _ in places]
     for row in reduce(DataFrame.unionAll, frames).collect():
         found[row["place"]].append(_change(row))
-    for number, told in enumerate(found):
-        told.sort(key=lambda change: change.version)
-        if any(change.bare for change in told):
-            found[number] = _without_told(spark, places[number], told)
+    for number, listed in enumerate(found):
+        listed.sort(key=lambda change: change.version)
+        if any(change.bare for change in listed):
+            found[number] = _without_recorded(spark, places[number], listed)
     return found
 
 
-def _without_told(spark: SparkSession, place: Place, told: list[Change]) -> list[Change]:
-    # where a commit wrote its changes down, nobody asks for the files that it took away
+def _without_recorded(spark: SparkSession, place: Place, listed: list[Change]) -> list[Change]:
+    # a commit that wrote change files of its own: the feed reads those, not the files that it removed
     rows = _commits(spark, place, _FILES).where("cdc IS NOT NULL").select(_version()).distinct().collect()
     written = {row["version"] for row in rows}
-    return [change for change in told if not (change.bare and change.version in written)]
+    return [change for change in listed if not (change.bare and change.version in written)]
 
 
 def _change(row: Row) -> Change:
@@ -150,7 +150,7 @@ def vectors(spark: SparkSession, place: Place) -> int | None:
 
 
 def shape_at(spark: SparkSession, root: str, version: int) -> Shape | None:
-    """The table as its log tells it at a version, or None where the log does not reach back so far."""
+    """The table's columns, protocol and properties at a version, or None where the log does not reach back so far."""
     names = [name for name, _ in _listed(spark, root)]
     checkpoints = {int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name))}
     begin = max((each for each in checkpoints if each <= version), default=None)
@@ -200,27 +200,24 @@ def _listed(spark: SparkSession, root: str) -> list[tuple[str, int]]:
     return [(unquote(row["path"]).rpartition("/")[2], row["at"]) for row in rows]
 
 
-def history(spark: SparkSession, root: str, limit: int) -> list[Told]:
-    """The newest commits, the oldest first, as DESCRIBE HISTORY tells them.
-
-    For a table of which that fails: it wants every parameter of every commit to be text, other writers leave lists.
-    """
-    listed = sorted(
+def history(spark: SparkSession, root: str, limit: int) -> list[Commit]:
+    """The newest commits, the oldest first, as DESCRIBE HISTORY lists them where it does not fail."""
+    written = sorted(
         (int(found[1]), at) for name, at in _listed(spark, root) if (found := _COMMIT.fullmatch(name))
     )[-limit:]
-    if not listed:
+    if not written:
         return []
-    place = Place(root, listed[0][0], listed[-1][0])
+    place = Place(root, written[0][0], written[-1][0])
     rows = _commits(spark, place, _INFO).where("commitInfo IS NOT NULL").select(_version(), "commitInfo.*")
     infos = {row["version"]: row for row in rows.collect()}
-    told: list[Told] = []
-    for version, written in listed:
+    commits: list[Commit] = []
+    for version, file_time in written:
         info = infos.get(version)
-        at = written if info is None or info["inCommitTimestamp"] is None else info["inCommitTimestamp"]
-        if told and at <= told[-1].at:
-            at = told[-1].at + 1  # as Delta moves on times that do not rise
+        at = file_time if info is None or info["inCommitTimestamp"] is None else info["inCommitTimestamp"]
+        if commits and at <= commits[-1].timestamp:
+            at = commits[-1].timestamp + 1  # as Delta moves on times that do not rise
         metrics = (info["operationMetrics"] if info is not None else None) or {}
-        written_rows = metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0
+        rows_written = metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0
         operation = None if info is None else info["operation"]
-        told.append(Told(version, at, operation, int(written_rows)))  # type: ignore[arg-type]
-    return told
+        commits.append(Commit(version, at, operation, int(rows_written)))  # type: ignore[arg-type]
+    return commits

@@ -27,7 +27,7 @@ from rover_spark.deliver.progress import LoggedProgress, Progress, file_by_file
 from rover_spark.deliver.run import Exporter
 from rover_spark.deliver.schedule import Sources, enough, stay
 from rover_spark.deliver.sweep import sweep as remove_abandoned
-from rover_spark.delta.source import engine
+from rover_spark.delta.engine_errors import engine
 from rover_spark.errors import ConfigError, Problem, RunError
 from rover_spark.face.result import Result, iso
 from rover_spark.ledger.side_tables import QUARANTINE, newest_first, quarantined

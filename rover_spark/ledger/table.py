@@ -23,7 +23,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from rover_spark.delta.local_rows import local_rows
-from rover_spark.delta.source import quoted
+from rover_spark.delta.names import quoted
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.lease import leased, lock_beside, locked
 from rover_spark.ledger.rows import (

@@ -8,7 +8,8 @@ import pytest
 from pyspark.errors import PythonException
 
 from rover_spark.delta.causes import LONGEST, Kind, cause_of, cut, first_line
-from rover_spark.delta.source import reading
+from rover_spark.delta.engine_errors import reading
+from rover_spark.delta.task_errors import problem_in, sent_as_text
 from rover_spark.errors import (
     ConfigError,
     Problem,
@@ -17,8 +18,6 @@ from rover_spark.errors import (
     SourceGap,
     SourceUnread,
     StoreError,
-    telling,
-    told,
 )
 
 WORKER = """
@@ -63,7 +62,7 @@ def test_the_line_that_says_most(text: str, said: str) -> None:
 def raised_in_a_task(error: Exception) -> str:
     """What Spark shows of it on the driver."""
     try:
-        with telling():
+        with sent_as_text():
             raise error
     except Exception as raised:
         lines = "".join(traceback.format_exception(raised))
@@ -100,15 +99,15 @@ def test_a_problem_of_any_length_arrives_cut_and_without_its_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["what a task tells: ", 'what a task tells: {"code":', "what a task tells: {}", "x"]
+    "line", ["rover_spark problem: ", 'rover_spark problem: {"code":', "rover_spark problem: {}", "x"]
 )
 def test_a_line_that_is_no_problem_tells_none(line: str) -> None:
-    assert told(line) is None
+    assert problem_in(line) is None
 
 
 def test_what_follows_a_problem_in_its_line_is_left_alone() -> None:
-    line = 'RuntimeError: what a task tells: {"code": "a", "message": "b", "remedy": "c"}, and more'
-    assert told(line) == Problem("a", "b", "c")
+    line = 'RuntimeError: rover_spark problem: {"code": "a", "message": "b", "remedy": "c"}, and more'
+    assert problem_in(line) == Problem("a", "b", "c")
 
 
 def test_another_error_of_a_task_stays_what_it_is() -> None:

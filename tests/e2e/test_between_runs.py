@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from rover_spark.deliver import batch as deliver
 from rover_spark.deliver.schedule import Sources, Waiting
 from rover_spark.deliver.task import Manifest
-from rover_spark.delta import source
+from rover_spark.delta import history
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
 from rover_spark.face import commands
 from rover_spark.model.head import BatchRecord, Head
@@ -170,7 +170,7 @@ def test_a_source_that_is_out_of_reach_holds_up_no_other(
         f"CREATE TABLE {{t}} (roverID STRING, merged STRING, at TIMESTAMP) USING delta {FEED}", t="merges"
     )
     world.datasets = {"fan_profile_merges": merges, **world.datasets}
-    real = source.table_state
+    real = history.table_state
 
     def away(spark: Any, setting: str, table: str, since: int | None) -> TableState:
         if table == world.table("merges"):
@@ -178,7 +178,7 @@ def test_a_source_that_is_out_of_reach_holds_up_no_other(
         return real(spark, setting, table, since)
 
     with monkeypatch.context() as outage:
-        outage.setattr(source, "table_state", away)
+        outage.setattr(history, "table_state", away)
         result = world.export()
     (problem,) = result.problems
     assert not result.ok and "fan_profile_merges" in problem.message and "SlowDown" in problem.message

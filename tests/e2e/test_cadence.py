@@ -21,7 +21,8 @@ from pyspark.sql import SparkSession
 
 from rover_spark.deliver import schedule as cadence
 from rover_spark.deliver.schedule import Sources, Waiting, enough, stay
-from rover_spark.delta import source
+from rover_spark.delta import history
+from rover_spark.delta.log import Commit
 from rover_spark.errors import Problem
 from rover_spark.face import commands
 from rover_spark.face.result import Result
@@ -138,7 +139,7 @@ def test_rover_datasets_wait_for_a_file_of_the_size_that_is_aimed_at(world: Worl
 def test_the_oldest_that_waits_is_found_behind_many_commits(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "_LISTED", 2)
+    monkeypatch.setattr(history, "_LISTED", 2)
     stream = Stream(spark, tmp_path)
     stream.delivered()
     sources, looks = Sources(spark, stream.settings), list[Waiting]()
@@ -155,7 +156,7 @@ def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(
 ) -> None:
     stream.delivered()
     stream.add(values(0, 2))
-    stop, told, real = Resting(3), list[Result](), source.table_state
+    stop, told, real = Resting(3), list[Result](), history.table_state
     failing = iter([True, True, False])
 
     def throttled(*args: Any) -> TableState:
@@ -163,11 +164,11 @@ def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(
             raise PySparkException("SlowDown: reduce your request rate")
         return real(*args)
 
-    def refused(*args: Any) -> list[source.Commit]:
+    def refused(*args: Any) -> list[Commit]:
         raise PySparkException("SlowDown: reduce your request rate")
 
-    monkeypatch.setattr(source, "table_state", throttled)
-    monkeypatch.setattr(source, "commits_after", refused)
+    monkeypatch.setattr(history, "table_state", throttled)
+    monkeypatch.setattr(history, "commits_after", refused)
     result = commands.export_every(stream.spark, stream.settings, MINUTES, told=told.append, stop=stop)
     assert result.ok and [each.ok for each in told] == [False, False, True]
     assert "SlowDown" in told[0].problems[0].message and told[0].problems[0].code == "spark_failed"

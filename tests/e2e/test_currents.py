@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from rover_spark.cli import app
 from rover_spark.deliver import staging as staged
-from rover_spark.delta import tables
+from rover_spark.delta import parallel
 from rover_spark.face import commands
 from tests import apache
 from tests.e2e.stream import COLUMNS, CUSTOM, PLACE, PURCHASE, Stream, values
@@ -226,7 +226,7 @@ def test_types_that_many_jobs_stage_are_one_batch(stream: Stream, monkeypatch: p
         return parts[-1]
 
     monkeypatch.setattr(staged, "stage", counted)
-    monkeypatch.setattr(tables, "_TOGETHER", 2)
+    monkeypatch.setattr(parallel, "BATCH", 2)
     (batch,) = stream.delivered().batches
     assert sorted(len(part.files) for part in parts) == [1, 2, 2]
     counts = batch.counts

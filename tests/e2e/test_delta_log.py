@@ -39,7 +39,7 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
             (row["version"], row["at"], row["operation"], int(row["n"] or 0)) for row in rows.collect()
         )
         told = delta_log.history(spark, root, limit)
-        assert [(each.version, each.at, each.operation, each.rows) for each in told] == said
+        assert [(each.version, each.timestamp, each.operation, each.rows) for each in told] == said
 
     def columns(version: int) -> list[str] | None:
         shape = delta_log.shape_at(spark, root, version)

@@ -17,9 +17,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampType
 
-from rover_spark.delta import source
+from rover_spark.delta import read
+from rover_spark.delta.engine_errors import ENGINE_ERRORS
 from rover_spark.delta.local_rows import local_rows
 from rover_spark.delta.log import literal
+from rover_spark.delta.names import backticked, quoted
+from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.model.plan import TableState, rerun_remedy
 from rover_spark.produce.currents.plan import EVENTS, Slice
@@ -33,7 +36,7 @@ _ACTIONS = (
 LARGE_TABLE, LARGE_FILE = 64 << 20, 1 << 20
 _FILE = "_file"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Spark's name of the folder of nulls
-_TAKEN = {_FILE, "_commit_ms", "_metadata", *source.FEED_COLUMNS}
+_TAKEN = {_FILE, "_commit_ms", "_metadata", *FEED_COLUMNS}
 Added = tuple[str, dict[str, str | None], int]  # path as the log spells it, partition values, version
 _MOMENTS = (TimestampType, TimestampNTZType, BinaryType)
 _OCTET = re.compile("%([0-9A-Fa-f]{2})")
@@ -43,7 +46,7 @@ def require_readable(setting: str, table: str, state: TableState) -> None:
     """Raises ConfigError, with the statement that mends it, unless appended rows can be told from others."""
     if state.keeps_feed:
         return
-    name = source.quoted(table)
+    name = quoted(table)
     if state.properties.get("delta.appendOnly", "").lower() != "true":
         raise ConfigError(
             f"{setting}: {table} neither keeps a change data feed nor is append-only, so new rows could not be told",
@@ -56,7 +59,7 @@ def _feed_needed(setting: str, table: str, why: str) -> ConfigError:
     return ConfigError(
         f"{setting}: {table} {why}: it can only be read by its change data feed, which is off",
         code="feed_off",
-        remedy=f"ALTER TABLE {source.quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true); what came before "
+        remedy=f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true); what came before "
         "cannot be told: " + rerun_remedy(EVENTS),
     )
 
@@ -99,7 +102,7 @@ def _files_tell_all(spark: SparkSession, one: Slice) -> bool:
     # a catalog may keep the log to itself; what is wrong with it, the feed tells
     try:
         log = _log(spark, one)
-    except source.ENGINE_ERRORS:
+    except ENGINE_ERRORS:
         return False
     whole = log.taken is None and log.obstacle is None
     return whole and log.bytes >= LARGE_FILE * max(len(log.added), 1)
@@ -115,10 +118,10 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     assert one.from_version is not None
     table, setting = one.source.table, f'events."{one.event_type}".table'
     if one.by_feed:
-        return source.changes(spark, table, one.from_version, one.to_version)
+        return read.changes(spark, table, one.from_version, one.to_version)
     log = _log(spark, one)
     if one.keeps_feed and (log.taken is not None or log.obstacle):  # altered since it was planned
-        return source.changes(spark, table, one.from_version, one.to_version)
+        return read.changes(spark, table, one.from_version, one.to_version)
     if log.taken is not None:
         raise SourceGap(
             f'events."{one.event_type}": version {log.taken} of {table} changed or removed rows, and without a '
@@ -128,8 +131,8 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
         )
     if log.obstacle:
         raise _feed_needed(setting, table, log.obstacle)
-    rows = source.snapshot(spark, table, one.to_version)
-    columns = [F.col(source.backticked(name)) for name in rows.columns]
+    rows = read.snapshot(spark, table, one.to_version)
+    columns = [F.col(backticked(name)) for name in rows.columns]
     if log.added:
         paths = [literal(f"{log.root}/{unquote(path)}") for path, *_ in log.added]
         reader = spark.read.schema(rows.schema).option("basePath", log.root)
@@ -181,7 +184,7 @@ def _unescaped(part: str) -> str:
 
 def _log(spark: SparkSession, one: Slice) -> _Log:
     """What stands in Delta's log of the slice's commits."""
-    detail = spark.sql(f"DESCRIBE DETAIL {source.quoted(one.source.table)}").select("location", "properties")
+    detail = spark.sql(f"DESCRIBE DETAIL {quoted(one.source.table)}").select("location", "properties")
     root, properties = detail.collect()[0]
     log = [f"{literal(root)}/_delta_log/{commit.version:020d}.json" for commit in one.commits]
     actions = spark.read.schema(_ACTIONS).option("mode", "FAILFAST").json(log)
@@ -198,7 +201,7 @@ def _log(spark: SparkSession, one: Slice) -> _Log:
         )
         .collect()
     )
-    schema = source.snapshot(spark, one.source.table, one.to_version).schema
+    schema = read.snapshot(spark, one.source.table, one.to_version).schema
     types = {field.name: field.dataType for field in schema.fields}
     added = [(row["path"], row["values"] or {}, row["version"]) for row in found if row["path"] is not None]
     return _Log(

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZType, TimestampType
 
 from rover_spark.contract.zones import ZONES
-from rover_spark.delta.source import FEED_COLUMNS
+from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.avro import Misfit, is_text, shaped, spelled_out
 from rover_spark.produce.columns.ids import ID_TYPES, encoded, id_text

@@ -15,8 +15,11 @@ from rover_spark.config.settings import Settings
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.deliver.adoption import Taken
-from rover_spark.delta import gaps, source
-from rover_spark.delta.tables import Tables, in_turns, side_by_side
+from rover_spark.delta import gaps, read
+from rover_spark.delta.engine_errors import reading
+from rover_spark.delta.names import backticked
+from rover_spark.delta.parallel import batched, side_by_side
+from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, SourceGap, SourceUnread
@@ -46,10 +49,10 @@ class EventPlanner:
         self.now = now
         self._asked = asked
         self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
-        self._snapshot = cache(lambda table, version: source.snapshot(spark, table, version))
-        self.look_again()
+        self._snapshot = cache(lambda table, version: read.snapshot(spark, table, version))
+        self.refresh()
 
-    def look_again(self) -> None:
+    def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         self._tables = Tables(self._spark)
         self._texts = cache(self._valid)
@@ -107,7 +110,7 @@ class EventPlanner:
                     read_by=None if read_by is None else read_by[one.event_type],
                 )
             )
-        with source.reading(EVENTS, told(due)):
+        with reading(EVENTS, told(due)):
             found = self._tables.gaps(looks)
         for one, look, gap in zip(due, looks, found, strict=True):
             setting = f'events."{one.event_type}"'
@@ -190,7 +193,7 @@ class EventPlanner:
 
     def _read(self, due: Slice) -> None:
         self._require_told([due])
-        with source.reading(EVENTS, told([due])):
+        with reading(EVENTS, told([due])):
             # every column of every row, as staging would: a count alone reads none
             rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
             rows.write.format("noop").mode("overwrite").save()
@@ -242,22 +245,22 @@ class EventPlanner:
         )
 
     def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
-        reading = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
+        due = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
 
         def of(some: Sequence[Company]) -> list[Counted]:
             try:
-                with source.reading(EVENTS, told(company[0][1] for company in some)):
+                with reading(EVENTS, told(company[0][1] for company in some)):
                     rows = counted(self._spark, some, integration, partitions).collect()
             except SourceGap as gap:
-                read = [one for company in some for _, one in company]
-                fresh = [f'events."{one.event_type}".start' for one in read if not one.offsets]
+                own = [one for company in some for _, one in company]
+                fresh = [f'events."{one.event_type}".start' for one in own if not one.offsets]
                 if not fresh:
                     raise
-                others = f" For the others: {gap.remedy}" if len(fresh) < len(read) else ""
+                others = f" For the others: {gap.remedy}" if len(fresh) < len(own) else ""
                 raise SourceGap(gap.message, code=gap.code, remedy=begin_later(fresh) + others) from gap
             return [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
 
-        return [each for found in side_by_side(of, in_turns(companies(reading))) for each in found]
+        return [each for found in side_by_side(of, batched(companies(due))) for each in found]
 
     def _selected(self, event_type: str) -> DataFrame:
         wanted = self._wanted(event_type)
@@ -270,7 +273,7 @@ class EventPlanner:
         if not columns:
             state = self.state(event_type, chosen.table, None)
             names = self._snapshot(chosen.table, state.latest.version).columns
-            columns = {name: source.backticked(name) for name in names}
+            columns = {name: backticked(name) for name in names}
         return EventSource(
             chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
         )

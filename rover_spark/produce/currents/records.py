@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 
 from rover_spark.contract.currents import natural_prefix
-from rover_spark.delta.source import span
+from rover_spark.delta.names import span
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.maps import JSON_OPTIONS, as_stored
 from rover_spark.produce.currents.arrived import arrived

@@ -31,7 +31,8 @@ from pyspark.sql.types import (
 )
 
 from rover_spark.contract.rover import Dataset, Field
-from rover_spark.delta.source import FEED_COLUMNS, backticked
+from rover_spark.delta.names import backticked
+from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.model.plan import BatchPlan, Source
 from rover_spark.produce.columns.ids import ID_TYPES, digest32, encoded, id_text

@@ -18,7 +18,10 @@ from pyspark.sql import functions as F
 from rover_spark import __version__
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
-from rover_spark.delta import gaps, source
+from rover_spark.delta import gaps, read
+from rover_spark.delta.engine_errors import MEND, reading
+from rover_spark.delta.history import require_feed
+from rover_spark.delta.names import span
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.encode.ndjson import ENCODER
@@ -123,9 +126,9 @@ class Planner:
         self._asked = asked
         self._versions = cache(lambda: versions(spark))
         self._given_up: set[str] = set()
-        self.look_again()
+        self.refresh()
 
-    def look_again(self) -> None:
+    def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         self._tables = Tables(self._spark)
 
@@ -137,7 +140,7 @@ class Planner:
         """Raises SourceGap unless the table still holds the commits that the plan pinned, and can still tell them."""
         assert isinstance(plan, BatchPlan)
         state = self.state(plan.dataset, plan.source.table, plan.commits[0])
-        source.confirm(plan, state)
+        read.confirm(plan, state)
         if plan.phase == "changes" and plan.from_version is not None:
             since, by = plan.from_version - 1, state.read_by(plan.to_version)
             self._require_told(
@@ -167,7 +170,7 @@ class Planner:
         to = state.latest.version if last is None else last
         read = used(wanted.expressions)
         one = gaps.Range(wanted.table, state.location, since, to, read, delivered=delivered, read_by=read_by)
-        with source.reading(dataset, source.span(wanted.table, since + 1, to)):
+        with reading(dataset, span(wanted.table, since + 1, to)):
             found = self._tables.gaps([one])
         gaps.refuse(dataset, one, found[0], rerun_remedy(dataset))
 
@@ -183,7 +186,7 @@ class Planner:
                 remedy="Leave --now out, or name a later one.",
             )
         state = self.state(dataset, wanted.table, self._since(dataset, head))
-        source.require_feed(f"datasets.{dataset}.table", wanted.table, state)
+        require_feed(f"datasets.{dataset}.table", wanted.table, state)
         if last is None:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
         if last is not None and not head.rerun and state.latest.version == last.to_version:
@@ -200,9 +203,9 @@ class Planner:
         """
         wanted = source_of(self._settings, dataset)
         state = self.state(dataset, wanted.table, None)
-        what = source.span(wanted.table, None, state.latest.version)
-        with source.reading(dataset, what, again=source.MEND):
-            rows = source.snapshot(self._spark, wanted.table, state.latest.version)
+        what = span(wanted.table, None, state.latest.version)
+        with reading(dataset, what, again=MEND):
+            rows = read.snapshot(self._spark, wanted.table, state.latest.version)
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
     def described(self, dataset: str) -> str:
@@ -219,9 +222,9 @@ class Planner:
         state = self.state(dataset, wanted.table, None)
         step = Step("snapshot", 1, None, state.latest.version)
         plan = self._plan(step, dataset, Head(), wanted, state, {}, 0)
-        what = source.span(wanted.table, None, state.latest.version)
-        with source.reading(dataset, what, again=source.MEND):
-            found = project(counting(source.read(self._spark, plan), dataset, wanted), plan)
+        what = span(wanted.table, None, state.latest.version)
+        with reading(dataset, what, again=MEND):
+            found = project(counting(read.planned(self._spark, plan), dataset, wanted), plan)
             return [row["problem"] for row in found.select("problem").limit(rows).collect()]
 
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
@@ -286,9 +289,9 @@ class Planner:
         if repeats and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
             # look it would make a thousand tiny files
-            with source.reading(dataset, source.span(wanted.table, step.from_version, step.to_version)):
+            with reading(dataset, span(wanted.table, step.from_version, step.to_version)):
                 rows = units(
-                    source.read(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
+                    read.planned(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
                 )
                 delivered = rows.where(F.col("outcome") == "delivered").count()
                 plan = self._plan(step, dataset, head, wanted, state, found, delivered)
@@ -320,12 +323,12 @@ class Planner:
 
     def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
         """Source rows by change type; a snapshot's rows count as inserts."""
-        again = source.MEND if step.from_version is None else None
-        what = source.span(wanted.table, step.from_version, step.to_version)
-        with source.reading(dataset, what, again=again):
+        again = MEND if step.from_version is None else None
+        what = span(wanted.table, step.from_version, step.to_version)
+        with reading(dataset, what, again=again):
             if step.from_version is None:
-                rows = source.snapshot(self._spark, wanted.table, step.to_version)
+                rows = read.snapshot(self._spark, wanted.table, step.to_version)
                 return {"insert": counting(rows, dataset, wanted).count()}
-            rows = source.changes(self._spark, wanted.table, step.from_version, step.to_version)
+            rows = read.changes(self._spark, wanted.table, step.from_version, step.to_version)
             counted = counting(rows, dataset, wanted).groupBy("_change_type").count().collect()
             return {row["_change_type"]: row["count"] for row in counted}

@@ -1,0 +1,92 @@
+"""What Spark and Delta raise becomes an error of ours: with what was read, what is true now, and what to do.
+
+``reading`` stands around actions that read source rows, ``engine`` around all others. ``causes`` decides what an error's
+text means. The engine's own exception stays as the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+from rover_spark.delta.causes import cause_of, first_line, said_most, then
+from rover_spark.delta.task_errors import problem_in
+from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
+from rover_spark.model.plan import rerun_remedy
+
+ENGINE_ERRORS = (PySparkException, Py4JJavaError)
+# the remedy where one version cannot be read: no range is given up for it
+MEND = (
+    "Run export again: it takes the newest version. Where that cannot be read either, mend the table first."
+)
+
+
+@contextmanager
+def reading(dataset: str, what: str, *, again: str | None = None) -> Iterator[None]:
+    """Names the source rows that an action reads, ``what``, in the error that it raises.
+
+    ``again`` is the remedy where they stay unreadable; the default is a rerun of the dataset.
+
+    Raises:
+        SourceGap: the rows stay unreadable.
+        SourceUnread: nobody knows whether the failure passes.
+        StoreError: a task met a problem of the destination; it has the task's own remedy.
+        RunError: the failure passes, or the operator has to mend something first.
+    """
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        text = text_of(error)
+        problem = problem_in(said_most(text))
+        if problem is not None:
+            after = "" if "export again" in problem.remedy else " Then run export again."
+            raise StoreError(
+                f"{dataset}: {problem.message}; nothing new is visible",
+                code=problem.code,
+                remedy=f"{problem.remedy}{after}".strip(),
+            ) from error
+        raise _unread(dataset, what, text, again or rerun_remedy(dataset)) from error
+
+
+def _unread(dataset: str, what: str, text: str, again: str) -> RunError:
+    cause = cause_of(text)
+    if cause.kind == "stays":
+        return SourceGap(
+            f"{dataset}: {what} cannot be read whole ({cause.word}): {cause.why}. Nothing of it was staged",
+            code="source_gap",
+            remedy=again,
+        )
+    message = f"{dataset}: Spark failed on {what}: {first_line(text)}"
+    if cause.kind == "unknown":
+        remedy = f"Run export again. Where it says the same again, it stays: {again} Nothing new is visible."
+        return SourceUnread(message, code="spark_failed", remedy=remedy)
+    remedy = "Run export again" if cause.kind == "passes" else then(cause)
+    if cause.kind == "passes":
+        remedy += f": this passes ({cause.why})."
+    return RunError(message, code="spark_failed", remedy=f"{remedy} Nothing new is visible.")
+
+
+@contextmanager
+def engine(doing: str) -> Iterator[None]:
+    """Names what is done, ``doing``, in the error that an action on a ledger or a table's history raises.
+
+    Raises:
+        RunError: Spark failed; its message ends with the first line of Spark's.
+    """
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        text = text_of(error)
+        raise RunError(
+            f"{doing}: Spark failed: {first_line(text)}",
+            code="spark_failed",
+            remedy=f"{then(cause_of(text))} What the ledger holds is still true.",
+        ) from error
+
+
+def text_of(error: Exception) -> str:
+    """The whole text of an engine's error, its causes included."""
+    return str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
