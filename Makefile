@@ -27,7 +27,7 @@ FLOOR_TESTS := tests/produce tests/e2e/test_delivery.py tests/e2e/test_golden.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor servers demo test test-full test-floor bench bench-events bench-stores check clean
+.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-events bench-stores check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
@@ -38,6 +38,7 @@ help:
 	@echo "make test-floor      the tests that read and write tables, on the oldest pair: Spark 3.5 and Delta 3.3"
 	@echo "make servers         servers of S3, GCS and Azure for the tests, where Go and npm are installed"
 	@echo "make check           ruff, mypy, import-linter"
+	@echo "make docs  [ARGS=…]  the generated parts of README.md and docs/, from real runs"
 	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
 	@echo "make bench-events    2,000,000 events beside Spark's own Avro writer, and a day of 200 event types"
 	@echo "make bench-stores    10,000 small files and one large one into each kind of bucket"
@@ -103,6 +104,9 @@ test-full: setup servers
 test-floor: floor
 	@# PySpark 3.5 still asks distutils for versions
 	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
+
+docs: setup
+	@$(VENV)/bin/python -m tests.documents $(ARGS)
 
 bench: setup
 	@$(VENV)/bin/python -m tests.bench $(ARGS)

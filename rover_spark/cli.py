@@ -60,10 +60,16 @@ Config = Annotated[
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output, the rest on standard error."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Spark's own log and every step.")]
 Now = Annotated[
-    str | None, typer.Option("--now", metavar="ISO", help="The instant of this run, with a time zone.")
+    str | None,
+    typer.Option(
+        "--now", metavar="ISO", help="The instant of this run, with a time zone, not before the last batch's."
+    ),
 ]
 Datasets = Annotated[
     list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")
@@ -95,20 +101,20 @@ def program(
 @app.command(epilog="Example: rover-spark demo --dir rover_demo")
 def demo(
     directory: Annotated[
-        Path, typer.Option("--dir", help="Where the sample company and its bucket go.")
+        Path, typer.Option("--dir", help="The directory of the sample company and its bucket.")
     ] = Path("rover_demo"),
     fans: Annotated[
-        int, typer.Option(min=20, max=1_000_000, help="How many fans the company begins with.")
+        int, typer.Option(min=20, max=1_000_000, help="How many fans the company starts with.")
     ] = 2_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company.")] = 7,
     destination: Annotated[
         str | None,
-        typer.Option(help="A bucket to deliver into: s3://…, gs://…, az://…; default: a directory."),
+        typer.Option(help="A bucket to deliver into, s3://…, gs://… or az://…; by default a directory."),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """A sample company: snapshot, a day of changes, a rerun; delivered, verified, shown."""
+    """Create a sample company and deliver it: snapshot, a day of changes, a rerun, events; verify and show it."""
 
     def command(spark: SparkSession, progress: Progress) -> Result:
         from rover_spark.demo.story import tell
@@ -135,17 +141,24 @@ def export(
     now: Now = None,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit 1 where rows went to the quarantine, or another run was at it."),
+        typer.Option(
+            "--strict", help="Exit 1 where rows went to the quarantine or another run held a dataset."
+        ),
     ] = False,
     adopt_empty_ledger: Annotated[
         bool,
         typer.Option(
-            "--adopt-empty-ledger", help="Begin anew, though the bucket holds files of an earlier ledger."
+            "--adopt-empty-ledger",
+            help="Start anew, once, over a bucket that holds files of a lost ledger.",
         ),
     ] = False,
     every: Annotated[
         str | None,
-        typer.Option("--every", metavar="AGE", help="Stay up; deliver when so old or enough. As 5m."),
+        typer.Option(
+            "--every",
+            metavar="AGE",
+            help="Keep running: deliver when enough rows wait, or the oldest waits so long (5m).",
+        ),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -180,14 +193,14 @@ def plan(
 @app.command(epilog="Example: rover-spark rerun -c acme.toml --dataset fan_profiles")
 def rerun(
     config: Config,
-    dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to begin anew.")],
+    dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="The dataset to start anew.")],
     accept_gap: Annotated[
-        bool, typer.Option("--accept-gap", help="Give up undelivered events (fan_track_events).")
+        bool, typer.Option("--accept-gap", help="Give up undelivered events (fan_track_events, events).")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Ask for a snapshot rerun of a dataset at the next export."""
+    """Ask for a snapshot rerun of a dataset at the next export; confirms any changed setting."""
     _configured("rerun", config, as_json, verbose, {"dataset": dataset, "accept_gap": accept_gap})
 
 
@@ -200,30 +213,30 @@ def accept(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Confirm changed columns of a dataset: they count from the next batch on, without a snapshot."""
+    """Confirm changed columns of a dataset without a snapshot: they count from the next batch on."""
     _configured("accept", config, as_json, verbose, {"dataset": dataset})
 
 
 @app.command(epilog="Example: rover-spark redeliver -c acme.toml --batch fan_profiles.1.2")
 def redeliver(
     config: Config,
-    batch: Annotated[str, typer.Option("--batch", metavar="ID", help="As status and the ledger name it.")],
+    batch: Annotated[str, typer.Option("--batch", metavar="ID", help="The batch, as status names it.")],
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Deliver a batch again: the same keys, the same bytes."""
+    """Deliver a batch again from its pinned versions: the same keys, the same bytes."""
     _configured("redeliver", config, as_json, verbose, {"batch": batch}, tells=True)
 
 
 @app.command(epilog="Example: rover-spark status -c acme.toml")
 def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Where each dataset stands: lag, age of what waits, quarantine, last batches."""
+    """Show where each dataset stands: phase, versions, lag, days until changes expire, quarantine, last batches."""
     _configured("status", config, as_json, verbose, {})
 
 
 @app.command(epilog="Example: rover-spark verify -c acme.toml")
 def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Read the bucket back and hold it against the ledger."""
+    """Read the bucket back and compare it with the ledger; exit 1 where objects are missing, changed or foreign."""
     _configured("verify", config, as_json, verbose, {}, tells=True)
 
 
@@ -231,18 +244,19 @@ def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> N
 def schemas(
     config: Config,
     publish: Annotated[
-        bool, typer.Option("--publish", help="Also put them beside the files: .avsc and a changelog.")
+        bool,
+        typer.Option("--publish", help="Also write them beside the prefix: .avsc files and a changelog."),
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """The history of an integration's schemas (Currents)."""
+    """Show the history of an integration's schemas: ids, first batches, what changed (Currents)."""
     _configured("schemas", config, as_json, verbose, {"publish": publish})
 
 
 @app.command(epilog="Example: rover-spark check -c acme.toml")
 def check(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Preflight: try tables, rights, clock; receivers see nothing of it."""
+    """Try what an export needs: tables, fields, first rows, ledger, rights, clocks; exit 1 where it would fail."""
     _configured("check", config, as_json, verbose, {})
 
 
@@ -253,13 +267,11 @@ def quarantine(
         str, typer.Option("--dataset", metavar="NAME", help="Only of this dataset or event type.")
     ] = "",
     batch: Annotated[str, typer.Option("--batch", metavar="ID", help="Only of this batch.")] = "",
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, help="How many rows to show, the newest first.")
-    ] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many rows to show.")] = 20,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Rows that could not be delivered: reasons, counts, the rows."""
+    """Show the rows that could not be delivered: counts by reason, the newest rows."""
     options = {"dataset": dataset, "batch": batch, "limit": limit}
     _configured("quarantine", config, as_json, verbose, options)
 
@@ -267,11 +279,16 @@ def quarantine(
 @app.command(epilog="Example: rover-spark sweep -c acme.toml --older-than 12h")
 def sweep(
     config: Config,
-    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="As 7d, 12h or 30m.")] = "7d",
+    older_than: Annotated[
+        str,
+        typer.Option(
+            "--older-than", metavar="AGE", help="7d, 12h or 30m; choose more than your longest run takes."
+        ),
+    ] = "7d",
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove what abandoned runs staged."""
+    """Remove files that abandoned runs staged."""
     _configured("sweep", config, as_json, verbose, {"older_than": older_than})
 
 

@@ -6,7 +6,6 @@ Each notebook runs as a reader runs it, in a kernel and a Spark session of its o
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 import subprocess
@@ -25,7 +24,6 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from pyspark.sql import SparkSession
 from rich.cells import cell_len
-from rich.console import Console
 
 from rover_spark.contract.currents import parse_currents_key
 from rover_spark.deliver.progress import LoggedProgress
@@ -33,8 +31,12 @@ from rover_spark.demo.story import tell
 from rover_spark.errors import ConfigError
 from rover_spark.face.result import Result
 from tests import apache, receiver
+from tests.documents import runs
+from tests.documents.blocks import ROOT, blocks, shape
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
+RECEIVERS = ROOT / "docs" / "receivers.md"
+BLOCKS = blocks()
 EXPORT, CURRENTS = "01_look_at_an_export.ipynb", "02_currents.ipynb"
 CONFIGS = {EXPORT: "acme.toml", CURRENTS: "acme_events.toml"}
 PICTURES = {EXPORT: 5, CURRENTS: 1}  # at least
@@ -77,11 +79,11 @@ def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    place = tmp_path_factory.mktemp("told") / "rover_demo"
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=80, color_system=None)
-    result = tell(spark, place, fans=150, seed=3, progress=LoggedProgress(), console=console)
-    return Told(place, result, out.getvalue())
+    home = tmp_path_factory.mktemp("told")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)  # paths are as short as where `make demo` is called
+        result, said = runs.demo(spark, fans=150, seed=3)
+    return Told(home / runs.DEMO, result, said)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,9 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
 
     identities = {(r["rover_id"], r["kind"], r["value"]) for r in source("fan_identities")}
     assert receiver.identities(bucket) == identities
+    (statement,) = re.findall(r"```sql\n(.*?)```", RECEIVERS.read_text(encoding="utf-8"), re.DOTALL)
+    loaded = spark.sql(statement.replace("/data/bucket/acme", str(bucket))).collect()
+    assert {tuple(row) for row in loaded} == identities, "loaded as docs/receivers.md says"
     held = receiver.profiles(bucket)
     living = {r["rover_id"]: r["traits"] for r in source("fan_profiles")}
     assert {fan: held[fan] for fan in living} == living, "every living fan, full traits, removed ones absent"
@@ -147,8 +152,8 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
 
 def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste(told: Told) -> None:
     story, _, commands = told.said.partition("Try next:\n")
-    assert [line for line in story.splitlines() if cell_len(line) > 80 and str(told.place) not in line] == []
-    assert f"{told.place}/bucket/currents/acme/\n└── dataexport.prod-01.S3.integration.65f1c2d3/" in story
+    assert [line for line in story.splitlines() if cell_len(line) > 80] == []
+    assert "rover_demo/bucket/currents/acme/\n└── dataexport.prod-01.S3.integration.65f1c2d3/" in story
     fan = re.search(r"One fan across the datasets: ([0-9a-f-]{36})\n", story)
     assert fan, story
     for dataset in ("fan_profiles", "fan_identity_graph", "fan_profile_merges", "fan_track_events"):
@@ -165,10 +170,24 @@ def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste
     assert zones and all(int(count) * 20 < delivered for count in zones), (
         "few, and said as the count of a rule"
     )
-    *_, last = commands.replace(" \\\n", " ").splitlines()
-    pasted = subprocess.run(last, shell=True, capture_output=True, text=True, timeout=60)
+    *_, last, done = commands.replace(" \\\n", " ").splitlines()
+    assert done == "done"
+    pasted = subprocess.run(
+        last, shell=True, capture_output=True, text=True, timeout=60, cwd=told.place.parent
+    )
     lines = pasted.stdout.splitlines()
     assert len(lines) == 3 and all(json.loads(line)["version"] == 1 for line in lines)
+
+
+def test_the_documents_show_the_demo_as_it_is(told: Told) -> None:
+    assert shape(BLOCKS["demo"]) == shape(runs.shown(told.said))
+    assert shape(BLOCKS["bucket"]) == shape(runs.bucket(told.place))
+
+
+@pytest.mark.slow
+def test_the_documents_show_a_session_over_the_demos_tables_as_it_is(told: Told) -> None:
+    assert shape(BLOCKS["session"]) == shape(runs.session(told.place))
+    assert shape(BLOCKS["document"]) == shape(runs.document(told.place))
 
 
 def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSession, told: Told) -> None:

@@ -125,7 +125,8 @@ DAYS: dict[str, Callable[[SparkSession, Path, int, int], dict[str, Any]]] = {
 }
 
 
-def _run(name: str, root: Path, rows: int, types: int) -> dict[str, Any]:
+def run(name: str, root: Path, rows: int, types: int) -> dict[str, Any]:
+    """One contender in a fresh process; what it measured of itself."""
     command = [sys.executable, "-m", "tests.bench.events", "--only", name, "--dir", str(root)]
     command += ["--rows", str(rows), "--types", str(types)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -170,9 +171,9 @@ def main() -> None:
         print(json.dumps(act(spark, root, chosen.rows, chosen.types)))
         return
     shutil.rmtree(root, ignore_errors=True)
-    _run("table", root, chosen.rows, chosen.types)
+    run("table", root, chosen.rows, chosen.types)
     rounds = [
-        {name: _run(name, root, chosen.rows, chosen.types) for name in CONTENDERS}
+        {name: run(name, root, chosen.rows, chosen.types) for name in CONTENDERS}
         for _ in range(chosen.rounds)
     ]
     found = {
@@ -182,7 +183,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(_shown(found))
     for name in DAYS:
-        whole = _run(name, root, chosen.rows, chosen.types)
+        whole = run(name, root, chosen.rows, chosen.types)
         console.print(
             f"{chosen.types} event types, {name}, {whole['records']:,.0f} events: {whole['wall']:.0f} s, "
             f"{whole['cpu']:.0f} s of CPU, {whole['jobs']:.0f} Spark jobs, {whole['files']:.0f} files"

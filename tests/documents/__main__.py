@@ -1,0 +1,73 @@
+"""Makes every block of the documents again: `make docs`.
+
+python -m tests.documents [--read-only | --benchmarks]
+
+Without options: what is read off the project, and real runs of the demo and of a session over its tables. `--read-only` leaves
+the runs out and takes seconds. `--benchmarks` also measures, which takes half an hour and wants a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.documents.blocks import ROOT, replace
+from tests.documents.commands import commands
+from tests.documents.laws import laws
+from tests.documents.rooms import rooms, test_line
+from tests.documents.settings import settings
+
+# what needs no run, and is compared exactly
+READ: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "commands": commands,
+    "laws": laws,
+    "rooms": rooms,
+    "test": test_line,
+}
+# what a run gives, and is compared by its shape
+RUN = ("demo", "bucket", "session", "document")
+MEASURED = ("bench", "bench-events")
+
+
+def run() -> dict[str, str]:
+    """The blocks of real runs, from a demo in a directory of its own."""
+    from rover_spark.demo import SESSION
+    from rover_spark.face.session import build_session
+    from tests.documents import runs
+
+    with tempfile.TemporaryDirectory() as home:
+        os.chdir(home)
+        spark = build_session("rover_spark documents", conf={**SESSION, "spark.ui.enabled": "false"})
+        place = Path(home) / runs.DEMO
+        _, said = runs.demo(spark)
+        made = {"demo": runs.shown(said), "bucket": runs.bucket(place)}
+        made |= {"session": runs.session(place), "document": runs.document(place)}
+        spark.stop()
+        os.chdir(ROOT)
+    return made
+
+
+def main() -> None:
+    """Writes the blocks and names the pages that changed."""
+    parser = argparse.ArgumentParser(prog="make docs ARGS=…", description=__doc__)
+    parser.add_argument("--read-only", action="store_true", help="only what needs no run: seconds")
+    parser.add_argument("--benchmarks", action="store_true", help="also measure: half an hour")
+    chosen = parser.parse_args()
+    made = {name: make() for name, make in READ.items()}
+    if not chosen.read_only:
+        made |= run()
+    if chosen.benchmarks:
+        from tests.documents.measured import measured
+
+        made |= measured()
+    for page in replace(made):
+        sys.stdout.write(f"changed: {page.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What `make docs` made still holds: exactly, where it is read off the project; in its shape, where a run gave it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.documents import blocks, measured
+from tests.documents.__main__ import MEASURED, READ, RUN
+from tests.documents.laws import laws, marked
+
+BLOCKS = blocks.blocks()
+
+
+def test_every_block_has_a_maker() -> None:
+    assert sorted(BLOCKS) == sorted((*READ, *RUN, *MEASURED))
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_read_off_the_project_is_up_to_date(name: str) -> None:
+    assert BLOCKS[name] == READ[name](), 'stale: run make docs ARGS="--read-only"'
+
+
+def test_every_law_has_a_test() -> None:
+    assert {law for law, _, _ in marked()} == set(range(1, 11))
+    assert laws().count("\n### ") == 9, "the README has ten laws, and the first begins the text"
+
+
+FIGURES = {
+    "cpu": 1.0,
+    "records": 1,
+    "raw_bytes": 1,
+    "bytes": 1,
+    "files": 1,
+    "worker_peak": 1,
+    "driver_peak": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("bench", measured.bench), ("bench-events", measured.bench_events)]
+)
+def test_a_table_of_figures_has_the_shape_that_make_docs_gives_it(name: str, make: measured.Table) -> None:
+    names = measured.PROFILES if name == "bench" else measured.EVENTS
+    made = make({each: {**FIGURES, "worker_peak": 0 if each.startswith("df") else 1} for each in names})
+    assert blocks.shape(BLOCKS[name]) == blocks.shape(made)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("29 files, 26,835 records, 1.3 MB", "1 file, 1 record, 130 B", True),
+        ("at most 1 h 28 min;", "at most 59 min;", True),
+        ("fan_profiles.1.1  snapshot  2  2026-11-28T17:39:10", "fan_profiles.1.1 snapshot 12 2026-01-01T00:00:00", True),
+        ("    {'a': 1}", "    {'b': 2}", True),
+        ("fan_profiles-20261128T201712Z-part-7896eafc84953e5919705fb26d1fa0de", "fan_profiles-20260101T000000Z-part-00006eafc84953e5919705fb26d1fa0de", True),
+        ("batch  state  files", "batch  state  files  size", False),
+        ("done", "failed", False),
+        ("nothing to do", "done\nnothing to do", False),
+    ],
+)  # fmt: skip
+def test_a_shape_leaves_out_numbers_and_nothing_else(one: str, other: str, same: bool) -> None:
+    assert (blocks.shape(one) == blocks.shape(other)) is same
+
+
+def test_a_text_goes_into_its_block_and_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "a.md"
+    page.write_text(
+        "1\n<!-- output: x -->\nold\n<!-- /output: x -->\n2\n<!-- output: y -->\n<!-- /output: y -->\n3\n"
+    )
+    monkeypatch.setattr(blocks, "PAGES", (page,))
+    assert blocks.replace({"x": "new \\1\n"}) == [page] and blocks.replace({}) == []
+    assert blocks.blocks() == {"x": "new \\1\n", "y": ""}
+    assert page.read_text() == (
+        "1\n<!-- output: x -->\nnew \\1\n<!-- /output: x -->\n2\n<!-- output: y -->\n<!-- /output: y -->\n3\n"
+    )
