@@ -14,7 +14,9 @@ _LAW = re.compile(r"^(?P<number>\d+)\. \*\*(?P<name>[^*]+)\.\*\* (?P<sentence>.+
 def laws() -> str:
     """Each law with the tests that carry its mark, a sentence a test."""
     proofs = dict[int, dict[str, list[str]]]()
-    for number, file, name in sorted(marked()):
+    for number, file, name in sorted(
+        marked(), key=lambda each: (not each[1].startswith("tests/laws/"), *each)
+    ):
         proofs.setdefault(number, {}).setdefault(file, []).append(name)
     parts = []
     for law in _LAW.finditer((ROOT / "README.md").read_text(encoding="utf-8")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 
@@ -32,8 +33,12 @@ def _promise(name: str) -> str:
 
 def test_line() -> str:
     """The command behind `make test`; its output is dots for half an hour."""
+    # a make around this one would pass its own ARGS on
+    plain = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))
+    }
     shown = subprocess.run(
-        ["make", "--just-print", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--just-print", "test"], cwd=ROOT, env=plain, capture_output=True, text=True, check=True
     ).stdout
     (line,) = (each for each in shown.splitlines() if "bin/pytest" in each)
     return fenced("console", f"$ make test\n{line.rstrip()}\n…")
