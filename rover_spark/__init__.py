@@ -16,7 +16,7 @@ _PUBLIC = {
     "Settings": "rover_spark.config.settings",
     "load": "rover_spark.config.settings",
     "parse": "rover_spark.config.settings",
-    "BatchPlan": "rover_spark.model.plan",
+    "BatchPlan": "rover_spark.produce.rover.plan",
     "RoverSparkError": "rover_spark.errors",
     "ConfigError": "rover_spark.errors",
     "RunError": "rover_spark.errors",

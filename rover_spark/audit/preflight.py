@@ -25,18 +25,15 @@ from rover_spark.audit.status import WARN_BELOW_DAYS, kept_days, statuses
 from rover_spark.config.access import Access
 from rover_spark.config.settings import Settings
 from rover_spark.deliver.adoption import Adoption
-from rover_spark.delta import read
 from rover_spark.delta.causes import first_line
-from rover_spark.delta.engine_errors import MEND, engine, reading
-from rover_spark.delta.names import span
+from rover_spark.delta.engine_errors import engine, reading
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import Problem, RoverSparkError, StagedLost
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import Head
 from rover_spark.model.wording import counted
-from rover_spark.produce.currents.planner import EventPlanner
-from rover_spark.produce.rover.planner import Planner
+from rover_spark.produce.port import Owner, Place, Producer
 from rover_spark.store import Store, open_store, staged_whole
 from rover_spark.store.base import STAGING
 
@@ -64,7 +61,7 @@ class Finding:
 
 
 def findings(
-    spark: SparkSession, settings: Settings, ledger: Ledger, planner: Planner | EventPlanner
+    spark: SparkSession, settings: Settings, ledger: Ledger, producer: Producer, owner: Owner
 ) -> Iterator[Finding]:
     """Every try, in the order in which a run would come to it. Run it in a session whose values are pinned."""
     heads: dict[str, Head] = {}
@@ -85,8 +82,8 @@ def findings(
         )
     yield from _ledger_place(spark, settings.ledger)
     for name in settings.delivers:
-        yield from _sources(spark, settings, planner, name, heads.get(name, Head()))
-    for standing in statuses(planner, settings, heads):
+        yield from _sources(producer, name, heads.get(name, Head()))
+    for standing in statuses(producer, settings.delivers, heads):
         if standing.problem is not None and standing.delivered_version is not None:
             yield Finding(
                 standing.dataset,
@@ -95,48 +92,35 @@ def findings(
                 standing.problem.message,
                 standing.problem.remedy,
             )
-    ahead = max((head.instant for head in heads.values()), default=0) - planner.now
+    ahead = max((head.instant for head in heads.values()), default=0) - producer.now
     if ahead > 0:
         yield _skewed("ledger", "the last batch", ahead / 1000)
-    yield from _destination(spark, settings, heads if known else None)
+    yield from _destination(spark, settings, owner, heads if known else None)
 
 
-def _tables(settings: Settings, name: str) -> list[tuple[str, str]]:
-    """What reads which table: a dataset its own, an integration one an event type."""
-    if settings.contract == "rover":
-        return [(name, settings.datasets[name].table)]
-    return [(event_type, chosen.table) for event_type, chosen in settings.events.items()]
-
-
-def _sources(
-    spark: SparkSession, settings: Settings, planner: Planner | EventPlanner, name: str, head: Head
-) -> Iterator[Finding]:
+def _sources(producer: Producer, name: str, head: Head) -> Iterator[Finding]:
     try:
         with engine(name):
-            planner.check(name, head)
+            producer.check(name, head)
     except RoverSparkError as error:
         yield _failed(name, _SOURCE, error.problem)
         return
-    for found in side_by_side(lambda each: list(_table(spark, planner, *each)), _tables(settings, name)):
+    # of today's settings: what was delivered before does not count
+    for found in side_by_side(lambda place: list(_table(producer, place)), producer.places(name, Head())):
         yield from found
 
 
-def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, table: str) -> Iterator[Finding]:
+def _table(producer: Producer, place: Place) -> Iterator[Finding]:
+    about = place.name
     try:
-        state = planner.state(about, table, None)
-        if isinstance(planner, Planner):
-            fields, tried = planner.described(about), planner.tried(about, _FIRST)
-        else:
-            what = span(table, None, state.latest.version)
-            with reading(about, what, again=MEND):
-                read.snapshot(spark, table, state.latest.version).limit(1).collect()
+        state, tried = producer.state(place), producer.try_rows(place, _FIRST)
     except RoverSparkError as error:
         yield _failed(about, _SOURCE, error.problem)
         return
     yield Finding(about, _SOURCE, "ok", f"version {state.latest.version} can be read")
-    if isinstance(planner, Planner):
-        yield Finding(about, "fields", "ok", fields)
-        yield _first_rows(about, tried)
+    if tried is not None:
+        yield Finding(about, "fields", "ok", tried.fields)
+        yield _first_rows(about, tried.rows)
     days = kept_days(state)
     kept = f"changes stay readable for {days:g} {'day' if days == 1 else 'days'}"
     if days < WARN_BELOW_DAYS:
@@ -144,12 +128,12 @@ def _table(spark: SparkSession, planner: Planner | EventPlanner, about: str, tab
         yield Finding(about, "retention", "warning", kept, remedy)
     else:
         yield Finding(about, "retention", "ok", kept)
-    ahead = (state.latest.timestamp - planner.now) / 1000
+    ahead = (state.latest.timestamp - producer.now) / 1000
     if ahead > _SKEW_SECONDS:
         yield _skewed(about, "the newest commit", ahead)
 
 
-def _first_rows(about: str, tried: list[str | None]) -> Finding:
+def _first_rows(about: str, tried: tuple[str | None, ...]) -> Finding:
     """How delivery would end for the first rows. Of their values nothing is told: they are personal data."""
     rows, reasons = counted(len(tried), "row"), sorted({reason for reason in tried if reason})
     if not reasons:
@@ -206,7 +190,7 @@ def _ledger_place(spark: SparkSession, location: str) -> Iterator[Finding]:
 
 
 def _destination(
-    spark: SparkSession, settings: Settings, heads: Mapping[str, Head] | None
+    spark: SparkSession, settings: Settings, owner: Owner, heads: Mapping[str, Head] | None
 ) -> Iterator[Finding]:
     about = "destination"
     try:
@@ -227,14 +211,14 @@ def _destination(
         yield Finding(about, "abort", "warning", "what was staged could not be removed", remedy)
     else:
         yield Finding(about, "abort", "ok", store.unswept or "removed")
-    yield from _from_a_task(spark, settings, store, key)
+    yield from _from_a_task(spark, settings, owner, store, key)
     if heads is not None:
-        yield from _earlier(store, settings, heads)
+        yield from _earlier(store, settings, owner, heads)
 
 
-def _earlier(store: Store, settings: Settings, heads: Mapping[str, Head]) -> Iterator[Finding]:
+def _earlier(store: Store, settings: Settings, owner: Owner, heads: Mapping[str, Head]) -> Iterator[Finding]:
     about, tried = "ledger", "files that it should know"
-    adoption = Adoption(store, settings)
+    adoption = Adoption(store, settings, owner)
     try:
         for name in settings.delivers:
             adoption.look(name, heads.get(name, Head()))
@@ -245,10 +229,12 @@ def _earlier(store: Store, settings: Settings, heads: Mapping[str, Head]) -> Ite
         yield Finding(about, tried, "ok", found)
 
 
-def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str) -> Iterator[Finding]:
+def _from_a_task(
+    spark: SparkSession, settings: Settings, owner: Owner, store: Store, key: str
+) -> Iterator[Finding]:
     about, tried = "destination", "stage in a task"
     try:
-        with reading("check", "one row"):
+        with reading("check", "one row", remedy="Run check again."):
             task = _task(settings.destination, settings.name, settings.access, key, _attempt())
             told = json.loads(spark.range(1).mapInArrow(task, "told string").collect()[0]["told"])
     except RoverSparkError as error:
@@ -263,7 +249,7 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
     file = StagedFile(**told["staged"])
     yield Finding(about, tried, "ok", "executors reach it")
     tried = "publish, read, list"
-    if not store.can_read or settings.contract == "currents":
+    if not store.can_read or owner.reads_all:
         store.abort([file.staged])
         found = "not tried: store.can_read is false, and nobody may remove what is published"
         if store.can_read:
@@ -272,7 +258,7 @@ def _from_a_task(spark: SparkSession, settings: Settings, store: Store, key: str
         yield Finding(about, tried, "warning" if store.untried else "ok", found, store.untried)
         return
     try:
-        _publish(store, file)
+        _publish(store, file, settings.receives)
     except StagedLost:
         remedy = "A directory must be one that all executors and the driver see: a mounted volume, NFS."
         yield Finding(about, tried, "failed", "the driver does not find what a task staged", remedy)
@@ -296,12 +282,12 @@ def _task(destination: str, export: str, access: Access, key: str, attempt: str)
     return run
 
 
-def _publish(store: Store, file: StagedFile) -> None:
+def _publish(store: Store, file: StagedFile, receives: str) -> None:
     # the payload is always the same: where an earlier check left it, this is no conflict
     store.publish(file)
     with store.read(file.key) as stream:
         stream.read(file.bytes)
-    next(iter(store.listing("/".join(filter(None, (store.prefix, "exports/"))))), None)
+    next(iter(store.listing("/".join(filter(None, (store.prefix, f"{receives}/"))))), None)
 
 
 def _clock(theirs: datetime | None) -> Iterator[Finding]:

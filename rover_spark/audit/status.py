@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rover_spark.config.settings import Settings
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import Problem, RoverSparkError, SourceChanged
 from rover_spark.model.head import Head
-from rover_spark.model.plan import BatchPlan, TableState
-from rover_spark.produce.currents import steps as eventsteps
-from rover_spark.produce.currents.plan import EVENTS, EventPlan, EventSource, Slice
-from rover_spark.produce.currents.planner import EventPlanner
-from rover_spark.produce.rover.planner import Planner
-from rover_spark.produce.rover.steps import check_anchor, refuse_changed, source_of
+from rover_spark.model.table import TableState
+from rover_spark.produce.port import Place, Producer
 
 _DAY_MS = 86_400_000
 _UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "week": 7 * _DAY_MS}
@@ -45,79 +40,29 @@ class DatasetStatus:
     waits: Problem | None = None
 
 
-def statuses(
-    planner: Planner | EventPlanner, settings: Settings, heads: Mapping[str, Head]
-) -> list[DatasetStatus]:
+def statuses(producer: Producer, streams: Iterable[str], heads: Mapping[str, Head]) -> list[DatasetStatus]:
     """One a dataset, or one an event type; what is wrong with a source stands in ``problem``, nothing is raised for it."""
-    if isinstance(planner, Planner):
-        return [_dataset(planner, settings, name, heads.get(name, Head())) for name in settings.datasets]
-    head = heads.get(EVENTS, Head())
-    places = {each.event_type: each for each in head.last.slices} if isinstance(head.last, EventPlan) else {}
-    return side_by_side(
-        lambda name: _event_type(planner, settings, name, head, places.get(name)), settings.events
-    )
+    each = [
+        (place, head)
+        for stream in streams
+        for head in (heads.get(stream, Head()),)
+        for place in producer.places(stream, head)
+    ]
+    return side_by_side(lambda one: _standing(producer, *one), each)
 
 
-def _dataset(planner: Planner, settings: Settings, dataset: str, head: Head) -> DatasetStatus:
-    last = head.last if isinstance(head.last, BatchPlan) else None
-    table = last.source.table if last else settings.datasets[dataset].table
-
-    def look() -> TableState:
-        state = planner.state(dataset, table, last.anchor if last else None)
-        if last is not None:
-            check_anchor(dataset, last, state)
-            if not head.rerun:
-                planner.require_told(dataset, last, state)
-        return state
-
-    def wait() -> None:
-        if last is not None:
-            refuse_changed(dataset, source_of(settings, dataset), head)
-
-    return _standing(planner.now, dataset, head, last.to_version if last else None, look, wait)
-
-
-def _event_type(
-    planner: EventPlanner, settings: Settings, event_type: str, head: Head, last: Slice | None
-) -> DatasetStatus:
-    table = last.source.table if last else settings.events[event_type].table
-
-    def look() -> TableState:
-        state = planner.state(event_type, table, last.anchor if last else None)
-        if last is not None:
-            check_anchor(f'events."{event_type}"', last, state)
-            if not head.rerun and event_type in settings.events:
-                planner.require_told(event_type, last, state)
-        return state
-
-    def wait() -> None:
-        chosen = settings.events[event_type]
-        if last is not None:
-            wanted = EventSource(chosen.table, chosen.where, {}, chosen.natural_key, ignores_changes=False)
-            eventsteps.refuse_changed(event_type, wanted, last)
-
-    return _standing(planner.now, event_type, head, last.to_version if last else None, look, wait)
-
-
-def _standing(
-    now: int,
-    name: str,
-    head: Head,
-    delivered: int | None,
-    look: Callable[[], TableState],
-    wait: Callable[[], None],
-) -> DatasetStatus:
-    last = head.last
+def _standing(producer: Producer, place: Place, head: Head) -> DatasetStatus:
+    last, now, delivered = head.last, producer.now, place.delivered
     state: TableState | None = None
     problem: Problem | None = None
     waits: Problem | None = None
     try:
         if not head.rerun:
-            wait()
+            producer.agree(place, head)
     except SourceChanged as error:
         waits = error.problem
     try:
-        state = look()
+        state = producer.look(place, head)
     except RoverSparkError as error:
         problem = error.problem
     latest = state.latest.version if state else None
@@ -125,11 +70,11 @@ def _standing(
     if days is not None and days < WARN_BELOW_DAYS:
         problem = Problem(
             "changes_expire",
-            f"{name}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
+            f"{place.name}: undelivered changes from version {(delivered or 0) + 1} on stay readable for {max(days, 0):.1f} days",
             "Export now, or raise delta.deletedFileRetentionDuration and delta.logRetentionDuration on the table.",
         )
     return DatasetStatus(
-        dataset=name,
+        dataset=place.name,
         phase=_phase(head),
         epoch=last.epoch if last else 0,
         delivered_version=delivered,

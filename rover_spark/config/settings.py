@@ -128,6 +128,11 @@ class Settings(Frozen):
         return tuple(self.datasets) if self.contract == "rover" else ("events",)
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The event types that are delivered together as one stream; none where every dataset is a stream of its own."""
+        return tuple(self.events)
+
+    @property
     def access(self) -> Access:
         """How today's destination is reached."""
         return self.access_at(self.destination)

@@ -16,12 +16,14 @@ from rover_spark.config.access import Access
 from rover_spark.deliver.progress import Progress, file_by_file
 from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.deliver.staging import staged
-from rover_spark.deliver.task import Manifest, watched
+from rover_spark.deliver.watch import watched
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import REDELIVERED, BatchRecord, Head, State
+from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
+from rover_spark.produce.port import Producer
 from rover_spark.store import Store, open_store, staged_lost
 
 
@@ -37,9 +39,15 @@ class Delivery:
     """Delivers batches; ``delivered`` holds what became of them, in the order in which they ended."""
 
     def __init__(
-        self, spark: SparkSession, ledger: Ledger, access: Callable[[str], Access], progress: Progress
+        self,
+        spark: SparkSession,
+        ledger: Ledger,
+        producer: Producer,
+        access: Callable[[str], Access],
+        progress: Progress,
     ) -> None:
         self._spark = spark
+        self._producer = producer
         # of today, by destination: how a bucket is reached decides nothing about what is delivered
         self._access = access
         self._ledger = ledger
@@ -50,7 +58,7 @@ class Delivery:
         """A plan that stands nowhere yet, to its end; the head after it."""
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
-            counts = Manifest((), {}).counts
+            counts = Manifest().counts
             note = plan.lost if plan.phase == "lost" else None
             head = self._ledger.record(head, plan, state, counts=counts, note=note)
             return self._done(head, plan, replace(BatchRecord.of(plan, state, counts), note=note))
@@ -66,20 +74,20 @@ class Delivery:
             if head.rerun or isinstance(gap, SourceGap):
                 self.abort(head, plan, gap.message)
             raise
-        facts = {"counts": manifest.counts, "floors": manifest.floors}
+        counts, floors, files = manifest.counts, manifest.floors, manifest.files
         try:
-            head = self._ledger.record(head, plan, "STAGED", files=manifest.files, **facts)  # type: ignore[arg-type]
+            head = self._ledger.record(head, plan, "STAGED", counts=counts, floors=floors, files=files)
         except LedgerConflict:
             # our tries stand in no manifest: the other driver's do
-            self._store(plan).abort(file.staged for file in manifest.files)
+            self._store(plan).abort(file.staged for file in files)
             raise
-        record = BatchRecord.of(plan, "STAGED", manifest.counts, manifest.files)
-        return self.finish(head, plan, replace(record, floors=manifest.floors))
+        return self.finish(head, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors))
 
     def _stage(self, plan: Plan) -> Manifest:
         """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
         with watched(self._spark, plan, self._progress) as notice:
-            manifest = staged(self._spark, self._ledger, plan, notice, self._access(plan.destination))
+            work, access = self._producer.work(plan), self._access(plan.destination)
+            manifest = staged(self._ledger, plan, work, notice, access)
         files = len(manifest.files)
         self._progress.step("staged", batch=plan.batch, rows=plan.source_rows, files=files, **manifest.counts)
         return manifest

@@ -27,10 +27,7 @@ from rover_spark.errors import (
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.plan import Plan
-from rover_spark.produce.currents.plan import EventPlan
-from rover_spark.produce.currents.planner import EventPlanner, ahead
-from rover_spark.produce.rover.planner import Planner
-from rover_spark.produce.rover.steps import accepted_columns
+from rover_spark.produce.port import Producer
 
 _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, committed
 
@@ -50,18 +47,17 @@ class Exporter:
     def __init__(
         self,
         ledger: Ledger,
-        planner: Planner | EventPlanner,
+        producer: Producer,
         delivery: Delivery,
         adoption: Adoption,
         progress: Progress,
     ) -> None:
         self._ledger = ledger
-        self._planner = planner
+        self._producer = producer
         self._progress = progress
         self._delivery = delivery
         self._adoption = adoption
         self._problems: list[Problem] = []
-        self._unread: set[str] = set()
 
     def plan(self, datasets: Iterable[str]) -> Ahead:
         """What ``run`` would do; changes nothing."""
@@ -70,14 +66,28 @@ class Exporter:
             for dataset, head in heads.items():
                 try:
                     self._look(dataset, head)
-                    plans += ahead(self._planner, dataset, head)
+                    plans += self._ahead(dataset, head)
                 except SourceChanged as error:
                     waiting.append(error)
                 except StoreError as error:
                     self._problems.append(error.problem)
         self._leave_out(waiting, all_wait=len(waiting) == len(heads))
-        accepted = {name: columns for name, head in heads.items() if (columns := _accepted(head))}
+        accepted = {
+            name: columns for name, head in heads.items() if (columns := self._producer.accepted(head))
+        }
         return Ahead(plans, self._problems, accepted)
+
+    def _ahead(self, dataset: str, head: Head) -> list[Plan]:
+        """Every batch from here until nothing is due, the open one first. Raises what ``check`` and ``next_plan`` raise."""
+        self._producer.check(dataset, head)
+        plans: list[Plan] = []
+        if head.open is not None and not head.is_abandoned(self._producer.now):
+            plans.append(head.open)
+            head = head.after(head.open)
+        while plan := self._producer.next_plan(dataset, head):
+            plans.append(plan)
+            head = head.after(plan)
+        return plans
 
     def run(self, datasets: Iterable[str]) -> Outcome:
         """Delivers what is due, datasets side by side: they share nothing but the ledger, and none holds back another."""
@@ -127,7 +137,7 @@ class Exporter:
         """Whether it can be planned at all. Raises ConfigError: that is the user's to mend, whatever the others are."""
         try:
             with engine(dataset):
-                self._planner.check(dataset, head)
+                self._producer.check(dataset, head)
                 self._look(dataset, head)
         except SourceChanged as error:
             return error
@@ -140,7 +150,7 @@ class Exporter:
 
     def _look(self, dataset: str, head: Head) -> None:
         try:
-            self._adoption.look(dataset, head)
+            self._adoption.look(dataset, head, self._producer)
         except ConfigError:
             # files appear after the ledger has them: another driver may have delivered since this run read it
             self._ledger.open(create=False)
@@ -167,32 +177,30 @@ class Exporter:
                 replaced = head.rerun and plan is not None and plan.phase == "changes"
                 if not replaced or head.open_state == "STAGED" or turn == _FOLLOW - 1:
                     raise
-                if isinstance(error, SourceGap) or dataset in self._unread:
-                    self._planner.give_up(dataset)
-                self._unread.add(dataset)
+                self._producer.unread(dataset, error)
                 head = self._ledger.heads()[dataset]
             except LedgerConflict:
                 if turn == _FOLLOW - 1:
                     raise
                 # another driver went first: follow it
                 self._progress.step("conflict", dataset=dataset)
-                self._planner.refresh()
+                self._producer.refresh()
                 head = self._ledger.heads().get(dataset, Head())
 
     def _due(self, dataset: str, head: Head) -> Plan | None:
         with self._progress.doing(f"counting {dataset}"):
-            return self._planner.next_plan(dataset, head)
+            return self._producer.next_plan(dataset, head)
 
     def _recover(self, head: Head) -> Head:
         plan = head.open
         if plan is None:
             return head
-        if head.is_abandoned(self._planner.now):
+        if head.is_abandoned(self._producer.now):
             return self._delivery.abort(head, plan, "planned more than an hour ago and never staged")
         if head.open_state == "STAGED":
             return self._delivery.finish(head, plan, self._ledger.batches(plan.batch)[0])
         try:
-            self._planner.confirm(plan)
+            self._producer.confirm(plan)
         except (SourceGap, ConfigError) as error:
             return self._delivery.abort(head, plan, error.message)
         return self._delivery.advance(head, plan)
@@ -202,9 +210,5 @@ class Exporter:
         plan = record.plan
         assert plan is not None
         with self._ledger.delivering(plan.dataset, "redeliver"):
-            self._planner.confirm(plan)
+            self._producer.confirm(plan)
             return Outcome([self._delivery.redeliver(plan, record)])
-
-
-def _accepted(head: Head) -> list[str]:
-    return [] if isinstance(head.last, EventPlan) else accepted_columns(head)

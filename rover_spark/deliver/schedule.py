@@ -7,7 +7,7 @@ pauses, before anything later: what is not delivered waits in Delta.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
@@ -15,16 +15,13 @@ from typing import Protocol, TypeVar
 
 from pyspark.sql import SparkSession
 
-from rover_spark.config.settings import Settings
-from rover_spark.contract.currents import EVENTS_PER_FILE
 from rover_spark.delta import history
 from rover_spark.delta.log import Commit
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import SourceGap
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import BatchRecord, Head
-from rover_spark.model.plan import BatchPlan
-from rover_spark.produce.currents.plan import EVENTS, EventPlan
+from rover_spark.produce.port import Producer
 
 REST = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=5)
@@ -69,30 +66,30 @@ class Waiting:
 class Sources:
     """What waits in the sources of one export; commits that were seen are not asked for again."""
 
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
-        self._spark, self._settings = spark, settings
+    def __init__(
+        self, spark: SparkSession, streams: Sequence[str], ledger: Ledger, producer: Producer
+    ) -> None:
+        self._spark, self._streams = spark, streams
+        self._ledger, self._producer = ledger, producer
         self._seen: dict[str, list[Commit]] = {}
 
     def waiting(self) -> Waiting:
         """What waits now, from the ledger's heads and the tables' histories."""
-        ledger = Ledger(self._spark, self._settings.ledger, self._settings.name)
-        ledger.open(create=False)
-        heads = ledger.heads()
-        places: dict[str, int] = {}
-        for name in self._settings.delivers:
+        self._ledger.open(create=False)
+        heads = self._ledger.heads()
+        tables: dict[str, int] = {}
+        for name in self._streams:
             head = heads.get(name, Head())
             if head.open is not None or head.rerun or head.last is None:
                 return Waiting(at_once=True)
-            delivered = _delivered(head)
-            if name == EVENTS and set(self._settings.events) - set(delivered):
-                return Waiting(at_once=True)
-            for about, (table, version) in delivered.items():
-                if about in (self._settings.events or self._settings.datasets):
-                    places[table] = min(version, places.get(table, version))
-        told = [commits for commits in side_by_side(self._after, places.items()) if commits]
+            for place in self._producer.places(name, head):
+                if place.delivered is None:
+                    return Waiting(at_once=True)
+                tables[place.table] = min(place.delivered, tables.get(place.table, place.delivered))
+        found = [commits for commits in side_by_side(self._after, tables.items()) if commits]
         return Waiting(
-            rows=max((sum(commit.rows for commit in commits) for commits in told), default=0),
-            oldest=min((commits[0].timestamp for commits in told), default=None),
+            rows=max((sum(commit.rows for commit in commits) for commits in found), default=0),
+            oldest=min((commits[0].timestamp for commits in found), default=None),
         )
 
     def _after(self, place: tuple[str, int]) -> list[Commit]:
@@ -105,19 +102,6 @@ class Sources:
             raise
         self._seen[table] = seen
         return seen
-
-
-def _delivered(head: Head) -> dict[str, tuple[str, int]]:
-    """Table and last version, by event type or dataset: also of event types that the settings no longer name."""
-    if isinstance(head.last, EventPlan):
-        return {each.event_type: (each.source.table, each.to_version) for each in head.last.slices}
-    assert isinstance(head.last, BatchPlan)
-    return {head.last.dataset: (head.last.source.table, head.last.to_version)}
-
-
-def enough(settings: Settings) -> int:
-    """How many waiting rows make a file of the size that is aimed at."""
-    return EVENTS_PER_FILE if settings.contract == "currents" else settings.files.target_records
 
 
 def stay(look: Callable[[], bool], deliver: Callable[[], R], told: Callable[[R], None], stop: Event) -> bool:

@@ -10,35 +10,18 @@ from datetime import datetime
 
 from pyspark.sql import functions as F
 
-from rover_spark.contract.keys import EXPORTS, parse_rover_key
 from rover_spark.ledger.table import Ledger
+from rover_spark.produce.port import Owner
 from rover_spark.store import Store
 
 
-def sweep(store: Store, ledger: Ledger, older_than: datetime, destination: str, receives: str) -> list[str]:
-    """Names of what was removed. ``receives`` is the folder of this export's files below the destination's prefix."""
+def sweep(store: Store, ledger: Ledger, owner: Owner, older_than: datetime, destination: str) -> list[str]:
+    """Names of what was removed."""
     opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
     kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
     planned = _planned(ledger)
-
-    def mine(key: str) -> bool:
-        return staged_here(key, store.prefix, receives, planned)
-
     store.abort(set(_superseded(ledger, destination)) - set(kept))
-    return store.sweep(older_than, frozenset(kept), mine)
-
-
-def staged_here(key: str, prefix: str, receives: str, planned: set[tuple[str, int]]) -> bool:
-    """Whether a key below ``prefix`` is one of this export: of its folders, or with a dataset and instant it planned."""
-    if receives != EXPORTS:  # an integration's folder is its own
-        return key.startswith(f"{prefix}/{receives}/".lstrip("/"))
-    known = parse_rover_key(key)
-    # another export may deliver below this prefix, in the same second
-    return (
-        known is not None
-        and known.prefix == prefix
-        and (known.dataset, int(known.instant.timestamp())) in planned
-    )
+    return store.sweep(older_than, frozenset(kept), lambda key: owner.planned(key, planned))
 
 
 def _planned(ledger: Ledger) -> set[tuple[str, int]]:

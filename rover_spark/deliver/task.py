@@ -6,35 +6,27 @@ of the task that Spark counts. Never publishes, and on failure removes only its 
 
 from __future__ import annotations
 
-import struct
-import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import SparkContext
-from pyspark.accumulators import Accumulator
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from rover_spark.config.access import Access
-from rover_spark.deliver.progress import Counter, Done, Progress
+from rover_spark.deliver.watch import Notice
 from rover_spark.delta.task_errors import sent_as_text
 from rover_spark.encode.lines import Lines
 from rover_spark.errors import NotRepeatable
 from rover_spark.model.file import StagedFile
+from rover_spark.model.manifest import BEFORE, OUTCOMES, Manifest
 from rover_spark.model.plan import Plan
-from rover_spark.produce.files import files_of
-from rover_spark.produce.rover.changes import BEFORE, OUTCOMES
+from rover_spark.produce.port import Cutter, Mark
 from rover_spark.store import Staging, Store, open_store
 
 _MANIFEST = (
     "key string, records bigint, bytes bigint, sha256 string, raw_bytes bigint, raw_sha256 string, "
-    "chunk bigint, part bigint, staged string, outcome string, rows bigint"
+    "chunk bigint, part bigint, staged string, counted string, rows bigint"
 )
 _SCHEMA = pa.schema(
     [
@@ -42,98 +34,97 @@ _SCHEMA = pa.schema(
         for name, kind in (column.split() for column in _MANIFEST.split(", "))
     ]
 )
-# rows that are told of beside their outcome, where a contract marks them; of LATENESS the highest is told
-FLOOR, MENDED, LATE, ZONELESS = "floor", "mended", "late", "zoneless"
-MARKS = (FLOOR, MENDED, LATE, ZONELESS)
-LATENESS = "lateness"
-Notice = Callable[[int, int, int], None]  # rows, files, bytes
-_TOLD = "<3q"  # a notice in a file
-Texts = dict[str, str] | None  # schemas by event type
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What staging gave: its files, in a whole batch in order of (chunk, part), and rows per outcome.
+class Tally:
+    """Rows by outcome, and the marks of a contract, as they add up over batches, tasks and parts."""
 
-    ``floors`` counts rows that leave a floor, ``mended`` records in which U+FFFD replaced what is no character.
-    ``late`` counts events told more than an hour after their time, ``lateness`` is the longest in seconds, ``zoneless``
-    counts events whose time zone has no such name.
-    """
+    def __init__(self, marks: Sequence[Mark]) -> None:
+        self._marks = {mark.name: mark for mark in marks}
+        self._counts = dict.fromkeys((*OUTCOMES, BEFORE, *self._marks), 0)
 
-    files: tuple[StagedFile, ...]
-    rows: dict[str, int]
-    floors: int = 0
-    mended: int = 0
-    late: int = 0
-    lateness: int = 0
-    zoneless: int = 0
+    def add(self, name: str, count: int) -> None:
+        """Adds rows to an outcome or mark; of a mark that keeps the highest, the greater one stays."""
+        mark = self._marks.get(name)
+        before = self._counts[name]
+        self._counts[name] = max(before, count) if mark and mark.how == "highest" else before + count
+
+    def add_batch(self, batch: pa.RecordBatch, repeats: Mapping[int, str]) -> None:
+        """Adds a batch of rows; ``repeats`` are those that repeat an id, with what becomes of them."""
+        for found in pc.value_counts(batch.column("outcome")).to_pylist():
+            self.add(found["values"], found["counts"])
+        for outcome in repeats.values():
+            self.add(outcome, 1)
+            self.add("delivered", -1)
+        first = pa.array([row not in repeats for row in range(len(batch))]) if repeats else None
+        for mark in self._marks.values():
+            column = batch.column(mark.column)
+            if first is not None and mark.how != "rows":
+                column = column.filter(first)
+            found = pc.max(column) if mark.how == "highest" else pc.sum(column)
+            self.add(mark.name, found.as_py() or 0)
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of the contract: read = delivered + the others (law 9); of the delivered what is told besides."""
-        counts = {outcome: self.rows.get(outcome, 0) for outcome in OUTCOMES}
-        besides = {
-            "replaced": self.mended,
-            "late": self.late,
-            "max_lateness_s": self.lateness if self.late else 0,
-            "timezone_dropped": self.zoneless,
-        }
-        told = {name: count for name, count in besides.items() if count}
-        return {"read": sum(counts.values()), **counts, **told}
+        """All of them, by name."""
+        return dict(self._counts)
+
+    def manifest(self, files: Iterable[StagedFile]) -> Manifest:
+        """The files with these counts, in order of chunk and part."""
+        marks = {name: count for name, count in self._counts.items() if name in self._marks}
+        rows = {name: count for name, count in self._counts.items() if name not in self._marks}
+        return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), rows, marks)
 
 
 def stage(
-    frame: DataFrame,
-    plan: Plan,
-    notice: Notice | None = None,
-    access: Access | None = None,
-    texts: Texts = None,
+    frame: DataFrame, plan: Plan, cutter: Cutter, notice: Notice | None = None, access: Access | None = None
 ) -> Manifest:
-    """Stages a batch or a part of it: one Spark job, one manifest. ``frame`` is what ``records`` arranged.
+    """Stages a batch or a part of it: one Spark job, one manifest.
 
-    ``notice`` is called on executors as rows pass, for progress only; ``texts`` has the schemas of events.
+    ``frame`` is what a Part holds. ``notice`` is called on executors as rows pass, for progress only.
     """
     # exactly one action: another one would stage everything again
-    rows = frame.mapInArrow(_task(plan, notice, access, texts), _MANIFEST).collect()
-    files, lateness, tally = [], 0, dict.fromkeys((*OUTCOMES, BEFORE, *MARKS), 0)
+    rows = frame.mapInArrow(_task(plan, cutter, notice, access), _MANIFEST).collect()
+    files, tally = [], Tally(cutter.marks)
     for row in rows:
-        if row["outcome"] == LATENESS:
-            lateness = max(lateness, row["rows"])
-        elif row["key"] is None:
-            tally[row["outcome"]] += row["rows"]
+        if row["key"] is None:
+            tally.add(row["counted"], row["rows"])
         else:
             files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
-    floors, mended, late, zoneless = (tally.pop(mark) for mark in MARKS)
-    return Manifest(tuple(files), tally, floors, mended, late, lateness, zoneless)
+    return tally.manifest(files)
 
 
-def whole(parts: Sequence[Manifest], plan: Plan, access: Access | None = None) -> Manifest:
-    """The manifest of a batch from those of its parts, its files in order.
+def whole(parts: Sequence[Manifest], plan: Plan, cutter: Cutter, access: Access | None = None) -> Manifest:
+    """The manifest of a batch from those of its parts.
 
     Raises:
         NotRepeatable: other rows arrived than were counted when the batch was planned.
     """
-    rows = {name: sum(part.rows[name] for part in parts) for name in (*OUTCOMES, BEFORE)}
-    files = sorted((file for part in parts for file in part.files), key=lambda file: (file.chunk, file.part))
-    arrived = sum(rows.values())
+    tally = Tally(cutter.marks)
+    for part in parts:
+        for name, count in {**part.rows, **part.marks}.items():
+            tally.add(name, count)
+    manifest = tally.manifest(file for part in parts for file in part.files)
+    arrived = sum(manifest.rows.values())
     if arrived != plan.source_rows:
-        open_store(plan.destination, plan.export, access).abort(file.staged for file in files)
+        open_store(plan.destination, plan.export, access).abort(file.staged for file in manifest.files)
         raise NotRepeatable(
             f"{plan.batch}: {plan.source_rows} source rows were counted when it was planned, {arrived} arrived",
             code="rows_differ",
             remedy="Nothing new is visible. The source changed under a pinned version, or an expression is not steady.",
         )
-    told = {name: sum(getattr(part, name) for part in parts) for name in ("floors", MENDED, LATE, ZONELESS)}
-    return Manifest(tuple(files), rows, **told, lateness=max(part.lateness for part in parts))
+    return manifest
 
 
 def _task(
-    plan: Plan, notice: Notice | None, access: Access | None, texts: Texts
+    plan: Plan, cutter: Cutter, notice: Notice | None, access: Access | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    batch, export, destination = plan.batch, plan.export, plan.destination
+
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with sent_as_text():
-            store = open_store(plan.destination, plan.export, access)
-            manifest = stage_batches(batches, plan, store, notice, texts)
+            store = open_store(destination, export, access)
+            manifest = stage_batches(batches, batch, cutter, store, notice)
         yield manifest
 
     return run
@@ -141,53 +132,26 @@ def _task(
 
 def stage_batches(
     batches: Iterable[pa.RecordBatch],
-    plan: Plan,
+    batch: str,
+    cutter: Cutter,
     store: Store,
     notice: Notice | None = None,
-    texts: Texts = None,
 ) -> pa.RecordBatch:
     """Stages the rows of one task, which come in file order, and returns its part of the manifest."""
-    writer, repeats = _Writer(plan, store, notice, texts), _Repeats()
-    tally, lateness = dict.fromkeys((*OUTCOMES, BEFORE, *MARKS), 0), 0
+    writer, repeats, tally = _Writer(batch, cutter, store, notice), _Repeats(), Tally(cutter.marks)
     try:
-        for batch in batches:
-            for found in pc.value_counts(batch.column("outcome")).to_pylist():
-                tally[found["values"]] += found["counts"]
-            again = repeats.among(batch)
-            for outcome in again.values():
-                tally[outcome] += 1
-                tally["delivered"] -= 1
-            for mark, column in _marks(batch, again).items():
-                if mark == LATENESS:
-                    lateness = max(lateness, pc.max(column).as_py() or 0)
-                else:
-                    tally[mark] += pc.sum(column).as_py() or 0
+        for rows in batches:
+            again = repeats.among(rows)
+            tally.add_batch(rows, again)
             if notice is not None:
-                notice(len(batch), 0, 0)
-            lines, start = Lines(batch.column("line")), 0
-            runs = pc.run_end_encode(batch.column("chunk"))
-            for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
-                for end in (*(row for row in again if start <= row < stop), stop):
-                    writer.write(chunk, lines, start, end)
-                    start = end + 1
-                start = stop
+                notice(len(rows), 0, 0)
+            writer.write_all(rows, again)
         files = writer.finish()
     except BaseException:
         writer.abort()
         raise
-    counted = [
-        {"outcome": name, "rows": rows} for name, rows in {**tally, LATENESS: lateness}.items() if rows
-    ]
+    counted = [{"counted": name, "rows": count} for name, count in tally.counts.items() if count]
     return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
-
-
-def _marks(batch: pa.RecordBatch, again: Iterable[int]) -> dict[str, pa.Array]:
-    """What is told of rows beside their outcome. Of those that repeat an id only the floor: they are not delivered."""
-    there = {name: batch.column(name) for name in (*MARKS, LATENESS) if name in batch.schema.names}
-    if repeats := set(again):
-        first = pa.array([row not in repeats for row in range(len(batch))])
-        there = {name: each if name == FLOOR else each.filter(first) for name, each in there.items()}
-    return there
 
 
 class _Repeats:
@@ -220,24 +184,33 @@ class _Repeats:
 
 
 class _Writer:
-    """Cuts records into files: a new one when the chunk changes, or where the plan ends one."""
+    """Cuts records into files: a new one when the chunk changes, or where the cutter ends one."""
 
-    def __init__(self, plan: Plan, store: Store, notice: Notice | None, texts: Texts) -> None:
-        self._batch, self._store, self._notice = plan.batch, store, notice
-        self._files = files_of(plan, store.prefix, texts)
+    def __init__(self, batch: str, cutter: Cutter, store: Store, notice: Notice | None) -> None:
+        self._batch, self._cutter, self._store, self._notice = batch, cutter, store, notice
         # a retried or speculative task may carry the same attempt number: only this tells its files apart
         self._attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only, never in a key
         self._done: list[StagedFile] = []
         self._staging: Staging | None = None
         self._chunk, self._part, self._before = -1, 0, 0
 
-    def write(self, chunk: int, lines: Lines, start: int, stop: int) -> None:
+    def write_all(self, rows: pa.RecordBatch, repeats: Iterable[int]) -> None:
+        """Appends a batch's records, but for those that repeat an id."""
+        lines, start = Lines(rows.column("line")), 0
+        runs = pc.run_end_encode(rows.column("chunk"))
+        for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+            for end in (*(row for row in repeats if start <= row < stop), stop):
+                self._write(chunk, lines, start, end)
+                start = end + 1
+            start = stop
+
+    def _write(self, chunk: int, lines: Lines, start: int, stop: int) -> None:
         if chunk != self._chunk:
             self._close()
             self._chunk, self._part, self._before = chunk, 0, 0
         while start < stop:
             held = (self._records, self._file.raw_bytes) if self._staging else (0, 0)
-            end = self._files.end(chunk, lines, start, stop, *held)
+            end = self._cutter.end(chunk, lines, start, stop, *held)
             if end == start and self._staging is not None:
                 self._close()
                 continue
@@ -250,7 +223,7 @@ class _Writer:
         if not records:
             return
         if self._staging is None:
-            self._key, opened = self._files.begin(self._chunk, self._part, self._before)
+            self._key, opened = self._cutter.begin(self._chunk, self._part, self._before)
             self._staging = self._store.stage(self._key, self._batch, self._attempt)
             self._file = opened(self._staging.write)
             self._records = 0
@@ -264,10 +237,19 @@ class _Writer:
         file.close()
         staged = self._staging.finish()
         self._staging = None
-        sizes = {"bytes": file.bytes, "raw_bytes": file.raw_bytes}
-        hashes = {"sha256": file.sha256, "raw_sha256": file.raw_sha256}
-        place = {"chunk": self._chunk, "part": self._part, "staged": staged}
-        self._done.append(StagedFile(key=self._key, records=self._records, **sizes, **hashes, **place))  # type: ignore[arg-type]
+        self._done.append(
+            StagedFile(
+                key=self._key,
+                records=self._records,
+                bytes=file.bytes,
+                sha256=file.sha256,
+                raw_bytes=file.raw_bytes,
+                raw_sha256=file.raw_sha256,
+                chunk=self._chunk,
+                part=self._part,
+                staged=staged,
+            )
+        )
         self._part, self._before = self._part + 1, self._before + self._records
         if self._notice is not None:
             self._notice(0, 1, file.raw_bytes)
@@ -282,52 +264,3 @@ class _Writer:
         for file in self._done:
             if self._store.abort([file.staged]):
                 break  # out of reach: each further one would be waited for, too; sweep removes them
-
-
-@contextmanager
-def watched(spark: SparkSession, plan: Plan, progress: Progress) -> Iterator[Notice]:
-    """Shows on the driver what tasks stage; gives the notice that ``stage`` takes."""
-    context = spark.sparkContext
-    with _tally(context) as (notice, done), progress.watch(f"staging {plan.batch}", plan.source_rows, done):
-        yield notice
-
-
-def _tally(spark: SparkContext) -> AbstractContextManager[tuple[Notice, Counter]]:
-    if (spark.master or "").startswith("local"):
-        with suppress(OSError):  # no room for temporary files is no reason to stop
-            return _by_file(tempfile.NamedTemporaryFile(prefix="rover_spark_"))
-    return _by_accumulators(spark)
-
-
-@contextmanager
-def _by_accumulators(spark: SparkContext) -> Iterator[tuple[Notice, Counter]]:
-    """Tasks anywhere; Spark tells of each as it ends."""
-    counters: list[Accumulator[int]] = [spark.accumulator(0) for _ in range(3)]
-
-    def notice(rows: int, files: int, size: int) -> None:
-        for counter, more in zip(counters, (rows, files, size), strict=True):
-            counter.add(more)
-
-    yield notice, lambda: Done(*(counter.value for counter in counters))
-
-
-@contextmanager
-def _by_file(appended: IO[bytes]) -> Iterator[tuple[Notice, Counter]]:
-    """Tasks on this machine append to one file, row by row as they come: a task may take minutes to end."""
-    size_of_one = struct.calcsize(_TOLD)
-    with appended:
-        path, so_far, held = appended.name, [0, 0, 0], bytearray()
-
-        def notice(rows: int, files: int, size: int) -> None:
-            with suppress(OSError), Path(path).open("ab", buffering=0) as file:
-                file.write(struct.pack(_TOLD, rows, files, size))
-
-        def done() -> Done:
-            held.extend(appended.read(size_of_one * 4096))
-            whole = len(held) // size_of_one * size_of_one  # the last one may be half written
-            for more in struct.iter_unpack(_TOLD, bytes(held[:whole])):
-                so_far[:] = (a + b for a, b in zip(so_far, more, strict=True))
-            del held[:whole]
-            return Done(*so_far)
-
-        yield notice, done

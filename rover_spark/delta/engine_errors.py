@@ -15,7 +15,6 @@ from pyspark.errors import PySparkException
 from rover_spark.delta.causes import cause_of, first_line, said_most, then
 from rover_spark.delta.task_errors import problem_in
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
-from rover_spark.model.plan import rerun_remedy
 
 ENGINE_ERRORS = (PySparkException, Py4JJavaError)
 # the remedy where one version cannot be read: no range is given up for it
@@ -25,10 +24,10 @@ MEND = (
 
 
 @contextmanager
-def reading(dataset: str, what: str, *, again: str | None = None) -> Iterator[None]:
+def reading(dataset: str, what: str, *, remedy: str) -> Iterator[None]:
     """Names the source rows that an action reads, ``what``, in the error that it raises.
 
-    ``again`` is the remedy where they stay unreadable; the default is a rerun of the dataset.
+    ``remedy`` says what to do where they stay unreadable.
 
     Raises:
         SourceGap: the rows stay unreadable.
@@ -48,25 +47,23 @@ def reading(dataset: str, what: str, *, again: str | None = None) -> Iterator[No
                 code=problem.code,
                 remedy=f"{problem.remedy}{after}".strip(),
             ) from error
-        raise _unread(dataset, what, text, again or rerun_remedy(dataset)) from error
+        raise _unread(dataset, what, text, remedy) from error
 
 
-def _unread(dataset: str, what: str, text: str, again: str) -> RunError:
+def _unread(dataset: str, what: str, text: str, remedy: str) -> RunError:
     cause = cause_of(text)
     if cause.kind == "stays":
         return SourceGap(
             f"{dataset}: {what} cannot be read whole ({cause.word}): {cause.why}. Nothing of it was staged",
             code="source_gap",
-            remedy=again,
+            remedy=remedy,
         )
     message = f"{dataset}: Spark failed on {what}: {first_line(text)}"
     if cause.kind == "unknown":
-        remedy = f"Run export again. Where it says the same again, it stays: {again} Nothing new is visible."
-        return SourceUnread(message, code="spark_failed", remedy=remedy)
-    remedy = "Run export again" if cause.kind == "passes" else then(cause)
-    if cause.kind == "passes":
-        remedy += f": this passes ({cause.why})."
-    return RunError(message, code="spark_failed", remedy=f"{remedy} Nothing new is visible.")
+        again = f"Run export again. Where it says the same again, it stays: {remedy} Nothing new is visible."
+        return SourceUnread(message, code="spark_failed", remedy=again)
+    again = f"Run export again: this passes ({cause.why})." if cause.kind == "passes" else then(cause)
+    return RunError(message, code="spark_failed", remedy=f"{again} Nothing new is visible.")
 
 
 @contextmanager

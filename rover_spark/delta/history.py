@@ -17,7 +17,7 @@ from rover_spark.delta.engine_errors import ENGINE_ERRORS, text_of
 from rover_spark.delta.log import Commit
 from rover_spark.delta.names import quoted
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.model.plan import HistoryRow, TableState
+from rover_spark.model.table import HistoryRow, TableState
 
 # Commits that the first DESCRIBE HISTORY lists, and commits before the one that is asked for: Delta moves on times that
 # do not rise, beginning with the first commit of the listing.

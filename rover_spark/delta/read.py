@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.delta.feed import as_written
 from rover_spark.errors import SourceGap
-from rover_spark.model.plan import BatchPlan, TableState, rerun_remedy
+from rover_spark.model.table import HistoryRow, TableState
 
 FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
@@ -32,18 +32,16 @@ def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame
     return as_written(reader.load(table) if "/" in table else reader.table(table))
 
 
-def planned(spark: SparkSession, plan: BatchPlan) -> DataFrame:
-    """The source rows of a plan."""
-    if plan.phase == "snapshot" or plan.from_version is None:
-        return snapshot(spark, plan.source.table, plan.to_version)
-    return changes(spark, plan.source.table, plan.from_version, plan.to_version)
+def rows(spark: SparkSession, table: str, first: int | None, last: int) -> DataFrame:
+    """The rows of a version, or where there is a ``first`` the changes from it on. Lazy: wrap the action in ``reading``."""
+    return snapshot(spark, table, last) if first is None else changes(spark, table, first, last)
 
 
-def confirm(plan: BatchPlan, state: TableState) -> None:
-    """Raises SourceGap unless the table still holds the commits that the plan pinned."""
-    if not state.holds(plan.commits):
+def confirm(about: str, table: str, commits: tuple[HistoryRow, ...], state: TableState, remedy: str) -> None:
+    """Raises SourceGap unless the table still holds the commits that a plan pinned; ``about`` is its batch."""
+    if not state.holds(commits):
         raise SourceGap(
-            f"{plan.batch}: the commits of {plan.source.table} that it was planned from are no longer there",
+            f"{about}: the commits of {table} that it was planned from are no longer there",
             code="source_gap",
-            remedy=rerun_remedy(plan.dataset),
+            remedy=remedy,
         )

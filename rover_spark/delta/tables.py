@@ -13,7 +13,7 @@ from rover_spark.config.expressions import place_of
 from rover_spark.delta import gaps, history
 from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.parallel import batched, side_by_side
-from rover_spark.model.plan import HistoryRow, TableState
+from rover_spark.model.table import HistoryRow, TableState
 
 
 class Tables:

@@ -20,7 +20,6 @@ from rich.text import Text
 from rich.tree import Tree
 
 from rover_spark.config.settings import Settings, load
-from rover_spark.deliver.adoption import earlier
 from rover_spark.deliver.progress import Progress
 from rover_spark.demo.company import Company, Lived
 from rover_spark.demo.fan import one_fan
@@ -34,6 +33,7 @@ from rover_spark.face.console.results import batches
 from rover_spark.face.result import Result
 from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.wording import counted
+from rover_spark.produce import port
 from rover_spark.store import open_store, prefix_of
 
 _RERUN = "fan_profiles"
@@ -180,8 +180,9 @@ def tell(
 def _refuse_taken(settings: Settings) -> None:
     """Raises ConfigError where a demo before this one delivered into the bucket: its ledger lies in another directory."""
     store = open_store(settings.destination, settings.name, settings.access)
-    for dataset in settings.delivers:
-        if (found := earlier(store, settings, dataset, Head())) is not None:
+    owner = port.owner(settings)
+    for dataset in settings.delivers if store.can_read else ():
+        if (found := owner.earlier(store, dataset, Head())) is not None:
             raise ConfigError(
                 f"--destination {settings.destination}: holds files of another demo already: {found.key}",
                 code="demo_destination_taken",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from rover_spark.encode.lines import Lines
 
-class CountedFile:
+
+class CountedFile(ABC):
     """A file on its way to ``sink``; an encoder takes records in through ``_take`` and gives bytes out through ``_emit``.
 
     ``raw_bytes`` and ``raw_sha256`` are of the records, ``bytes`` and ``sha256`` of the file.
@@ -18,6 +21,14 @@ class CountedFile:
         self._waiting = bytearray()
         self.raw_bytes = 0
         self.bytes = 0
+
+    @abstractmethod
+    def write(self, lines: Lines, start: int, stop: int) -> None:
+        """Appends rows start..stop, one record each; null rows are no records."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the file: sizes and hashes are final."""
 
     def _take(self, data: bytes | memoryview) -> None:
         self._raw.update(data)

@@ -20,25 +20,22 @@ from rover_spark.audit.status import DatasetStatus, statuses
 from rover_spark.audit.verify import verify as hold_against
 from rover_spark.config.mistakes import likely
 from rover_spark.config.settings import Settings
-from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver.adoption import Adoption
 from rover_spark.deliver.batch import Delivery
+from rover_spark.deliver.pages import put
 from rover_spark.deliver.progress import LoggedProgress, Progress, file_by_file
 from rover_spark.deliver.run import Exporter
-from rover_spark.deliver.schedule import Sources, enough, stay
+from rover_spark.deliver.schedule import Sources, stay
 from rover_spark.deliver.sweep import sweep as remove_abandoned
 from rover_spark.delta.engine_errors import engine
 from rover_spark.errors import ConfigError, Problem, RunError
+from rover_spark.face.pinned import pinned
 from rover_spark.face.result import Result, iso
 from rover_spark.ledger.side_tables import QUARANTINE, newest_first, quarantined
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.wording import counted
-from rover_spark.produce.currents import schemas as registry
-from rover_spark.produce.currents.plan import EVENTS
-from rover_spark.produce.currents.planner import planner_of
-from rover_spark.produce.rover.planner import Planner, pinned
-from rover_spark.produce.rover.steps import accepting, source_of
+from rover_spark.produce import port
 from rover_spark.store import Store, open_store
 
 _SHOWN = 5
@@ -60,13 +57,13 @@ def export(
     """
     chosen, instant = _chosen(settings, datasets), _instant(now)
     # a destination that the environment contradicts is refused here, not in a task
-    adoption = Adoption(_store(settings), settings, adopt_empty_ledger)
+    adoption = Adoption(_store(settings), settings, port.owner(settings), adopt_empty_ledger)
     with pinned(spark):
         outcome = _exporter(spark, settings, instant, now is not None, progress, adoption).run(chosen)
     problems = [*outcome.problems, *adoption.notices]
     broken = sum(batch.counts.get("quarantined", 0) for batch in outcome.batches)
     if broken:
-        where = Ledger(spark, settings.ledger, settings.name).beside("quarantine")
+        where = _unopened(spark, settings).beside(QUARANTINE)
         message = f"{counted(broken, 'row')} could not be delivered; {where} has {'it with its reason' if broken == 1 else 'them with their reasons'}"
         problems.append(
             Problem(
@@ -103,12 +100,14 @@ def export_every(
     ``told`` gets the result of each delivery. Raises ConfigError for what only the operator can mend.
     """
 
-    sources = Sources(spark, settings)
+    ledger = _unopened(spark, settings)
+    producer = port.producer(spark, settings, ledger, _instant(None))
+    sources = Sources(spark, settings.delivers, ledger, producer)
 
     def look() -> bool:
         try:
             with engine("export"):
-                return sources.waiting().is_due(_instant(None), every, enough(settings))
+                return sources.waiting().is_due(_instant(None), every, producer.enough)
         except RunError:
             return True  # the delivery meets it too, and tells of it
 
@@ -147,14 +146,7 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
     _chosen(settings, [dataset])
     ledger = _ledger(spark, settings)
     head = ledger.heads().get(dataset, Head())
-    has_snapshot = dataset in DATASETS and DATASETS[dataset].snapshot
-    if accept_gap and has_snapshot:
-        message = f"{dataset} is mended by a plain rerun"
-        raise ConfigError(message, code="rerun_refused", remedy="Leave --accept-gap out.")
-    if not accept_gap and not has_snapshot:
-        message = f"{dataset} has no snapshot to run again"
-        remedy = "rerun --accept-gap gives up its undelivered events."
-        raise ConfigError(message, code="rerun_refused", remedy=remedy)
+    port.producer(spark, settings, ledger, _instant(None)).refuse_rerun(dataset, accept_gap=accept_gap)
     if head.last is None:
         message = f"{dataset} was never delivered: the next export begins it anyway"
         raise ConfigError(message, code="rerun_refused", remedy="rover-spark export -c FILE")
@@ -170,17 +162,12 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
 def accept(spark: SparkSession, settings: Settings, dataset: str) -> Result:
     """Confirms a change of a dataset's columns: it counts from the next batch on, without a snapshot."""
     _chosen(settings, [dataset])
-    if settings.contract == "currents":
-        message = "columns of events need no confirmation: a changed schema gets a new id with the next batch"
-        remedy = "A change that breaks readers is confirmed by currents.allow_breaking = true for one run."
-        raise ConfigError(message, code="accept_refused", remedy=remedy)
     ledger = _ledger(spark, settings)
-    wanted = source_of(settings, dataset)
+    producer = port.producer(spark, settings, ledger, _instant(None))
     with pinned(spark), ledger.delivering(dataset, "accept"):
         head = ledger.heads().get(dataset, Head())
-        columns = accepting(dataset, wanted, head)
-        Planner(spark, settings, ledger, _instant(None), asked=False).fields(dataset)
-        ledger.accept(head, dataset, wanted.columns)
+        columns, agreed = producer.accept(dataset, head)
+        ledger.accept(head, dataset, agreed)
     return Result("accept", "accepted", more={"dataset": dataset, "columns": columns})
 
 
@@ -213,11 +200,11 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     heads = ledger.heads(transitions)
     batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
     last = [batch for name in settings.delivers for batch in _last(batches, name)]
-    planner = planner_of(spark, settings, ledger, _instant(now), asked=False)
+    producer = port.producer(spark, settings, ledger, _instant(now))
     with ThreadPoolExecutor(2) as pool:  # a large ledger is read while the tables are looked at
         reading = pool.submit(ledger.batches, *last) if last else None
         counting = pool.submit(_set_aside, spark, settings, ledger)
-        rows = statuses(planner, settings, heads)
+        rows = statuses(producer, settings.delivers, heads)
     shown, aside = reading.result() if reading else [], counting.result()
     problems = tuple(each for row in rows for each in (row.problem, row.waits) if each)
     standing = [{**_status_document(row), "quarantined": aside.get(row.dataset, 0)} for row in rows]
@@ -225,9 +212,9 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
 
 
 def _set_aside(spark: SparkSession, settings: Settings, ledger: Ledger) -> dict[str, int]:
-    """Rows in quarantine, by dataset or event type. The ledger's counts; of an integration they tell only the sum."""
+    """Rows in quarantine, by dataset or event type. The ledger counts by stream: event types are counted from the rows."""
     counts = ledger.quarantined()
-    if settings.contract == "rover" or not counts:
+    if not counts or not settings.parts:
         return counts
     return {each["dataset"]: each["rows"] for each in _by(("dataset",), quarantined(spark, ledger))}
 
@@ -236,13 +223,13 @@ def quarantine(
     spark: SparkSession, settings: Settings, *, dataset: str = "", batch: str = "", limit: int = 20
 ) -> Result:
     """Rows that could not be delivered: counts by dataset and reason, and the newest of them; all of them stay there."""
-    known = [*settings.delivers, *settings.events]
+    known = [*settings.delivers, *settings.parts]
     if dataset and dataset not in known:
         raise _unknown(dataset, known)
     ledger = _ledger(spark, settings)
     place = ledger.beside(QUARANTINE)
     rows = quarantined(spark, ledger) if ledger.quarantined() else None
-    if rows is not None and dataset not in {"", EVENTS}:
+    if rows is not None and dataset and (dataset not in settings.delivers or not settings.parts):
         rows = rows.where(F.col("dataset") == dataset)
     if rows is not None and batch:
         rows = rows.where(F.col("batch") == batch)
@@ -262,17 +249,15 @@ def _by(names: Sequence[str], rows: DataFrame | None) -> list[dict[str, Any]]:
 
 def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -> Result:
     """The history of an integration's schemas; with ``publish`` also put beside its prefix, for receivers."""
-    if settings.contract != "currents":
-        message = "a Rover export has no schemas"
-        raise ConfigError(message, code="schemas_refused", remedy='They belong to contract = "currents".')
+    pages = port.schema_pages(settings)
     ledger = _ledger(spark, settings)
     found = ledger.schemas()
-    more: dict[str, Any] = {"schemas": registry.documents(found)}
+    more: dict[str, Any] = {"schemas": pages.documents(found)}
     if publish and found:
-        told = registry.in_use(found, ledger.batches())
-        place = registry.beside(settings.destination)
+        place = pages.place()
         store = open_store(place, settings.name, settings.access)
-        more |= {"place": place, "published": registry.put(store, settings.receives, told)}
+        texts = pages.pages(store.prefix, found, ledger.batches())
+        more |= {"place": place, "published": put(store, texts)}
     return Result("schemas", "done" if found else "nothing to do", more=more)
 
 
@@ -287,17 +272,16 @@ def verify(spark: SparkSession, settings: Settings, *, progress: Progress | None
         )
     ledger = _ledger(spark, settings)
     schemas = {each.id: each for each in ledger.schemas()}
-    place, receives = settings.destination, settings.receives
     batches = ledger.batches()
     total = sum(file.records for batch in batches if batch.state == "COMMITTED" for file in batch.files)
     with file_by_file(progress or LoggedProgress(), "reading the bucket back", total) as more_read:
         found = hold_against(
             store,
             batches,
-            schemas,
-            destination=place,
-            receives=receives,
-            export=settings.name,
+            port.owner(settings),
+            settings.receives,
+            schemas=schemas,
+            destination=settings.destination,
             notice=lambda file: more_read(file.records, file.bytes),
         )
     more = {"verified": {name: each for name, each in asdict(found).items() if name != "problems"}}
@@ -308,10 +292,10 @@ def verify(spark: SparkSession, settings: Settings, *, progress: Progress | None
 def check(spark: SparkSession, settings: Settings, *, now: datetime | None = None) -> Result:
     """Tries all that delivery needs; receivers see nothing of it. ``ok`` is False where delivery would fail."""
     zone = spark.conf.get("spark.sql.session.timeZone")
-    ledger = Ledger(spark, settings.ledger, settings.name)
+    ledger = _unopened(spark, settings)
     with pinned(spark):
-        planner = planner_of(spark, settings, ledger, _instant(now), asked=False)
-        found = list(findings(spark, settings, ledger, planner))
+        producer = port.producer(spark, settings, ledger, _instant(now))
+        found = list(findings(spark, settings, ledger, producer, port.owner(settings)))
     told = f"expressions see UTC; this session's own is {zone}"
     found.append(Finding("clock", "time zone", "ok", told))
     problems = tuple(
@@ -334,7 +318,7 @@ def sweep(
     before = datetime.fromtimestamp(_instant(now) / 1000, timezone.utc) - older_than
     store = _store(settings)
     ledger = _ledger(spark, settings)
-    removed = remove_abandoned(store, ledger, before, settings.destination, settings.receives)
+    removed = remove_abandoned(store, ledger, port.owner(settings), before, settings.destination)
     more = {"removed": removed, "left": store.unswept}
     return Result("sweep", "done" if removed else "nothing to do", more=more)
 
@@ -348,11 +332,11 @@ def _exporter(
     adoption: Adoption | None = None,
 ) -> Exporter:
     ledger = _ledger(spark, settings)
-    adoption = adoption or Adoption(_store(settings), settings)
-    planner = planner_of(spark, settings, ledger, instant, adoption.taken, asked=asked)
-    told = progress or LoggedProgress()
-    delivery = Delivery(spark, ledger, settings.access_at, told)
-    return Exporter(ledger, planner, delivery, adoption, told)
+    adoption = adoption or Adoption(_store(settings), settings, port.owner(settings))
+    producer = port.producer(spark, settings, ledger, instant, asked=asked)
+    shown = progress or LoggedProgress()
+    delivery = Delivery(spark, ledger, producer, settings.access_at, shown)
+    return Exporter(ledger, producer, delivery, adoption, shown)
 
 
 def _store(settings: Settings) -> Store:
@@ -360,9 +344,13 @@ def _store(settings: Settings) -> Store:
 
 
 def _ledger(spark: SparkSession, settings: Settings) -> Ledger:
-    ledger = Ledger(spark, settings.ledger, settings.name)
+    ledger = _unopened(spark, settings)
     ledger.open(create=False)
     return ledger
+
+
+def _unopened(spark: SparkSession, settings: Settings) -> Ledger:
+    return Ledger(spark, settings.ledger, settings.name, port.decode)
 
 
 def _chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:

@@ -9,8 +9,6 @@ from typing import Any
 
 from rover_spark.errors import Problem
 from rover_spark.model.head import BatchRecord
-from rover_spark.model.plan import Plan
-from rover_spark.produce.currents.plan import EventPlan
 
 _SAID = {"message", "remedy", "found"}  # what this program says itself
 _FILE = "-c FILE"  # as remedies name a configuration that they do not know
@@ -81,25 +79,12 @@ def batch_document(record: BatchRecord) -> dict[str, Any]:
         "epoch": record.epoch,
         "phase": record.phase,
         "state": record.state,
-        "from_version": getattr(plan, "from_version", None),
-        "to_version": getattr(plan, "to_version", None),
+        **(plan.document() if plan else {"from_version": None, "to_version": None}),
         "emitted_at": iso(record.instant),
-        **_slices(plan),
         "counts": record.counts,
         "files": files,
         "note": record.note,
     }
-
-
-def _slices(plan: Plan | None) -> dict[str, Any]:
-    """Of an integration's batch: which versions of which tables, event type by event type."""
-    if not isinstance(plan, EventPlan):
-        return {}
-    told = ("event_type", "from_version", "to_version", "schema_id")
-    slices = [
-        {"table": each.source.table, **{name: getattr(each, name) for name in told}} for each in plan.slices
-    ]
-    return {"event_types": slices}
 
 
 def iso(instant: int) -> str:

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.head import FLOORS, BatchRecord
 from rover_spark.model.plan import Plan
-from rover_spark.produce.currents.plan import EventPlan, RegisteredSchema
+from rover_spark.model.schema import RegisteredSchema
 
 FORMAT = 1
 FORMAT_KEY = "rover_spark.format"
@@ -33,7 +33,7 @@ def record_of(row: Any, plan: Plan | None) -> BatchRecord:
         phase=row["phase"] or "",
         state=row["state"],
         instant=row["instant"] or 0,
-        floors=counts.pop("floors", 0),
+        floors=counts.pop(FLOORS, 0),
         counts=counts,
         note=row["note"],
         plan=plan,
@@ -47,8 +47,6 @@ def file_of(row: Any) -> StagedFile:
 
 def schema_rows(plan: Plan, common: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of the schemas that a plan registers: the id stands in ``seq``, the event type in ``key``."""
-    if not isinstance(plan, EventPlan):
-        return []
     return [
         {
             **common,
@@ -59,7 +57,7 @@ def schema_rows(plan: Plan, common: dict[str, Any]) -> list[dict[str, Any]]:
             "sha256": each.fingerprint,
             "note": json.dumps(each.changes),
         }
-        for each in plan.schemas
+        for each in plan.registers
     ]
 
 

@@ -5,6 +5,7 @@ Each batch writes into them at most once, under a transaction of its own name, s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -13,9 +14,10 @@ from pyspark.sql import functions as F
 
 from rover_spark.delta.history import is_missing
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.plan import BatchPlan, Plan
+from rover_spark.model.head import FLOORS
+from rover_spark.model.plan import Plan
 
-QUARANTINE, FLOORS = "quarantine", "floors"
+QUARANTINE = "quarantine"
 
 
 def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None:
@@ -60,13 +62,12 @@ def newest_first(rows: DataFrame, limit: int) -> list[dict[str, Any]]:
     return [row.asDict() for row in found.select(*names).limit(limit).collect()]
 
 
-def floors_before(spark: SparkSession, ledger: Ledger, plan: BatchPlan) -> DataFrame | None:
-    """(key, floor_us): the highest floor that batches before this one left for each key; None where there are none."""
-    if not plan.floors:
-        return None
+def floors_before(spark: SparkSession, ledger: Ledger, plan: Plan, aborted: Iterable[int]) -> DataFrame:
+    """(key, floor_us): the highest floor that batches before this one left for each key, but for the ``aborted`` ones."""
     location = ledger.beside(FLOORS)
     reader = spark.read.format("delta")
     rows = reader.load(location) if "/" in location else reader.table(location)
     mine = (F.col("export") == plan.export) & (F.col("dataset") == plan.dataset) & (F.col("seq") < plan.seq)
-    kept = mine & ~F.col("seq").isin(*plan.aborted) if plan.aborted else mine
+    without = list(aborted)
+    kept = mine & ~F.col("seq").isin(*without) if without else mine
     return rows.where(kept).groupBy("key").agg(F.max("floor_us").alias("floor_us"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,7 @@ from rover_spark.ledger.rows import (
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import (
     ACCEPTED,
+    FLOORS,
     REDELIVERED,
     RERUN,
     Accepted,
@@ -50,7 +51,7 @@ from rover_spark.model.head import (
     fold,
 )
 from rover_spark.model.plan import Plan
-from rover_spark.produce.currents.plan import RegisteredSchema, plan_from_json
+from rover_spark.model.schema import RegisteredSchema
 
 _RECENT = 6
 _ABSENT = ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST", "REQUIRES_SINGLE_PART_NAMESPACE")
@@ -60,7 +61,11 @@ _COMPACT_EVERY = 100
 class Ledger:
     """The ledger of one export. Reads are of the newest version; every write is one commit."""
 
-    def __init__(self, spark: SparkSession, location: str, export: str) -> None:
+    def __init__(
+        self, spark: SparkSession, location: str, export: str, decode: Callable[[str], Plan]
+    ) -> None:
+        """``decode`` gives the plan back that stands in a row as text."""
+        self._decode = decode
         self._spark = spark
         self._location = location
         self.export = export
@@ -174,7 +179,7 @@ class Ledger:
             | F.col("phase").isin("snapshot", "lost")
         )
         kept = rows.withColumn("counting", counting).where("counting").collect()
-        plans = {row["batch"]: plan_from_json(row["plan"]) for row in kept if row["plan"]}
+        plans = {row["batch"]: self._decode(row["plan"]) for row in kept if row["plan"]}
         found = [
             Transition(
                 row["dataset"], row["transition"], row["state"], record_of(row, plans.get(row["batch"]))
@@ -202,7 +207,7 @@ class Ledger:
             if row["kind"] == "file":
                 files.setdefault(row["batch"], []).append((row["transition"], file_of(row)))
                 continue
-            plan = plan_from_json(row["plan"]) if row["plan"] else None
+            plan = self._decode(row["plan"]) if row["plan"] else None
             before, now = found.get(row["batch"]), record_of(row, plan)
             found[row["batch"]] = replace(
                 now,
@@ -271,7 +276,7 @@ class Ledger:
             "phase": plan.phase,
             "instant": plan.instant,
             "plan": plan.to_json() if pinned else None,
-            "counts": None if counts is None else json.dumps({**counts, "floors": floors}),
+            "counts": None if counts is None else json.dumps({**counts, FLOORS: floors}),
             "note": note,
         }
         rows = [batch, *({**common, "kind": "file", **vars(file)} for file in files)]

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from rover_spark.contract.rover import DATASETS
 from rover_spark.model.file import StagedFile
 from rover_spark.model.plan import Plan
 
 State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
 RERUN, ACCEPTED = "RERUN", "ACCEPTED"
+FLOORS = "floors"  # what of a batch's counts says how many floors it left
 REDELIVERED = "redelivered"  # the note of a batch that stands COMMITTED once more
+BY_HAND = "The ledger was changed by hand, or this is a defect: report it."
 ABANDONED_AFTER = timedelta(hours=1)
 
 
@@ -155,16 +156,13 @@ def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
 def _delivered(head: Head, record: BatchRecord) -> Head:
     if record.plan is not None:
         return head.after(record.plan)
-    lost_events = record.phase == "lost" and not (
-        record.dataset in DATASETS and DATASETS[record.dataset].snapshot
-    )
-    settled = record.phase == "snapshot" or lost_events
+    # a plan is left out of long histories only where changes were delivered: of a snapshot or of what is lost it is kept
     return replace(
         head,
         seq=record.seq,
         instant=record.instant,
         open=None,
         open_state=None,
-        rerun=head.rerun and not settled,
+        rerun=head.rerun,
         accepted=head.accepted if head.accepted and head.accepted.outlasts(record.seq) else None,
     )

@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 
 from rover_spark.audit.verify import Verified, verify
+from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import NdjsonFile
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BatchRecord, State
-from rover_spark.produce.rover.changes import OUTCOMES
+from rover_spark.model.manifest import OUTCOMES
+from rover_spark.produce.rover.keys import RoverOwner
 from rover_spark.store import Store, open_store
+from tests.produce.rover.test_plan import a_plan
 
 MIB = 1 << 20
+PLAN = a_plan("changes", 2, from_version=1)
+
+
+def held(store: Store, batches: list[BatchRecord], **options: Any) -> Verified:
+    return verify(store, batches, RoverOwner("acme", store.prefix), EXPORTS, **options)
 
 
 def packed(text: bytes) -> tuple[bytes, NdjsonFile]:
@@ -58,7 +66,9 @@ class Bucket:
             counts = {"read": records + 2, "delivered": records, "no_change": 2}
         name = f"fan_profiles.1.{seq}"
         self.batches.append(
-            BatchRecord(name, "fan_profiles", 1, seq, "changes", state, 0, counts, files=tuple(files))
+            BatchRecord(
+                name, "fan_profiles", 1, seq, "changes", state, 0, counts, plan=PLAN, files=tuple(files)
+            )
         )
         return files
 
@@ -66,7 +76,7 @@ class Bucket:
         return self.root / file.key
 
     def verify(self) -> Verified:
-        return verify(self.store, self.batches)
+        return held(self.store, self.batches)
 
     def problems(self) -> list[tuple[str, str]]:
         return [(problem.code, problem.message.split(":")[0]) for problem in self.verify().problems]
@@ -83,7 +93,7 @@ TEXTS = (b'{"a":1}\n{"a":2}\n', b'{"b":"%s"}\n' % (b"x" * 5000))
 def test_a_whole_bucket_is_clean_and_is_told_in_numbers(bucket: Bucket) -> None:
     files = bucket.deliver(1, *TEXTS) + bucket.deliver(2, TEXTS[1])
     told: list[StagedFile] = []
-    found = verify(bucket.store, bucket.batches, notice=told.append)
+    found = held(bucket.store, bucket.batches, notice=told.append)
     assert found == Verified(3, 4, sum(file.bytes for file in files), 0, ())
     assert told == files
 
@@ -161,11 +171,11 @@ def test_objects_under_another_prefix_are_not_foreign(tmp_path: Path) -> None:
     for key in ("exports/x", "acme-eu/exports/x", "acme/readme"):
         staging = store.stage(key, "b", "a")
         store.overwrite(StagedFile(key, 0, 0, hashlib.sha256(b"").hexdigest(), 0, "", 0, 0, staging.finish()))
-    assert verify(store, []).problems == ()
+    assert held(store, []).problems == ()
     staging = store.stage("acme/exports/x", "b", "a")
     empty = hashlib.sha256(b"").hexdigest()
     store.overwrite(StagedFile("acme/exports/x", 0, 0, empty, 0, "", 0, 0, staging.finish()))
-    assert [problem.code for problem in verify(store, []).problems] == ["object_foreign"]
+    assert [problem.code for problem in held(store, []).problems] == ["object_foreign"]
 
 
 class Counting:
@@ -199,7 +209,7 @@ def test_an_object_grown_huge_is_read_no_further_than_it_was_delivered(bucket: B
     file = bucket.deliver(1, TEXTS[0])[0]
     os.truncate(bucket.path(file), 1 << 40)  # a sparse terabyte
     store = Counting(bucket.store)
-    (problem,) = verify(store, bucket.batches).problems  # type: ignore[arg-type]
+    (problem,) = held(store, bucket.batches).problems  # type: ignore[arg-type]
     assert problem.code == "object_changed"
     assert f"another size than the {file.bytes} bytes" in problem.message
     assert store.taken == file.bytes + 1
@@ -219,7 +229,7 @@ def test_a_bomb_of_the_right_size_is_found_without_inflating_it(bucket: Bucket) 
     bucket.path(file).write_bytes(data)
     assert len(data) == file.bytes
     store = Counting(bucket.store)
-    (problem,) = verify(store, bucket.batches).problems  # type: ignore[arg-type]
+    (problem,) = held(store, bucket.batches).problems  # type: ignore[arg-type]
     assert (problem.code, problem.message) == (
         "object_changed",
         f"{file.key}: its bytes are not those delivered",

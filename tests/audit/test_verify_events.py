@@ -21,9 +21,11 @@ from rover_spark.encode.avro import AvroFile
 from rover_spark.encode.lines import Lines
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BatchRecord
-from rover_spark.model.plan import HistoryRow
-from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Group, RegisteredSchema, Slice
-from rover_spark.produce.files import EventFiles
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.model.table import HistoryRow
+from rover_spark.produce.currents.files import EventFiles
+from rover_spark.produce.currents.keys import EventOwner
+from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Group, Slice
 from rover_spark.store import Store, open_store
 
 CUSTOM, PURCHASE = "users.behaviors.CustomEvent", "users.behaviors.Purchase"
@@ -88,7 +90,7 @@ class Bucket:
         for chunk, counts in delivered.items():
             for part, count in enumerate(counts):
                 before = sum(counts[:part])
-                key, _ = EventFiles(plan, self.store.prefix, TEXTS).begin(chunk, part, before)
+                key, _ = EventFiles(plan, TEXTS).begin(chunk, part, before)
                 made = file_of(TEXTS[slices[groups[chunk].slice].event_type], self.codec, key, before, count)
                 staging = self.store.stage(key, plan.batch, "one")
                 staging.write(made.data)  # type: ignore[attr-defined]
@@ -100,7 +102,8 @@ class Bucket:
         self.batches.append(BatchRecord.of(plan, "COMMITTED", counts, tuple(files)))
 
     def verify(self) -> Verified:
-        return verify(self.store, self.batches, self.schemas, PLACE.name)
+        owner = EventOwner(PLACE, self.prefix, ())
+        return verify(self.store, self.batches, owner, PLACE.name, schemas=self.schemas)
 
     def found(self) -> list[tuple[str, str]]:
         return [(problem.code, problem.message) for problem in self.verify().problems]

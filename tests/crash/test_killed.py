@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from rover_spark.demo import SESSION
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
+from rover_spark.produce.port import decode
 from tests.crash.child import FILES, NOW, POINTS, settings_of
 from tests.crash.scene import copy_tables, run_child
 from tests.e2e.world import fingerprint
@@ -63,7 +64,7 @@ def test_a_killed_run_is_finished_by_the_next_one(
 
 def _ledger(spark: SparkSession, root: Path) -> list[object]:
     """What the ledger says of each batch; where a try was staged is its own affair."""
-    ledger = Ledger(spark, settings_of(root).ledger, "acme")
+    ledger = Ledger(spark, settings_of(root).ledger, "acme", decode)
     ledger.open(create=False)
     return [
         (each.batch, each.state, each.counts, each.instant, [replace(file, staged="") for file in each.files])

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from rover_spark.demo import SESSION
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
+from rover_spark.produce.port import decode
 from tests.crash.child import FILES, NOW, POINTS, settings_of
 from tests.crash.scene import copy_tables, destined, run_child
 from tests.e2e.world import fingerprint
@@ -72,7 +73,7 @@ def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rig
     with Proxy(s3, least_rights) as proxy:
         destined(bucket, tmp_path, can_read=False, endpoint=proxy.endpoint)
         assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
-        ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme")
+        ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme", decode)
         ledger.open(create=False)
         (batch,) = ledger.batches()
         for file in batch.files:

@@ -12,13 +12,16 @@ import pytest
 from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.currents import Integration, currents_key
 from rover_spark.contract.keys import file_token, rover_key
-from rover_spark.deliver import adoption
-from rover_spark.deliver.adoption import Adoption, Earlier, earlier
+from rover_spark.deliver.adoption import Adoption
 from rover_spark.errors import ConfigError
 from rover_spark.model.head import Head
-from rover_spark.model.plan import HistoryRow
+from rover_spark.model.table import HistoryRow
+from rover_spark.produce import port
+from rover_spark.produce.currents import producer as currents
 from rover_spark.produce.currents.plan import EventPlan, EventSource, Slice
 from rover_spark.produce.currents.steps import registered
+from rover_spark.produce.port import Earlier
+from rover_spark.produce.rover import keys as rover_keys
 from rover_spark.store import ObjectInfo
 from rover_spark.store.memory import MemoryStore
 
@@ -79,7 +82,9 @@ def event(event_type: str = "a.B", place: Integration = EU, prefix: str = "pre")
 def found(
     bucket: Bucket, settings: Settings = ROVER, dataset: str = PROFILES, head: Head | None = None
 ) -> Any:
-    return earlier(bucket, settings, dataset, head or Head())
+    adoption = Adoption(bucket, settings, port.owner(settings), adopt=True)
+    adoption.look(dataset, head or Head())
+    return adoption.adopted[0] if adoption.adopted else None
 
 
 OTHERS = (
@@ -137,7 +142,7 @@ def test_the_look_ends_at_the_first_file_that_it_knows_and_at_a_limit(
     bucket = Bucket(*(file(seq) for seq in range(1, 500)))
     assert found(bucket).batch == "fan_profiles.1.1"
     assert bucket.listed == 1
-    monkeypatch.setattr(adoption, "LOOKED_AT", 30)
+    monkeypatch.setattr(rover_keys, "LOOKED_AT", 30)
     bucket = Bucket(*(file(seq, name="acme-eu") for seq in range(1, 500)), file(1))
     assert found(bucket) is None
     assert bucket.listed == 30
@@ -169,7 +174,9 @@ def test_of_an_integration_that_began_only_new_event_types_are_looked_at() -> No
 
 
 def test_what_is_found_is_refused_until_it_is_adopted_and_then_told() -> None:
-    refusing, adopting = (Adoption(Bucket(file(3)), ROVER, adopt) for adopt in (False, True))
+    refusing, adopting = (
+        Adoption(Bucket(file(3)), ROVER, port.owner(ROVER), adopt) for adopt in (False, True)
+    )
     with pytest.raises(ConfigError) as caught:
         refusing.look(PROFILES, Head())
     told = caught.value
@@ -193,14 +200,16 @@ def test_an_integration_that_is_adopted_goes_on_above_all_that_stands_there() ->
         f"pre/{EU.name}/notes.txt",
     )
     with pytest.raises(ConfigError) as caught:
-        Adoption(Bucket(*keys), CURRENTS).look("events", Head())
+        Adoption(Bucket(*keys), CURRENTS, port.owner(CURRENTS)).look("events", Head())
     assert caught.value.code == "ledger_unaware" and "--adopt-empty-ledger" in caught.value.remedy
-    adopting = Adoption(Bucket(*keys), CURRENTS, adopt=True)
-    adopting.look("events", Head())
-    assert adopting.taken.schema_id == 7
+    adopting = Adoption(Bucket(*keys), CURRENTS, port.owner(CURRENTS), adopt=True)
+    nothing: Any = None
+    producer = currents.producer(nothing, CURRENTS, nothing, 0, asked=False)
+    adopting.look("events", Head(), producer)
+    assert producer.taken.schema_id == 7
     # a file holds 100,000 events at the most, and its name does not tell how many
-    assert adopting.taken.offsets("a.B") == (100_500, 0, 100_000)
-    assert adopting.taken.offsets("e.F") == (100_000,) and adopting.taken.offsets("c.D") == ()
+    assert producer.taken.offsets("a.B") == (100_500, 0, 100_000)
+    assert producer.taken.offsets("e.F") == (100_000,) and producer.taken.offsets("c.D") == ()
     (notice,) = adopting.notices
     assert notice.code == "ledger_adopted" and "offsets and schema ids go on above" in notice.message
 

@@ -6,12 +6,15 @@ from datetime import datetime, timezone
 
 import pytest
 
-from rover_spark.contract.keys import EXPORTS, rover_key
-from rover_spark.deliver.sweep import staged_here
+from rover_spark.contract.currents import Integration
+from rover_spark.contract.keys import rover_key
+from rover_spark.produce.currents.keys import EventOwner
+from rover_spark.produce.rover.keys import RoverOwner
 
 AT = datetime(2026, 11, 21, 10, 15, tzinfo=timezone.utc)
 PLANNED = {("fan_profiles", int(AT.timestamp()))}
-FOLDER = "dataexport.prod-01.S3.integration.65f1c2d3"
+PLACE = Integration("prod-01", "S3", "65f1c2d3", "eu")
+FOLDER = PLACE.name
 BEHAVIORS = f"{FOLDER}/event_type=users.behaviors.CustomEvent/one.avro"
 
 
@@ -36,7 +39,7 @@ def key(prefix: str, dataset: str = "fan_profiles", at: datetime = AT) -> str:
 def test_an_upload_is_ours_by_its_whole_prefix_its_dataset_and_its_instant(
     prefix: str, name: str, ours: bool
 ) -> None:
-    assert staged_here(name, prefix, EXPORTS, PLANNED) is ours
+    assert RoverOwner("acme", prefix).planned(name, PLANNED) is ours
 
 
 @pytest.mark.parametrize(
@@ -51,4 +54,4 @@ def test_an_upload_is_ours_by_its_whole_prefix_its_dataset_and_its_instant(
     ],
 )
 def test_an_integrations_uploads_lie_in_its_own_folder(prefix: str, name: str, ours: bool) -> None:
-    assert staged_here(name, prefix, FOLDER, set()) is ours
+    assert EventOwner(PLACE, prefix, ()).planned(name, set()) is ours

@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -19,9 +19,14 @@ from hypothesis import strategies as st
 from pyspark import cloudpickle
 
 from rover_spark.contract.keys import file_token, rover_key
-from rover_spark.deliver.task import FLOOR, _by_file, stage_batches
-from rover_spark.model.plan import BatchPlan, Files, HistoryRow, Source
-from rover_spark.produce.rover.changes import BEFORE, OUTCOMES
+from rover_spark.deliver.task import stage_batches as stage_rows
+from rover_spark.deliver.watch import _by_file
+from rover_spark.model.head import FLOORS
+from rover_spark.model.manifest import BEFORE, OUTCOMES
+from rover_spark.model.table import HistoryRow
+from rover_spark.produce.currents.files import EventFiles
+from rover_spark.produce.rover.files import RoverFiles
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source
 from rover_spark.store import Store, open_store
 from tests.arranged import SCHEMA
 
@@ -46,6 +51,12 @@ PLAN = BatchPlan(
     aborted=(),
     versions={},
 )
+
+
+def stage_batches(
+    rows: Iterable[pa.RecordBatch], plan: BatchPlan, store: Store, *notice: Any
+) -> pa.RecordBatch:
+    return stage_rows(rows, plan.batch, RoverFiles(plan), store, *notice)
 
 
 def a_plan(max_bytes: int = 100) -> BatchPlan:
@@ -94,7 +105,7 @@ def files(manifest: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def tally(manifest: list[dict[str, Any]]) -> dict[str, int]:
-    return {entry["outcome"]: entry["rows"] for entry in manifest if entry["key"] is None}
+    return {entry["counted"]: entry["rows"] for entry in manifest if entry["key"] is None}
 
 
 def texts(manifest: list[dict[str, Any]]) -> list[tuple[int, int, str]]:
@@ -135,9 +146,15 @@ def test_what_is_told_beside_a_record_is_told_of_delivered_ones_and_a_floor_of_e
         **marks,
     }
     batch = pa.RecordBatch.from_pydict({**columns, "lateness": pa.array([7, 7, 9, 3], pa.int64())})
-    found = stage_batches([batch], PLAN, open_store("memory://marks", PLAN.export)).to_pylist()
+
+    class Files(RoverFiles):
+        marks = (*RoverFiles.marks, *EventFiles.marks[1:3])
+
+    found = stage_rows(
+        [batch], PLAN.batch, Files(PLAN), open_store("memory://marks", PLAN.export)
+    ).to_pylist()
     assert tally(found) == {
-        "delivered": 2, "superseded": 1, "conflict": 1, "floor": 2, "mended": 2, "late": 1, "lateness": 7,
+        "delivered": 2, "superseded": 1, "conflict": 1, FLOORS: 2, "replaced": 2, "late": 1, "max_lateness_s": 7,
     }  # fmt: skip
 
 
@@ -249,8 +266,9 @@ def test_the_manifest_describes_each_file() -> None:
 
 
 def test_a_key_begins_with_the_prefix_of_the_destination() -> None:
-    store = open_store("memory://stage/some/prefix", "acme")
-    (entry,) = files(stage_batches(batches([row(0, 10)]), PLAN, store).to_pylist())
+    plan = replace(PLAN, destination="memory://stage/some/prefix")
+    store = open_store(plan.destination, "acme")
+    (entry,) = files(stage_batches(batches([row(0, 10)]), plan, store).to_pylist())
     assert entry["key"].startswith("some/prefix/exports/fan_profiles/date=2026-11-21/hour=10/")
 
 
@@ -262,7 +280,7 @@ def test_every_row_is_tallied_under_its_outcome(size: int) -> None:
     rows[7] = (*rows[7][:2], True, None)
     rows.append(row(9, None, "quarantined"))
     counted = tally(staged(rows, size=size))
-    assert counted == {**dict.fromkeys((*OUTCOMES, BEFORE), 2), "delivered": 5, "quarantined": 3, FLOOR: 2}
+    assert counted == {**dict.fromkeys((*OUTCOMES, BEFORE), 2), "delivered": 5, "quarantined": 3, FLOORS: 2}
 
 
 REPEATS = [  # id, line → outcome

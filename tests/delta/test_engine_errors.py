@@ -7,6 +7,7 @@ import traceback
 import pytest
 from pyspark.errors import PythonException
 
+from rover_spark.delta.anchor import rerun_remedy
 from rover_spark.delta.causes import LONGEST, Kind, cause_of, cut, first_line
 from rover_spark.delta.engine_errors import reading
 from rover_spark.delta.task_errors import problem_in, sent_as_text
@@ -29,6 +30,8 @@ ModuleNotFoundError: No module named 'rover_spark'
 
 \tat org.apache.spark.api.python.BasePythonRunner.handle
 """
+
+RERUN = rerun_remedy("fan_profiles", accept_gap=False)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def raised_in_a_task(error: Exception) -> str:
 
 
 def read_after(error: Exception) -> RoverSparkError:
-    with pytest.raises(RunError) as caught, reading("fan_profiles", "version 3 of t"):
+    with pytest.raises(RunError) as caught, reading("fan_profiles", "version 3 of t", remedy=RERUN):
         raise PythonException(raised_in_a_task(error))
     return caught.value
 
@@ -213,7 +216,7 @@ ERRORS: list[tuple[str, Kind]] = [
 @pytest.mark.parametrize(("text", "kind"), ERRORS)
 def test_an_error_passes_stays_or_is_not_known(text: str, kind: Kind) -> None:
     assert cause_of(text).kind == kind
-    with pytest.raises(RunError) as caught, reading("fan_profiles", "versions 2 to 3 of /t"):
+    with pytest.raises(RunError) as caught, reading("fan_profiles", "versions 2 to 3 of /t", remedy=RERUN):
         raise PythonException(text)
     error = caught.value
     assert "versions 2 to 3 of /t" in error.message, "the table is named"
@@ -223,6 +226,6 @@ def test_an_error_passes_stays_or_is_not_known(text: str, kind: Kind) -> None:
 
 
 def test_a_version_that_cannot_be_read_is_not_mended_by_a_rerun() -> None:
-    with pytest.raises(SourceGap) as caught, reading("fan_profiles", "version 3 of /t", again="Mend it."):
+    with pytest.raises(SourceGap) as caught, reading("fan_profiles", "version 3 of /t", remedy="Mend it."):
         raise PythonException("[FAILED_READ_FILE.FILE_NOT_EXIST] a.parquet")
     assert caught.value.remedy == "Mend it."

@@ -14,12 +14,13 @@ from pyspark.errors import PySparkException
 
 from rover_spark.deliver import batch as deliver
 from rover_spark.deliver.schedule import Sources, Waiting
-from rover_spark.deliver.task import Manifest
 from rover_spark.delta import history
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
 from rover_spark.face import commands
 from rover_spark.model.head import BatchRecord, Head
-from rover_spark.model.plan import Plan, TableState
+from rover_spark.model.manifest import Manifest
+from rover_spark.model.plan import Plan
+from rover_spark.model.table import TableState
 from rover_spark.produce.rover.planner import Planner
 from tests import receiver
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values

@@ -19,18 +19,30 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from rover_spark.config.settings import Settings
 from rover_spark.deliver import schedule as cadence
-from rover_spark.deliver.schedule import Sources, Waiting, enough, stay
+from rover_spark.deliver.schedule import Sources, Waiting, stay
 from rover_spark.delta import history
 from rover_spark.delta.log import Commit
 from rover_spark.errors import Problem
 from rover_spark.face import commands
 from rover_spark.face.result import Result
-from rover_spark.model.plan import TableState
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.table import TableState
+from rover_spark.produce import port
 from tests.e2e.stream import CUSTOM, Stream, values
 from tests.e2e.world import World, row
 
 MINUTES = timedelta(minutes=5)
+
+
+def sources_of(spark: SparkSession, settings: Settings) -> tuple[Sources, int]:
+    """The sources of an export, and how many waiting rows are enough."""
+    ledger = Ledger(spark, settings.ledger, settings.name, port.decode)
+    producer = port.producer(spark, settings, ledger, 0)
+    return Sources(spark, settings.delivers, ledger, producer), producer.enough
+
+
 DONE = Result("export", "done")
 FAILED = Result("export", "failed", ok=False, problems=(Problem("store_refused", "away"),))
 
@@ -89,7 +101,7 @@ def test_what_waits_is_told_by_the_histories_alone(spark: SparkSession, tmp_path
     stream, other = Stream(spark, tmp_path), Stream(spark, tmp_path / "other")
 
     def waiting() -> Waiting:
-        return Sources(spark, stream.settings).waiting()
+        return sources_of(spark, stream.settings)[0].waiting()
 
     assert waiting() == Waiting(at_once=True), "nothing was ever delivered"
     stream.events["gone"] = {**stream.events[CUSTOM], "table": other.table}
@@ -105,7 +117,7 @@ def test_what_waits_is_told_by_the_histories_alone(spark: SparkSession, tmp_path
     stream.add(values(7, 9))
     held = waiting()
     assert held.rows == 9 and held.oldest is not None and not held.at_once
-    assert held.is_due(held.oldest + 300_000, MINUTES, enough(stream.settings))
+    assert held.is_due(held.oldest + 300_000, MINUTES, 15_000)
     stream.events["another"] = stream.events[CUSTOM]
     assert waiting().at_once, "a new event type is enabled at once"
 
@@ -128,12 +140,12 @@ def test_rover_datasets_wait_for_a_file_of_the_size_that_is_aimed_at(world: Worl
     world.identities(row(1, "email", "a", "2026-11-01 10:00:00"))
     world.options = {"files": {"target_records": 2}}
     world.delivered()
-    sources = Sources(world.spark, world.settings)
+    sources, enough = sources_of(world.spark, world.settings)
     assert sources.waiting() == Waiting()
     for n in (2, 3):
-        assert not sources.waiting().is_due(0, MINUTES, enough(world.settings))
+        assert not sources.waiting().is_due(0, MINUTES, enough)
         world.sql(f"INSERT INTO {{t}} VALUES {row(n, 'email', 'b', '2026-11-02 10:00:00')}", t="ids")
-    assert sources.waiting().is_due(0, MINUTES, enough(world.settings))
+    assert sources.waiting().is_due(0, MINUTES, enough)
 
 
 def test_the_oldest_that_waits_is_found_behind_many_commits(
@@ -142,13 +154,13 @@ def test_the_oldest_that_waits_is_found_behind_many_commits(
     monkeypatch.setattr(history, "_LISTED", 2)
     stream = Stream(spark, tmp_path)
     stream.delivered()
-    sources, looks = Sources(spark, stream.settings), list[Waiting]()
+    sources, looks = sources_of(spark, stream.settings)[0], list[Waiting]()
     for n in range(4):
         stream.add(values(n, n + 1))
         looks.append(sources.waiting())
     assert [each.rows for each in looks] == [1, 2, 3, 4]
     assert len({each.oldest for each in looks}) == 1, "it grows no younger while others arrive"
-    assert Sources(spark, stream.settings).waiting() == looks[-1], "nor for one who comes later"
+    assert sources_of(spark, stream.settings)[0].waiting() == looks[-1], "nor for one who comes later"
 
 
 def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(

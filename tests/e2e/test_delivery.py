@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from rover_spark.deliver import batch as deliver
-from rover_spark.deliver.task import Manifest
 from rover_spark.errors import ConfigError, StoreError
 from rover_spark.face import commands
 from rover_spark.model.file import StagedFile
+from rover_spark.model.manifest import Manifest
 from rover_spark.store import Store
 from tests import receiver
 from tests.e2e.world import World, row, uuid

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.delta import log as delta_log
 from rover_spark.delta.log import Place
-from rover_spark.produce.rover.planner import pinned
+from rover_spark.face.pinned import pinned
 
 PROPERTIES = "delta.enableChangeDataFeed = true, delta.checkpointInterval = 2"
 

@@ -12,11 +12,12 @@ from pyspark.sql import SparkSession
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import Head
+from rover_spark.produce.port import decode
 from tests.produce.cases import snapshot_plan
 
 
 def _ledger(spark: SparkSession, root: Path) -> Ledger:
-    ledger = Ledger(spark, str(root / "ledger"), "acme")
+    ledger = Ledger(spark, str(root / "ledger"), "acme", decode)
     ledger.open(create=True)
     return ledger
 

@@ -29,6 +29,7 @@ from rover_spark.face.result import Result
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BatchRecord
 from rover_spark.model.wording import counted, duration, size
+from tests.deliver.test_adoption import plan_of
 
 
 def _terminal(width: int = 160) -> tuple[Console, io.StringIO]:
@@ -309,12 +310,8 @@ def test_a_grid_leaves_out_then_stacks_and_never_cuts(width: int, lines: Sequenc
 
 def test_lateness_and_zones_are_said_as_what_they_are() -> None:
     counts = {"read": 9, "delivered": 9, "late": 2, "max_lateness_s": 5_400, "timezone_dropped": 1}
-    shown = _shown(
-        Result(
-            "export", "done", batches=(BatchRecord("e.1.1", "e", 1, 1, "changes", "COMMITTED", 0, counts),)
-        ),
-        200,
-    )
+    batch = BatchRecord.of(plan_of("a.B"), "COMMITTED", counts)
+    shown = _shown(Result("export", "done", batches=(batch,)), 200)
     assert "2 events came more than an hour after their time, at most 1 h 30 min" in shown
     assert "1 time zone not in the IANA database delivered as null" in shown
 

@@ -15,8 +15,10 @@ from pyspark.sql.types import DataType
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.deliver.task import stage_batches
-from rover_spark.model.plan import BatchPlan, Files, HistoryRow, Source
+from rover_spark.model.table import HistoryRow
 from rover_spark.produce.columns import values
+from rover_spark.produce.rover.files import RoverFiles
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source
 from rover_spark.store import open_store
 from tests.arranged import SCHEMA as ARRANGED
 
@@ -123,9 +125,9 @@ def staged(frame: DataFrame, made: BatchPlan) -> tuple[list[str], dict[str, int]
     store = open_store("memory://cases", made.export)
     lines: list[str] = []
     rows: dict[str, int] = {}
-    for entry in stage_batches([batch], made, store).to_pylist():
+    for entry in stage_batches([batch], made.batch, RoverFiles(made), store).to_pylist():
         if entry["key"] is None:
-            rows[entry["outcome"]] = entry["rows"]
+            rows[entry["counted"]] = entry["rows"]
         else:
             text = gzip.decompress(base64.b64decode(entry["staged"])).decode()
             lines += text.removesuffix("\n").split("\n")

@@ -16,8 +16,8 @@ def _pinned(request: pytest.FixtureRequest) -> Iterator[None]:
     if "spark" not in request.fixturenames:
         yield
         return
-    from rover_spark.produce.rover import planner as prepare
+    from rover_spark.face.pinned import pinned
 
     spark: SparkSession = request.getfixturevalue("spark")
-    with prepare.pinned(spark):
+    with pinned(spark):
         yield

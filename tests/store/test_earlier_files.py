@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rover_spark.config.settings import parse
+from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.keys import file_token, rover_key
-from rover_spark.deliver.adoption import earlier
+from rover_spark.deliver.adoption import Adoption
 from rover_spark.model.head import Head
-from rover_spark.store import open_store
+from rover_spark.produce import port
+from rover_spark.produce.port import Earlier
+from rover_spark.store import Store, open_store
 from tests.store.buckets import SERVERS, put
 
 HOUR = datetime(2026, 11, 21, 10, tzinfo=timezone.utc)
@@ -21,6 +23,12 @@ FULL = {"gcs", "azure"}
 def key(prefix: str, name: str, seq: int) -> str:
     token = file_token(name, 1, "fan_profiles", f"fan_profiles.1.{seq}", 0, 0)
     return rover_key(prefix, "fan_profiles", HOUR, token)
+
+
+def earlier(store: Store, settings: Settings, dataset: str, head: Head) -> Earlier | None:
+    adoption = Adoption(store, settings, port.owner(settings), adopt=True)
+    adoption.look(dataset, head)
+    return adoption.adopted[0] if adoption.adopted else None
 
 
 def test_in_a_directory(tmp_path: Path) -> None:

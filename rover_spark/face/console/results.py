@@ -18,7 +18,7 @@ from rover_spark.face.console.tables import (
 )
 from rover_spark.face.result import Result
 from rover_spark.model.head import BatchRecord
-from rover_spark.model.wording import counted, duration, size
+from rover_spark.model.wording import counted, size
 
 
 def show(console: Console, result: Result) -> None:
@@ -37,7 +37,8 @@ def batches(console: Console, records: tuple[BatchRecord, ...], *, planned: bool
     """Batches, and below them what is worth a remark."""
     _out(console, batches_table(records, console.width, planned=planned))
     for batch in records:
-        for remark in filter(None, (batch.note, _of_events(batch.counts))):
+        noticed = "; ".join(batch.plan.remarks(batch.counts)) if batch.plan else ""
+        for remark in filter(None, (batch.note, noticed)):
             for line in hanging(plain(f"{batch.batch}: {remark}"), console.width):
                 _out(console, line)
 
@@ -115,18 +116,6 @@ def _quarantine(console: Console, result: Result) -> None:
     newest = "" if shown == found["total"] else f", the newest {shown:,} here"
     console.print(plain(f"{counted(found['total'], 'row')} in quarantine{newest}; all of it in"))
     _out(console, plain(found["place"]))
-
-
-def _of_events(counts: dict[str, int]) -> str:
-    """What was noticed of events that were delivered all the same."""
-    late, zones = counts.get("late"), counts.get("timezone_dropped")
-    told = []
-    if late:
-        longest = duration(counts["max_lateness_s"])
-        told.append(f"{counted(late, 'event')} came more than an hour after their time, at most {longest}")
-    if zones:
-        told.append(f"{counted(zones, 'time zone')} not in the IANA database delivered as null")
-    return "; ".join(told)
 
 
 def _out(console: Console, text: Text) -> None:

@@ -11,10 +11,8 @@ from rover_spark.face.console import indented, plain
 from rover_spark.face.console.grid import Column, fits, grid, natural
 from rover_spark.face.result import iso
 from rover_spark.model.head import BatchRecord
-from rover_spark.model.plan import BatchPlan
+from rover_spark.model.manifest import OUTCOMES
 from rover_spark.model.wording import size
-from rover_spark.produce.currents.plan import EventPlan
-from rover_spark.produce.rover.changes import OUTCOMES
 
 _WIDE = 110
 _STATE = 9  # columns for how a try ended
@@ -28,7 +26,7 @@ def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned
     columns = [
         Column("batch", [r.batch for r in records]),
         Column("state", state),
-        Column("versions", [_versions(r) for r in records], spare=2),
+        Column("versions", [r.plan.span if r.plan else "" for r in records], spare=2),
         Column("written (UTC)", [iso(r.instant)[:19] for r in records], spare=3),
     ]
     rows = [r.plan.source_rows if r.plan else 0 for r in records]
@@ -60,15 +58,6 @@ def _words(name: str) -> str:
 def _numbers(name: str, counts: Sequence[int | None], spare: int = 0) -> Column:
     cells = ["-" if count is None else f"{count:,}" for count in counts]
     return Column(name, cells, right=True, spare=spare)
-
-
-def _versions(record: BatchRecord) -> str:
-    if isinstance(record.plan, EventPlan):
-        return f"{len(record.plan.delivering)} types"
-    if not isinstance(record.plan, BatchPlan):
-        return ""
-    first, last = record.plan.from_version, record.plan.to_version
-    return f"{last}" if first in {None, last} else f"{first}-{last}"
 
 
 def schemas_table(found: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:

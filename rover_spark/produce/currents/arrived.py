@@ -24,8 +24,8 @@ from rover_spark.delta.log import literal
 from rover_spark.delta.names import backticked, quoted
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.model.plan import TableState, rerun_remedy
-from rover_spark.produce.currents.plan import EVENTS, Slice
+from rover_spark.model.table import TableState
+from rover_spark.produce.currents.plan import GIVE_UP, Slice
 
 _ACTIONS = (
     "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, size: BIGINT, dataChange: BOOLEAN, deletionVector: "
@@ -60,7 +60,7 @@ def _feed_needed(setting: str, table: str, why: str) -> ConfigError:
         f"{setting}: {table} {why}: it can only be read by its change data feed, which is off",
         code="feed_off",
         remedy=f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true); what came before "
-        "cannot be told: " + rerun_remedy(EVENTS),
+        "cannot be told: " + GIVE_UP,
     )
 
 
@@ -127,7 +127,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
             f'events."{one.event_type}": version {log.taken} of {table} changed or removed rows, and without a '
             "change data feed its new rows cannot be told from them. Nothing was staged",
             code="event_changed",
-            remedy=rerun_remedy(EVENTS),
+            remedy=GIVE_UP,
         )
     if log.obstacle:
         raise _feed_needed(setting, table, log.obstacle)

@@ -15,28 +15,47 @@ from rover_spark.contract.currents import (
     CurrentsKey,
     parse_currents_key,
 )
-from rover_spark.errors import Problem
+from rover_spark.encode.read_avro import events_wrong
+from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
-from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group, RegisteredSchema
+from rover_spark.model.head import BY_HAND, BatchRecord
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group
+from rover_spark.produce.port import Read
 from rover_spark.store.base import prefix_of
 
-BY_HAND = "The ledger was changed by hand, or this is a defect: report it."
 _THRESHOLDS = (EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG)
 
 
-class Offsets:
-    """Takes delivered batches in their order. ``schemas`` is the registry, by id."""
+def auditor(schemas: Mapping[int, RegisteredSchema]) -> EventAuditor:
+    """The auditor of an integration; ``schemas`` is the registry, by id."""
+    return EventAuditor(schemas)
+
+
+class EventAuditor:
+    """Takes delivered batches in their order."""
 
     def __init__(self, schemas: Mapping[int, RegisteredSchema]) -> None:
         self._schemas = schemas
         self._free: dict[tuple[str, int], int] = {}  # the next offset of each event type and partition
 
+    def content(self, record: BatchRecord, file: StagedFile, read: Read) -> str | None:
+        """Holds the file against the schema of its id."""
+        plan = record.plan
+        key = parse_currents_key(prefix_of(plan.destination) if plan else "", file.key)
+        schema = self._schemas.get(key.schema_id) if key else None
+        try:
+            with read() as stream:
+                return events_wrong(stream, schema.text if schema else None, file.records)
+        except (OSError, RoverSparkError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each codec's library has errors of its own; the store's passed above
+            return f"is no whole Avro file: {type(error).__name__}"
+
     def problems(self, batch: BatchRecord) -> list[Problem]:
-        """What of the batch's files cannot be; nothing where it is none of events."""
+        """What of the batch's files cannot be."""
         plan = batch.plan
-        if not isinstance(plan, EventPlan):
-            return []
+        assert isinstance(plan, EventPlan)
         for one in plan.slices:  # enabled above what an earlier ledger delivered, where that was adopted
             for partition, free in enumerate(one.offsets if one.from_version is None else ()):
                 self._free.setdefault((one.event_type, partition), free)

@@ -6,15 +6,20 @@ itself: the events of one type, queue hour and partition, in the order of their 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from rover_spark.contract.currents import Integration
-from rover_spark.model.plan import BatchPlan, HistoryRow, Plan
+from rover_spark.contract.currents import CONTRACT, Integration
+from rover_spark.delta.anchor import rerun_remedy
+from rover_spark.model.plan import Plan
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.model.table import HistoryRow
+from rover_spark.model.wording import counted, duration
 
 EVENTS = "events"  # the dataset that the ledger knows a whole integration by
 HOUR_MS = 3_600_000
+GIVE_UP = rerun_remedy(EVENTS, accept_gap=True)
 ADOPTED = "begins above the files of an earlier ledger, as the operator adopted them"
 _BIN_ROWS = 100_000
 _BIN_GROUPS = 64
@@ -84,20 +89,10 @@ class Group:
 
 
 @dataclass(frozen=True)
-class RegisteredSchema:
-    """A schema under its id; ``changes`` against the one before, ``batch`` the first that used it."""
-
-    id: int
-    event_type: str
-    text: str
-    fingerprint: str
-    changes: tuple[str, ...]
-    batch: str
-
-
-@dataclass(frozen=True)
 class EventPlan(Plan):
     """A batch of all event types; ``schemas`` are the ones that it registers."""
+
+    contract: ClassVar[str] = CONTRACT
 
     integration: Integration
     partitions: int
@@ -144,17 +139,52 @@ class EventPlan(Plan):
             each["commits"] = place
         return {**tree, "commits": [[asdict(row) for row in rows] for rows in found]}
 
-    @classmethod
-    def from_tree(cls, tree: dict[str, Any]) -> EventPlan:
-        """The plan that ``to_json`` wrote, from the parsed text."""
-        tree["integration"] = Integration(**tree["integration"])
-        commits = [tuple(HistoryRow(**row) for row in rows) for rows in tree.pop("commits")]
-        tree["slices"] = tuple(_slice(each, commits[each["commits"]]) for each in tree["slices"])
-        tree["groups"] = tuple(Group(**each) for each in tree["groups"])
-        tree["schemas"] = tuple(
+    @property
+    def registers(self) -> tuple[RegisteredSchema, ...]:
+        """As the plan pins them."""
+        return self.schemas
+
+    @property
+    def span(self) -> str:
+        """How many event types."""
+        return f"{len(self.delivering)} types"
+
+    def document(self) -> dict[str, Any]:
+        """Which versions of which tables, event type by event type."""
+        names = ("event_type", "from_version", "to_version", "schema_id")
+        slices = [
+            {"table": each.source.table, **{name: getattr(each, name) for name in names}}
+            for each in self.slices
+        ]
+        return {**super().document(), "event_types": slices}
+
+    def remarks(self, counts: Mapping[str, int]) -> list[str]:
+        """Late events, and time zones that were dropped."""
+        late, zones = counts.get("late"), counts.get("timezone_dropped")
+        found = []
+        if late:
+            longest = duration(counts["max_lateness_s"])
+            found.append(
+                f"{counted(late, 'event')} came more than an hour after their time, at most {longest}"
+            )
+        if zones:
+            found.append(f"{counted(zones, 'time zone')} not in the IANA database delivered as null")
+        return found
+
+
+def decode(tree: dict[str, Any]) -> EventPlan:
+    """The plan that ``to_json`` wrote, from the parsed text without contract and format."""
+    tree = dict(tree)
+    commits = [tuple(HistoryRow(**row) for row in rows) for rows in tree.pop("commits")]
+    values = {
+        "integration": Integration(**tree["integration"]),
+        "slices": tuple(_slice(each, commits[each["commits"]]) for each in tree["slices"]),
+        "groups": tuple(Group(**each) for each in tree["groups"]),
+        "schemas": tuple(
             RegisteredSchema(**{**each, "changes": tuple(each["changes"])}) for each in tree["schemas"]
-        )
-        return cls(**tree)
+        ),
+    }
+    return EventPlan(**{**tree, **values})
 
 
 def _slice(tree: dict[str, Any], commits: tuple[HistoryRow, ...]) -> Slice:
@@ -172,9 +202,3 @@ def _slice(tree: dict[str, Any], commits: tuple[HistoryRow, ...]) -> Slice:
 def batch_of(seq: int) -> str:
     """The name of an integration's batch: all of them are of one epoch."""
     return f"{EVENTS}.1.{seq}"
-
-
-def plan_from_json(text: str) -> BatchPlan | EventPlan:
-    """The plan of either contract that ``to_json`` wrote."""
-    tree = json.loads(text)
-    return EventPlan.from_tree(tree) if "slices" in tree else BatchPlan.from_tree(tree)

@@ -14,26 +14,35 @@ from pyspark.sql.types import IntegerType, StringType
 from rover_spark.config.settings import Settings
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
-from rover_spark.deliver.adoption import Taken
 from rover_spark.delta import gaps, read
+from rover_spark.delta.anchor import begin_later, reach
+from rover_spark.delta.engine import second_look, versions
 from rover_spark.delta.engine_errors import reading
 from rover_spark.delta.names import backticked
 from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.encode.avro import ENCODER
-from rover_spark.errors import ConfigError, SourceGap, SourceUnread
+from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import Head
-from rover_spark.model.plan import HistoryRow, Phase, Plan, TableState, rerun_remedy
+from rover_spark.model.plan import Phase, Plan
+from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.columns.avro import Misfit, derived
 from rover_spark.produce.currents.arrived import arrived, by_files, require_readable
 from rover_spark.produce.currents.fields import columns_of, require_fit, types_of
-from rover_spark.produce.currents.plan import ADOPTED, EVENTS, EventPlan, EventSource, Slice, batch_of
+from rover_spark.produce.currents.keys import Taken
+from rover_spark.produce.currents.plan import (
+    ADOPTED,
+    EVENTS,
+    GIVE_UP,
+    EventPlan,
+    EventSource,
+    Slice,
+    batch_of,
+)
 from rover_spark.produce.currents.records import Company, companies, counted, require_avro, told
-from rover_spark.produce.currents.steps import Counted, kept, laid_out, place, registered
-from rover_spark.produce.rover.planner import Planner, second_look, versions
-from rover_spark.produce.rover.steps import begin_later, reach
+from rover_spark.produce.currents.steps import Counted, kept, laid_out, last_of, place, registered
 
 _REQUIRED = {"id": "string", "time": "int"}
 
@@ -42,13 +51,13 @@ class EventPlanner:
     """Plans one run of an integration at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, taken: Taken, *, asked: bool
+        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
     ) -> None:
         self._spark, self._settings, self._ledger = spark, settings, ledger
-        self._taken = taken  # by an earlier ledger that this one does not know
+        self.taken = Taken()  # by an earlier ledger that this one does not know
         self.now = now
         self._asked = asked
-        self._versions = cache(lambda: {**versions(spark), "encoder": ENCODER})
+        self._versions = cache(lambda: versions(spark, ENCODER))
         self._snapshot = cache(lambda table, version: read.snapshot(spark, table, version))
         self.refresh()
 
@@ -58,7 +67,7 @@ class EventPlanner:
         self._texts = cache(self._valid)
         self._frame = cache(self._selected)
 
-    def state(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
+    def table(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table of an event type as this run first saw it."""
         return self._tables.state(f'events."{event_type}".table', table, since)
 
@@ -68,7 +77,7 @@ class EventPlanner:
         slices = [plan.slices[number] for number in plan.delivering]
         to = dict[str, int]()
         for one in slices:
-            state = self.state(one.event_type, one.source.table, one.commits[0])
+            state = self.table(one.event_type, one.source.table, one.commits[0])
             if not state.holds(one.commits):
                 raise SourceGap(
                     f"{plan.batch}: the commits of {one.source.table} that it was planned from are no longer there",
@@ -78,8 +87,8 @@ class EventPlanner:
             to[one.event_type] = state.read_by(one.to_version)
         self._require_told(slices, to)
 
-    def give_up(self, dataset: str) -> None:
-        """Where a rerun was asked for: nothing, its plan looks for itself what can be read."""
+    def unread(self, stream: str, error: RunError) -> None:
+        """Nothing: the plan of a rerun looks for itself what can be read."""
 
     def require_told(self, event_type: str, last: Slice, state: TableState) -> None:
         """Raises SourceGap where the log says that what came after the last batch cannot be told."""
@@ -96,7 +105,7 @@ class EventPlanner:
         looks = []
         for one in due:
             assert one.from_version is not None
-            state = self.state(one.event_type, one.source.table, None)
+            state = self.table(one.event_type, one.source.table, None)
             read = used(one.source.expressions)
             looks.append(
                 gaps.Range(
@@ -110,15 +119,15 @@ class EventPlanner:
                     read_by=None if read_by is None else read_by[one.event_type],
                 )
             )
-        with reading(EVENTS, told(due)):
+        with reading(EVENTS, told(due), remedy=GIVE_UP):
             found = self._tables.gaps(looks)
         for one, look, gap in zip(due, looks, found, strict=True):
             setting = f'events."{one.event_type}"'
             # what was never delivered need not be given up
-            remedy = rerun_remedy(EVENTS) if one.offsets else begin_later([f"{setting}.start"])
+            remedy = GIVE_UP if one.offsets else begin_later([f"{setting}.start"])
             gaps.refuse(setting, look, gap, remedy)
 
-    def check(self, dataset: str, head: Head) -> None:
+    def check(self, stream: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: tables, feeds, columns, schemas."""
         if self._asked and self.now < head.instant:
             raise ConfigError(
@@ -131,11 +140,11 @@ class EventPlanner:
 
     def _require(self, event_type: str) -> None:
         wanted = self._wanted(event_type)
-        state = self.state(event_type, wanted.table, None)
+        state = self.table(event_type, wanted.table, None)
         require_readable(f'events."{event_type}".table', wanted.table, state)
         require_fit(self._frame(event_type), event_type, self._texts(event_type))
 
-    def next_plan(self, dataset: str, head: Head) -> EventPlan | None:
+    def next_plan(self, stream: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
 
         Event types that are enabled come first, in a batch that reads nothing and so cannot be aborted: from where they
@@ -144,7 +153,7 @@ class EventPlanner:
         Raises:
             SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
         """
-        last = head.last if isinstance(head.last, EventPlan) else None
+        last = last_of(head)
         if head.rerun and last is not None:
             return self._giving_up(head, last)
         before = {each.event_type: each for each in last.slices} if last else {}
@@ -161,9 +170,9 @@ class EventPlanner:
 
     def _place(self, event_type: str, last: Slice | None) -> Slice:
         chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
-        state = self.state(event_type, wanted.table, last.anchor if last else reach(chosen.start))
+        state = self.table(event_type, wanted.table, last.anchor if last else reach(chosen.start))
         found = place(event_type, wanted, chosen.start, last, state)
-        return found if last else replace(found, offsets=self._taken.offsets(event_type))
+        return found if last else replace(found, offsets=self.taken.offsets(event_type))
 
     def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
         """What can still be read keeps its place; the rest goes on after the newest version."""
@@ -173,7 +182,7 @@ class EventPlanner:
                 slices.append(replace(one, from_version=None, commits=(one.anchor,)))
                 continue
             wanted = self._wanted(one.event_type)
-            state = self.state(one.event_type, wanted.table, None)
+            state = self.table(one.event_type, wanted.table, None)
             fresh = place(one.event_type, wanted, "enable", None, state)
             slices.append(replace(fresh, offsets=one.offsets, schema_id=one.schema_id))
             lost.append(f"{one.event_type} after version {one.to_version}")
@@ -193,7 +202,7 @@ class EventPlanner:
 
     def _read(self, due: Slice) -> None:
         self._require_told([due])
-        with reading(EVENTS, told([due])):
+        with reading(EVENTS, told([due]), remedy=GIVE_UP):
             # every column of every row, as staging would: a count alone reads none
             rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
             rows.write.format("noop").mode("overwrite").save()
@@ -215,10 +224,10 @@ class EventPlanner:
             batch_of(seq),
             aborted,
             allow_breaking=currents.allow_breaking,
-            taken=self._taken.schema_id,
+            taken=self.taken.schema_id,
         )
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
-        states = {name: self.state(name, self._settings.events[name].table, None) for name in named}
+        states = {name: self.table(name, self._settings.events[name].table, None) for name in named}
         slices = by_files(self._spark, slices, states)
         rows = self._count(slices, currents.integration_id, currents.partitions)
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
@@ -241,7 +250,7 @@ class EventPlanner:
             slices=moved,
             groups=groups,
             schemas=new,
-            note=ADOPTED if self._taken.free else "",
+            note=ADOPTED if self.taken.free else "",
         )
 
     def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
@@ -249,7 +258,7 @@ class EventPlanner:
 
         def of(some: Sequence[Company]) -> list[Counted]:
             try:
-                with reading(EVENTS, told(company[0][1] for company in some)):
+                with reading(EVENTS, told(company[0][1] for company in some), remedy=GIVE_UP):
                     rows = counted(self._spark, some, integration, partitions).collect()
             except SourceGap as gap:
                 own = [one for company in some for _, one in company]
@@ -264,14 +273,14 @@ class EventPlanner:
 
     def _selected(self, event_type: str) -> DataFrame:
         wanted = self._wanted(event_type)
-        state = self.state(event_type, wanted.table, None)
+        state = self.table(event_type, wanted.table, None)
         return columns_of(self._snapshot(wanted.table, state.latest.version), event_type, wanted)
 
     def _wanted(self, event_type: str) -> EventSource:
         chosen = self._settings.events[event_type]
         columns = dict(chosen.columns)
         if not columns:
-            state = self.state(event_type, chosen.table, None)
+            state = self.table(event_type, chosen.table, None)
             names = self._snapshot(chosen.table, state.latest.version).columns
             columns = {name: backticked(name) for name in names}
         return EventSource(
@@ -320,31 +329,3 @@ class EventPlanner:
                 code="column_type",
                 remedy="Convert the column, or leave it out.",
             ) from None
-
-
-def planner_of(
-    spark: SparkSession,
-    settings: Settings,
-    ledger: Ledger,
-    now: int,
-    taken: Taken | None = None,
-    *,
-    asked: bool,
-) -> Planner | EventPlanner:
-    """The planner of the settings' contract; ``taken`` is what keys of an earlier ledger used up."""
-    if settings.contract == "currents":
-        return EventPlanner(spark, settings, ledger, now, taken or Taken(), asked=asked)
-    return Planner(spark, settings, ledger, now, asked=asked)
-
-
-def ahead(planner: Planner | EventPlanner, dataset: str, head: Head) -> list[Plan]:
-    """Every batch from here until nothing is due, the open one first. Raises what ``check`` and ``next_plan`` raise."""
-    planner.check(dataset, head)
-    plans: list[Plan] = []
-    if head.open is not None and not head.is_abandoned(planner.now):
-        plans.append(head.open)
-        head = head.after(head.open)
-    while plan := planner.next_plan(dataset, head):
-        plans.append(plan)
-        head = head.after(plan)
-    return plans

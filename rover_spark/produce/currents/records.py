@@ -12,20 +12,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 
 from rover_spark.contract.currents import natural_prefix
+from rover_spark.delta.frames import union
 from rover_spark.delta.names import span
 from rover_spark.errors import ConfigError
+from rover_spark.model.manifest import BEFORE
 from rover_spark.produce.columns.maps import JSON_OPTIONS, as_stored
 from rover_spark.produce.currents.arrived import arrived
 from rover_spark.produce.currents.fields import ROUTE, columns_of, identity, members, seconds, types_of, zone
 from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, Slice
-from rover_spark.produce.rover.changes import BEFORE
 from rover_spark.produce.rover.layout import element
 
 TOO_LARGE = "event_too_large"
@@ -87,13 +87,6 @@ def counted(spark: SparkSession, found: Sequence[Company], integration: str, par
             )
         )
     return union(parts).groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
-
-
-def union(parts: list[DataFrame]) -> DataFrame:
-    """All of them in their order, by halves: Spark looks at the whole plan of a union again, each time."""
-    while len(parts) > 1:
-        parts = [reduce(DataFrame.unionAll, parts[first : first + 2]) for first in range(0, len(parts), 2)]
-    return parts[0]
 
 
 def told(slices: Iterable[Slice]) -> str:
@@ -174,7 +167,7 @@ def _company_rows(frame: DataFrame, plan: EventPlan, company: Company, text: str
         "outcome",
         F.when(delivered, F.col("datum")).alias("datum"),
         (delivered & (lateness > LATE_SECONDS)).alias("late"),
-        F.when(delivered, lateness).alias("lateness"),
+        F.when(delivered & (lateness > LATE_SECONDS), lateness).alias("lateness"),
         (delivered & no_zone).alias("zoneless"),
         (delivered & replaced).alias("mended"),
         "problem",

@@ -9,16 +9,15 @@ Source: Currents, "Apache Avro format".
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rover_spark.deliver.publish import overwrite
+from rover_spark.config.settings import Settings
 from rover_spark.errors import ConfigError
-from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BatchRecord
-from rover_spark.produce.currents.plan import EventPlan, RegisteredSchema
-from rover_spark.store import Store, staged_whole
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.produce.currents.plan import EventPlan
 
 
 def beside(destination: str) -> str:
@@ -69,23 +68,34 @@ def changelog(schemas: Sequence[RegisteredSchema]) -> str:
     return "\n".join(parts)
 
 
-def put(store: Store, receives: str, schemas: Sequence[RegisteredSchema]) -> list[str]:
-    """Puts all of them at their keys in the integration's folder ``receives``, whatever stood there; the keys.
-
-    Raises:
-        StoreError: what was put before it stays; putting again mends the rest.
-    """
-    attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only
-    root = "/".join(filter(None, (store.prefix, receives)))
-    texts = {
-        f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
-        for each in schemas
-    }
-    overwrite(store, [_staged(store, key, text, attempt) for key, text in texts.items()])
-    last = f"{root}/CHANGELOG.md"
-    overwrite(store, [_staged(store, last, changelog(schemas), attempt)])
-    return [*texts, last]
+def pages(settings: Settings) -> EventSchemaPages:
+    """The pages of an integration."""
+    return EventSchemaPages(settings.destination, settings.receives)
 
 
-def _staged(store: Store, key: str, text: str, attempt: str) -> StagedFile:
-    return staged_whole(store.stage(key, "schemas", attempt), key, text.encode())
+@dataclass(frozen=True)
+class EventSchemaPages:
+    """One .avsc a schema and a changelog, in the integration's folder ``receives`` beside the destination."""
+
+    destination: str
+    receives: str
+
+    def documents(self, schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
+        """As ``--json`` prints them."""
+        return documents(schemas)
+
+    def place(self) -> str:
+        """Beside the destination, where receivers do not read events."""
+        return beside(self.destination)
+
+    def pages(
+        self, prefix: str, schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]
+    ) -> dict[str, str]:
+        """The schemas that delivered batches use; the changelog, which names their files, comes last."""
+        used = in_use(schemas, batches)
+        root = "/".join(filter(None, (prefix, self.receives)))
+        texts = {
+            f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
+            for each in used
+        }
+        return {**texts, f"{root}/CHANGELOG.md": changelog(used)}

@@ -12,12 +12,20 @@ from dataclasses import replace
 
 from rover_spark.contract.avro import canonical, changes, fingerprint, parse
 from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
+from rover_spark.delta.anchor import begin_later, check_anchor, first_version
 from rover_spark.errors import RunError, SourceChanged, SourceGap
-from rover_spark.model.plan import TableState, rerun_remedy
-from rover_spark.produce.currents.plan import EVENTS, EventPlan, EventSource, Group, RegisteredSchema, Slice
-from rover_spark.produce.rover.steps import begin_later, check_anchor, first_version
+from rover_spark.model.head import Head
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.model.table import TableState
+from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, Group, Slice
 
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
+
+
+def last_of(head: Head) -> EventPlan | None:
+    """The head's last plan, which is one of this contract."""
+    assert head.last is None or isinstance(head.last, EventPlan)
+    return head.last
 
 
 def place(
@@ -30,14 +38,14 @@ def place(
         SourceGap: the last delivered commit is no longer in the table's history.
     """
     latest = state.latest.version
-    remedy = rerun_remedy(EVENTS)
+    remedy = GIVE_UP
     if last is None:
         first = first_version(f'events."{event_type}".start', start, state)
         offsets: tuple[int, ...] = ()
         remedy = begin_later([f'events."{event_type}".start'])
     else:
         refuse_changed(event_type, wanted, last)
-        check_anchor(f'events."{event_type}"', last, state)
+        check_anchor(f'events."{event_type}"', last.source.table, last.anchor, state, GIVE_UP)
         first = last.to_version + 1 if latest > last.to_version else None
         offsets = last.offsets
     begin = latest if first is None else first

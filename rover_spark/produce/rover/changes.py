@@ -19,12 +19,11 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from rover_spark.model.plan import BatchPlan
+from rover_spark.model.manifest import BEFORE
+from rover_spark.produce.rover.plan import BatchPlan
 
 YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 TOO_LARGE = "record_too_large"
-OUTCOMES = ("delivered", "no_change", "superseded", "suppressed", "conflict", "quarantined")
-BEFORE = "before"
 
 
 def all_created(rows: DataFrame) -> DataFrame:
@@ -86,13 +85,13 @@ def _greatest_first() -> list[Column]:
 
 
 def _tells_deletes(plan: BatchPlan) -> bool:
-    return plan.contract.deletes == "record" or plan.source.deletes == "tombstone"
+    return plan.definition.deletes == "record" or plan.source.deletes == "tombstone"
 
 
 def _outcome(plan: BatchPlan, repeated: Column) -> Column:
     operation = F.col("operation")
     is_delete = operation == "delete"
-    told = operation == "create" if plan.contract.append_only else operation.isNotNull()
+    told = operation == "create" if plan.definition.append_only else operation.isNotNull()
     if not _tells_deletes(plan):
         told = told & ~is_delete
     # a delete needs its key only; but the key itself may be too large, and a tombstone leaves it out
@@ -113,7 +112,7 @@ def _outcome(plan: BatchPlan, repeated: Column) -> Column:
 
 def _base(plan: BatchPlan) -> Column:
     own, commit = F.col("own_us"), F.col("commit_us")
-    if plan.contract.append_only:
+    if plan.definition.append_only:
         return own
     was = in_range(F.col("previous")["own_us"])
     # greatest() passes over nulls: a row without a time of its own is told at the commit
@@ -138,7 +137,7 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     No time is later than the last microsecond of the year 9999. What would have to be told after it cannot be told: a
     delete with the time of its create would leave receivers with either. It is quarantined, as is all that comes later.
     """
-    if plan.contract.append_only:
+    if plan.definition.append_only:
         return rows.withColumn("event_us", F.col("base_us")).withColumn("floor", F.lit(False))
     lifted = F.lit(None).cast("bigint")
     if floors is not None:
@@ -161,7 +160,7 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     rows = rows.withColumn("floor", F.coalesce(told & raised, F.lit(False)))
     late = (F.col("outcome") == "delivered") & (event >= YEAR_10000)
     members = F.concat_ws(",", F.concat(F.lit('"roverID":"'), "rover_id", F.lit('"')), _unless_empty("inner"))
-    reason = F.lit(f"{plan.contract.event_time}_out_of_range")
+    reason = F.lit(f"{plan.definition.event_time}_out_of_range")
     return (
         rows.withColumn("problem", F.when(late, reason).otherwise(F.col("problem")))
         .withColumn(

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DataType, MapType, StringType, StructType, TimestampNTZType, TimestampType
 
 from rover_spark.contract.rover import SPREAD, Dataset, Field
-from rover_spark.model.plan import Source
+from rover_spark.produce.rover.plan import Source
 
 _NAMES = 4
 _LONGEST = 48

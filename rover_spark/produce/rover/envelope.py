@@ -10,8 +10,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from rover_spark.contract.rover import CONTRACT, VERSION
-from rover_spark.model.plan import BatchPlan
 from rover_spark.produce.columns.ids import digest32, encoded
+from rover_spark.produce.rover.plan import BatchPlan
 
 # Octets of a line around its own and additional fields, at the most: names, quotes, id, UUID, both instants.
 OVERHEAD = 220
@@ -27,7 +27,7 @@ def record_id(plan: BatchPlan, operation: Column, event_us: Column) -> Column:
     parts: list[Column] = []
     static = 0
     for name in plan.source.natural_key:
-        if name == plan.contract.event_time:
+        if name == plan.definition.event_time:
             parts.append(encoded(event_us.cast("string")))
         elif name == "operation":
             parts.append(encoded(operation))
@@ -44,7 +44,7 @@ def line(plan: BatchPlan, operation: Column) -> Column:
     if plan.source.deletes == "tombstone":
         own = F.when(operation == "delete", F.lit('"deleted":true')).otherwise(own)
     members = [own]
-    if plan.contract.operation:
+    if plan.definition.operation:
         members.append(F.concat(F.lit('"operation":"'), operation, F.lit('"')))
     if plan.source.extra:
         members.append(F.when(F.col("tail") != "", F.col("tail")))
@@ -55,7 +55,7 @@ def line(plan: BatchPlan, operation: Column) -> Column:
         F.col("rover_id"),
         F.lit(f'","emittedAt":"{emitted_at}",'),
         F.concat_ws(",", *members),
-        F.lit(f',"{plan.contract.event_time}":"'),
+        F.lit(f',"{plan.definition.event_time}":"'),
         instant_text(F.col("event_us")),
         F.lit('"}\n'),
     )

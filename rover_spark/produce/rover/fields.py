@@ -34,7 +34,6 @@ from rover_spark.contract.rover import Dataset, Field
 from rover_spark.delta.names import backticked
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
-from rover_spark.model.plan import BatchPlan, Source
 from rover_spark.produce.columns.ids import ID_TYPES, digest32, encoded, id_text
 from rover_spark.produce.columns.maps import (
     JSON_OPTIONS,
@@ -55,6 +54,7 @@ from rover_spark.produce.columns.values import (
 )
 from rover_spark.produce.rover.changes import TOO_LARGE, in_range
 from rover_spark.produce.rover.envelope import OVERHEAD
+from rover_spark.produce.rover.plan import BatchPlan, Source
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
@@ -110,7 +110,7 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
 
 def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     """One row per source row in the columns that the module's docstring lists. ``rows`` are already filtered."""
-    dataset, source = plan.contract, plan.source
+    dataset, source = plan.definition, plan.source
     frame = mapped(rows, dataset, source)
     types = {field.name: field.dataType for field in frame.schema.fields}
     inner, json_problems = _members(dataset.own, types, "f_", traits=True)

@@ -13,8 +13,8 @@ from pyspark.sql.types import DataType, DecimalType, IntegralType, StringType
 
 from rover_spark.contract.rover import SPREAD
 from rover_spark.errors import ConfigError
-from rover_spark.model.plan import Source
 from rover_spark.produce.rover.fields import filtered, selected
+from rover_spark.produce.rover.plan import Source
 
 _PLAIN_SCALE = 6  # with more decimals Spark writes small numbers as 1E-7
 

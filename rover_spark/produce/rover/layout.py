@@ -11,8 +11,8 @@ from functools import lru_cache
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from rover_spark.model.plan import BatchPlan
 from rover_spark.produce.rover.envelope import line, record_id
+from rover_spark.produce.rover.plan import BatchPlan
 
 _MASK = 0xFFFFFFFF
 
@@ -46,7 +46,7 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         .repartition(n, "salt")
     )
     first = [F.desc("commit"), F.desc("line")]
-    if plan.contract.event_time not in plan.source.natural_key:
+    if plan.definition.event_time not in plan.source.natural_key:
         # the id does not fix the event time: all stand where the one stands that is delivered
         same_id = Window.partitionBy("salt", "chunk", "id").orderBy(*first)
         keyed = keyed.withColumn("event_us", F.first("event_us").over(same_id))

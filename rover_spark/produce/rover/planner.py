@@ -1,116 +1,44 @@
-"""From the ledger's head and the sources as they stand to the next plan. Counts rows, reads none, writes nothing.
+"""From the ledger's head and a dataset's table as it stands to the next plan. Counts rows, reads none, writes nothing.
 
 What a source looks like is read once per run, so a run ends even where a source never stops changing.
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark import __version__
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
-from rover_spark.delta import gaps, read
+from rover_spark.delta import gaps, history, read
+from rover_spark.delta.anchor import begin_later, check_anchor, reach
+from rover_spark.delta.engine import second_look, versions
 from rover_spark.delta.engine_errors import MEND, reading
-from rover_spark.delta.history import require_feed
 from rover_spark.delta.names import span
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.encode.ndjson import ENCODER
-from rover_spark.errors import ConfigError, SourceGap, SourceUnread
+from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.side_tables import floors_before
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import Head
-from rover_spark.model.plan import BatchPlan, HistoryRow, Plan, Source, Step, TableState, rerun_remedy
-from rover_spark.produce.rover.records import counting, described, mapped, project, units
+from rover_spark.model.plan import Plan
+from rover_spark.model.table import HistoryRow, TableState
+from rover_spark.produce.rover.fields import mapped
+from rover_spark.produce.rover.identifiers import counting
+from rover_spark.produce.rover.plan import BatchPlan, Source, Step, remedy_of
+from rover_spark.produce.rover.records import units
 from rover_spark.produce.rover.steps import (
     agreed,
-    begin_later,
-    check_anchor,
     first_step,
     last_of,
     next_step,
     plan_batch,
-    reach,
     refuse_changed,
     source_of,
 )
-
-T = TypeVar("T")
-# What expressions and JSON text depend on in a session, set for the time of a command and put back after it.
-PINNED = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.ansi.enabled": "false",
-    "spark.sql.caseSensitive": "false",
-    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
-    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
-    # what finds a name twice in JSON text
-    "spark.sql.variant.allowDuplicateKeys": "false",
-    # a feed's dates pass through objects of Java: the older ones know another calendar
-    "spark.sql.datetime.java8API.enabled": "true",
-    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
-    "spark.sql.avro.datetimeRebaseModeInWrite": "CORRECTED",
-    # a source file that is gone or damaged is an error, never fewer rows
-    "spark.sql.files.ignoreMissingFiles": "false",
-    "spark.sql.files.ignoreCorruptFiles": "false",
-    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
-    # many commits of a log are looked for by so many tasks, not by one each
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
-    # the ledger's rows go to the JVM as they are: see local_rows
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
-}
-
-
-@contextmanager
-def pinned(spark: SparkSession) -> Iterator[None]:
-    """Sets the session's values that records depend on, and puts back what was there."""
-    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in PINNED}
-    for name, value in PINNED.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, earlier in before.items():
-            if earlier is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, earlier)
-
-
-def versions(spark: SparkSession) -> dict[str, str]:
-    """Of the package, the engine, its Java and the encoder: kept in each plan, to explain bytes that differ one day."""
-    try:
-        java = spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.version')").collect()[0][0]
-    except PySparkException:
-        java = "not told"  # where sessions are shared, Java is out of reach
-    python = platform.python_version()
-    return {
-        "rover_spark": __version__,
-        "spark": spark.version,
-        "java": java,
-        "python": python,
-        "encoder": ENCODER,
-    }
-
-
-def second_look(read: Callable[[], T]) -> T:
-    """What ``read`` gives. It is tried twice where it failed and nobody knows why, before a rerun gives its range up.
-
-    Raises:
-        SourceUnread: it failed again.
-    """
-    try:
-        return read()
-    except SourceUnread:
-        return read()
 
 
 class Planner:
@@ -124,32 +52,32 @@ class Planner:
         self._ledger = ledger
         self.now = now
         self._asked = asked
-        self._versions = cache(lambda: versions(spark))
-        self._given_up: set[str] = set()
+        self._versions = cache(lambda: versions(spark, ENCODER))
+        self._unread: dict[str, bool] = {}  # by dataset: whether its outstanding changes are given up
         self.refresh()
 
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         self._tables = Tables(self._spark)
 
-    def state(self, dataset: str, table: str, since: int | HistoryRow | None) -> TableState:
+    def table(self, dataset: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state as this run first saw it, its history back to ``since`` as far as it reaches."""
         return self._tables.state(f"datasets.{dataset}.table", table, since)
 
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless the table still holds the commits that the plan pinned, and can still tell them."""
         assert isinstance(plan, BatchPlan)
-        state = self.state(plan.dataset, plan.source.table, plan.commits[0])
-        read.confirm(plan, state)
+        state = self.table(plan.dataset, plan.source.table, plan.commits[0])
+        read.confirm(plan.batch, plan.source.table, plan.commits, state, remedy_of(plan.dataset))
         if plan.phase == "changes" and plan.from_version is not None:
             since, by = plan.from_version - 1, state.read_by(plan.to_version)
             self._require_told(
                 plan.dataset, plan.source, since, state, plan.to_version, delivered=False, read_by=by
             )
 
-    def give_up(self, dataset: str) -> None:
-        """Where a rerun was asked for: the outstanding changes of a dataset turned out not to be readable."""
-        self._given_up.add(dataset)
+    def unread(self, dataset: str, error: RunError) -> None:
+        """Where a rerun is asked for: changes that failed for an unknown reason are given up the second time only."""
+        self._unread[dataset] = isinstance(error, SourceGap) or dataset in self._unread
 
     def require_told(self, dataset: str, last: BatchPlan, state: TableState) -> None:
         """Raises SourceGap where the log says that what came after the last batch cannot be told by its feed."""
@@ -170,9 +98,9 @@ class Planner:
         to = state.latest.version if last is None else last
         read = used(wanted.expressions)
         one = gaps.Range(wanted.table, state.location, since, to, read, delivered=delivered, read_by=read_by)
-        with reading(dataset, span(wanted.table, since + 1, to)):
+        with reading(dataset, span(wanted.table, since + 1, to), remedy=remedy_of(dataset)):
             found = self._tables.gaps([one])
-        gaps.refuse(dataset, one, found[0], rerun_remedy(dataset))
+        gaps.refuse(dataset, one, found[0], remedy_of(dataset))
 
     def check(self, dataset: str, head: Head) -> None:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
@@ -185,8 +113,8 @@ class Planner:
                 code="now_too_early",
                 remedy="Leave --now out, or name a later one.",
             )
-        state = self.state(dataset, wanted.table, self._since(dataset, head))
-        require_feed(f"datasets.{dataset}.table", wanted.table, state)
+        state = self.table(dataset, wanted.table, self._since(dataset, head))
+        history.require_feed(f"datasets.{dataset}.table", wanted.table, state)
         if last is None:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
         if last is not None and not head.rerun and state.latest.version == last.to_version:
@@ -202,30 +130,11 @@ class Planner:
             ConfigError: an expression that cannot be evaluated, or whose type cannot serve.
         """
         wanted = source_of(self._settings, dataset)
-        state = self.state(dataset, wanted.table, None)
+        state = self.table(dataset, wanted.table, None)
         what = span(wanted.table, None, state.latest.version)
-        with reading(dataset, what, again=MEND):
+        with reading(dataset, what, remedy=MEND):
             rows = read.snapshot(self._spark, wanted.table, state.latest.version)
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
-
-    def described(self, dataset: str) -> str:
-        """What its fields are made of, names and types only."""
-        return described(self.fields(dataset), DATASETS[dataset], source_of(self._settings, dataset))
-
-    def tried(self, dataset: str, rows: int) -> list[str | None]:
-        """Of the first so many rows that count, why each could not be delivered, or None.
-
-        Raises:
-            RunError: an expression that fails on a row.
-        """
-        wanted = source_of(self._settings, dataset)
-        state = self.state(dataset, wanted.table, None)
-        step = Step("snapshot", 1, None, state.latest.version)
-        plan = self._plan(step, dataset, Head(), wanted, state, {}, 0)
-        what = span(wanted.table, None, state.latest.version)
-        with reading(dataset, what, again=MEND):
-            found = project(counting(read.planned(self._spark, plan), dataset, wanted), plan)
-            return [row["problem"] for row in found.select("problem").limit(rows).collect()]
 
     def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
         """The next batch that is due, or None.
@@ -235,7 +144,7 @@ class Planner:
             SourceChanged: another driver's batch, which this run follows, was made of something else.
         """
         wanted = source_of(self._settings, dataset)
-        state = self.state(dataset, wanted.table, self._since(dataset, head))
+        state = self.table(dataset, wanted.table, self._since(dataset, head))
         last = last_of(head)
         if last is None:
             step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
@@ -249,7 +158,7 @@ class Planner:
         if not head.rerun:
             refuse_changed(dataset, wanted, head)
             due = self._changes(dataset, head, wanted, state)
-        elif dataset in self._given_up:
+        elif self._unread.get(dataset):
             due = next_step(head, None, state.latest.version)
         else:
             try:
@@ -277,9 +186,13 @@ class Planner:
     def _outstanding(self, dataset: str, head: Head) -> TableState:
         last = last_of(head)
         assert last is not None
-        state = self.state(dataset, last.source.table, last.anchor)
-        check_anchor(dataset, last, state)
+        state = self.table(dataset, last.source.table, last.anchor)
+        check_anchor(dataset, last.source.table, last.anchor, state, remedy_of(dataset))
         return state
+
+    def floors(self, plan: BatchPlan) -> DataFrame | None:
+        """The floors that count for a plan, or None where no batch before it left any."""
+        return floors_before(self._spark, self._ledger, plan, plan.aborted) if plan.floors else None
 
     def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:
         found = {} if step.phase in {"enable", "lost"} else self._count(dataset, step, wanted)
@@ -289,9 +202,12 @@ class Planner:
         if repeats and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
             # look it would make a thousand tiny files
-            with reading(dataset, span(wanted.table, step.from_version, step.to_version)):
+            what = span(wanted.table, step.from_version, step.to_version)
+            with reading(dataset, what, remedy=remedy_of(dataset)):
                 rows = units(
-                    read.planned(self._spark, plan), plan, floors_before(self._spark, self._ledger, plan)
+                    read.rows(self._spark, plan.source.table, plan.from_version, plan.to_version),
+                    plan,
+                    self.floors(plan),
                 )
                 delivered = rows.where(F.col("outcome") == "delivered").count()
                 plan = self._plan(step, dataset, head, wanted, state, found, delivered)
@@ -323,9 +239,9 @@ class Planner:
 
     def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
         """Source rows by change type; a snapshot's rows count as inserts."""
-        again = MEND if step.from_version is None else None
+        remedy = MEND if step.from_version is None else remedy_of(dataset)
         what = span(wanted.table, step.from_version, step.to_version)
-        with reading(dataset, what, again=again):
+        with reading(dataset, what, remedy=remedy):
             if step.from_version is None:
                 rows = read.snapshot(self._spark, wanted.table, step.to_version)
                 return {"insert": counting(rows, dataset, wanted).count()}

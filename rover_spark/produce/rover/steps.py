@@ -8,10 +8,11 @@ from math import ceil
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
-from rover_spark.errors import ConfigError, SourceChanged, SourceGap
+from rover_spark.delta.anchor import first_version
+from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.head import Head
-from rover_spark.model.plan import BatchPlan, Files, Source, Step, TableState, rerun_remedy
-from rover_spark.produce.currents.plan import EVENTS, Slice
+from rover_spark.model.table import TableState
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, remedy_of
 
 _COLUMN = "columns."  # how a Source names one of them that differs
 
@@ -90,7 +91,7 @@ def accepting(dataset: str, wanted: Source, head: Head) -> list[str]:
         raise _not_accepted(what, "rover-spark export -c FILE")
     if fixed := _fixed(dataset, wanted, changed):
         what = f"{_named(dataset, fixed)}: decides which rows there are, their ids or their order; nothing was accepted"
-        raise _not_accepted(what, f"Put it back, or: {rerun_remedy(dataset)}")
+        raise _not_accepted(what, f"Put it back, or: {remedy_of(dataset)}")
     return [name.removeprefix(_COLUMN) for name in changed]
 
 
@@ -122,29 +123,6 @@ def _fixed(dataset: str, wanted: Source, changed: Iterable[str]) -> list[str]:
     return [name for name in changed if name not in free]
 
 
-def check_anchor(about: str, last: BatchPlan | Slice, state: TableState) -> None:
-    """Raises SourceGap unless the table's history still holds the last delivered commit (law 5); ``about`` says whose.
-
-    A table made anew or copied from elsewhere has another commit at that version, or none: reading on would silently
-    give the versions of another table.
-    """
-    found = state.row(last.to_version)
-    if found == last.anchor:
-        return
-    if state.latest.version < last.to_version:
-        what = f"the table's newest version is {state.latest.version}: it was removed and made anew, or restored by hand"
-    elif found is None:
-        what = "its history does not reach back to that version: the log was cleaned"
-    else:
-        what = "another commit stands at that version: the table was made anew, or copied from elsewhere"
-    raise SourceGap(
-        f"{about}: changes after version {last.to_version} of {last.source.table} cannot be told: {what}. "
-        f"The ledger stays at version {last.to_version}",
-        code="source_gap",
-        remedy=rerun_remedy(EVENTS if isinstance(last, Slice) else last.dataset),
-    )
-
-
 def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
     """The step that enables a dataset.
 
@@ -157,34 +135,6 @@ def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
     return Step("enable" if first is None else "changes", 1, first, latest)
 
 
-def first_version(setting: str, start: str | int, state: TableState) -> int | None:
-    """The first version whose changes count, or None where only later ones do. Raises ConfigError where it is not there."""
-    latest = state.latest.version
-    if start in {"enable", latest}:
-        return None
-    first = state.rows[0].version if start == "earliest" else int(start) + 1
-    if first > latest:
-        raise ConfigError(
-            f"{setting}: version {start} is not there yet, the newest is {latest}",
-            code="config_invalid",
-            remedy="Name a version that exists, or leave start out.",
-        )
-    return first
-
-
-def begin_later(starts: Iterable[str]) -> str:
-    """The remedy where a first delivery reaches back to what cannot be read any more: nothing is given up then.
-
-    ``starts`` are the settings that decide it.
-    """
-    return f"Begin later: set {', '.join(starts)} to the version after which all can be read."
-
-
-def reach(start: str | int) -> int | None:
-    """How far back a history must be known for ``start``; None: the newest version is enough."""
-    return {"enable": None, "earliest": 0}.get(start) if isinstance(start, str) else start
-
-
 def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
     """What is due after ``head.last``, or None.
 
@@ -194,7 +144,7 @@ def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
     last = last_of(head)
     if last is None:
         raise ValueError("a dataset is enabled by first_step")
-    if head.rerun and not last.contract.snapshot:
+    if head.rerun and not last.definition.snapshot:
         return Step("lost", last.epoch, last.to_version + 1, latest)
     if head.rerun and (head.settled or (outstanding is not None and outstanding <= last.to_version)):
         return Step("snapshot", last.epoch + 1, None, latest)

@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.types import IntegerType, MapType
 
+from rover_spark.face.pinned import pinned
 from rover_spark.produce.columns.avro import Misfit, derived, shaped, spelled_out
-from rover_spark.produce.rover.planner import pinned
 
 POINT = {
     "type": "record",

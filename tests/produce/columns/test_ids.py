@@ -12,9 +12,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.contract import ids as contract
-from rover_spark.model.plan import BatchPlan
 from rover_spark.produce.columns.ids import digest32, encoded, id_text
-from rover_spark.produce.rover.records import arranged, units
+from rover_spark.produce.rover.layout import arranged
+from rover_spark.produce.rover.plan import BatchPlan
+from rover_spark.produce.rover.records import units
 from tests.produce.cases import NOON, plan, snapshot_plan, source, table, uuid
 
 UTC = timezone.utc

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from rover_spark.face.pinned import pinned
 from rover_spark.produce.currents.fields import members
-from rover_spark.produce.rover.planner import pinned
 
 UUID = {"type": "string", "logicalType": "uuid"}
 GOOD = "6f9619ff-8b86-d011-b42d-00c04fc964ff"

@@ -11,17 +11,11 @@ import pytest
 from rover_spark.config.settings import parse
 from rover_spark.contract.currents import Integration
 from rover_spark.errors import ConfigError, RunError, SourceGap
-from rover_spark.model.plan import HistoryRow, TableState
-from rover_spark.produce.currents.plan import (
-    HOUR_MS,
-    EventPlan,
-    EventSource,
-    Group,
-    RegisteredSchema,
-    Slice,
-    plan_from_json,
-)
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.model.table import HistoryRow, TableState
+from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Group, Slice
 from rover_spark.produce.currents.steps import kept, laid_out, place, registered
+from rover_spark.produce.port import decode
 
 PLACE = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
 CUSTOM = "users.behaviors.CustomEvent"
@@ -182,10 +176,10 @@ def test_a_plan_is_the_same_after_the_ledger_and_keeps_types_that_nobody_names_a
         source_rows=12, versions={}, integration=Integration(**PLACE), partitions=1, codec="deflate",
         compression_level=1, max_event_bytes=900_000, slices=(one,), groups=(Group(0, 10, 0, 12, 0),), schemas=(new,),
     )  # fmt: skip
-    assert plan_from_json(plan.to_json()) == plan and plan.batch == "events.1.1" and plan.delivering == (0,)
+    assert decode(plan.to_json()) == plan and plan.batch == "events.1.1" and plan.delivering == (0,)
     day = tuple(HistoryRow(version, 1_795_000_000_000 + version, "WRITE") for version in range(1440))
     many = replace(plan, slices=tuple(replace(one, event_type=f"t{n}", commits=day) for n in range(200)))
-    assert plan_from_json(many.to_json()) == many
+    assert decode(many.to_json()) == many
     assert len(many.to_json()) < 300_000, "the commits that event types share are written once"
     (place_kept,) = kept(plan, ["another"])
     assert (place_kept.from_version, place_kept.anchor, place_kept.offsets) == (None, one.anchor, (7,))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from rover_spark.contract.currents import Integration
+from rover_spark.deliver import pages
 from rover_spark.errors import ConfigError
-from rover_spark.produce.currents.plan import RegisteredSchema
-from rover_spark.produce.currents.schemas import beside, put
-from rover_spark.store import open_store
+from rover_spark.model.head import BatchRecord
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.produce.currents.plan import EventPlan, EventSource, Slice
+from rover_spark.produce.currents.schemas import EventSchemaPages, beside
+from rover_spark.store import Store, open_store
 from tests.store.buckets import SERVERS
 
 PLACE = Integration("prod-01", "S3", "65f1c2d3", "eu")
+SOURCE = EventSource("/t", None, {}, (), False)
 FIRST = '{"type":"record","name":"Purchase","fields":[{"name":"id","type":"string"}]}'
 SECOND = FIRST.replace("]}", ',{"name":"n","type":["null","long"],"default":null}]}')
 HISTORY = (
@@ -22,6 +27,20 @@ HISTORY = (
     RegisteredSchema(2, "users.messages.email.Open", FIRST, "f1", (), "events.1.1"),
     RegisteredSchema(3, "users.behaviors.Purchase", SECOND, "f2", ("n was added",), "events.1.4"),
 )
+
+
+def put(store: Store, schemas: Sequence[RegisteredSchema]) -> list[str]:
+    """All of them, as delivered batches use them."""
+    slices = tuple(Slice(each.event_type, SOURCE, 1, 1, "t", (), each.id, 15_000, ()) for each in schemas)
+    plan = EventPlan(
+        export="acme", dataset="events", epoch=1, seq=1, phase="changes", instant=0, destination="", source_rows=0,
+        versions={}, integration=PLACE, partitions=1, codec="null", compression_level=0, max_event_bytes=1,
+        slices=slices, groups=(), schemas=(),
+    )  # fmt: skip
+    made = EventSchemaPages("", PLACE.name).pages(
+        store.prefix, schemas, [BatchRecord.of(plan, "COMMITTED", {})]
+    )
+    return pages.put(store, made)
 
 
 @pytest.mark.parametrize("can_read", [True, False])
@@ -32,9 +51,9 @@ def test_schemas_lie_beside_the_events_and_never_among_them(
     bucket = SERVERS[server](request.getfixturevalue(server))
     access = bucket.access.model_copy(update={"can_read": can_read})
     store = open_store(beside(f"{bucket.url}/all/acme"), "acme", access)
-    keys = put(store, PLACE.name, HISTORY[:2])
+    keys = put(store, HISTORY[:2])
     assert sorted(bucket.objects()) == sorted(keys)
-    keys = put(store, PLACE.name, HISTORY)
+    keys = put(store, HISTORY)
     found = bucket.objects()
     assert sorted(found) == sorted(keys) and len(found) == 4 and bucket.staged() == 0
     assert not any(key.startswith("all/acme") for key in found), "receivers search all keys that begin so"
@@ -43,8 +62,8 @@ def test_schemas_lie_beside_the_events_and_never_among_them(
     log = found[f"{root}/CHANGELOG.md"].decode()
     assert log.index("## 3: `users.behaviors.Purchase`") < log.index("n was added") < log.index("## 2: ")
     # somebody's damage is mended by putting them again
-    put(store, PLACE.name, [replace(HISTORY[0], text=SECOND)])
-    put(store, PLACE.name, HISTORY)
+    put(store, [replace(HISTORY[0], text=SECOND)])
+    put(store, HISTORY)
     assert bucket.objects() == found
 
 

@@ -11,7 +11,7 @@ import pytest
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.head import ACCEPTED, RERUN, Accepted, BatchRecord, Head, Transition, fold
-from rover_spark.model.plan import Source
+from rover_spark.produce.rover.plan import Source
 from rover_spark.produce.rover.steps import accepted_columns, accepting, agreed, refuse_changed
 from tests.produce.rover.test_plan import a_plan
 

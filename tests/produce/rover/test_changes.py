@@ -9,7 +9,7 @@ from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.model.plan import BatchPlan
+from rover_spark.produce.rover.plan import BatchPlan
 from rover_spark.produce.rover.records import units
 from tests.produce.cases import NOON, SECOND, feed, plan, source, uuid
 

@@ -12,9 +12,11 @@ from pyspark.sql import functions as F
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError
-from rover_spark.model.plan import Source
 from rover_spark.produce.rover.envelope import OVERHEAD
-from rover_spark.produce.rover.records import arranged, filtered, mapped, quarantine_rows, units
+from rover_spark.produce.rover.fields import filtered, mapped
+from rover_spark.produce.rover.layout import arranged
+from rover_spark.produce.rover.plan import Source
+from rover_spark.produce.rover.records import quarantine_rows, units
 from tests.produce.cases import NOON, SCHEMAS, SECOND, feed, plan, snapshot_plan, source, staged, table, uuid
 
 EVERYTHING = {

@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark.errors import ConfigError
-from rover_spark.produce.rover.records import counting, units
+from rover_spark.produce.rover.identifiers import counting
+from rover_spark.produce.rover.records import units
 from tests.produce.cases import NOON, SECOND, commit_us, feed, plan, source, uuid
 
 INSERT, DELETE, PRE, POST = "insert", "delete", "update_preimage", "update_postimage"

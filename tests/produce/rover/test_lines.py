@@ -7,9 +7,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from rover_spark.model.plan import BatchPlan
 from rover_spark.produce.rover.envelope import OVERHEAD
-from rover_spark.produce.rover.records import arranged, units
+from rover_spark.produce.rover.layout import arranged
+from rover_spark.produce.rover.plan import BatchPlan
+from rover_spark.produce.rover.records import units
 from tests.produce.cases import NOON, feed, plan, snapshot_plan, source, table, uuid
 
 FAN, OTHER = "0A000000-0000-4000-8000-00000000000F", "0B000000-0000-4000-8000-00000000000F"

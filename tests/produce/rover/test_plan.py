@@ -12,18 +12,14 @@ from hypothesis import strategies as st
 
 from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.rover import DATASETS
+from rover_spark.delta.anchor import check_anchor
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.model.head import ABANDONED_AFTER, RERUN, BatchRecord, Head, State, Transition, fold
-from rover_spark.model.plan import BatchPlan, Files, HistoryRow, Phase, Source, Step, TableState
-from rover_spark.produce.currents.plan import plan_from_json
-from rover_spark.produce.rover.steps import (
-    check_anchor,
-    first_step,
-    next_step,
-    plan_batch,
-    refuse_changed,
-    source_of,
-)
+from rover_spark.model.plan import Phase
+from rover_spark.model.table import HistoryRow, TableState
+from rover_spark.produce.port import decode
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, remedy_of
+from rover_spark.produce.rover.steps import first_step, next_step, plan_batch, refuse_changed, source_of
 
 HOUR = 3_600_000
 SOURCE = Source("/t", {"roverID": "id"}, ("roverID", "updatedAt"), None, {}, "suppress")
@@ -125,15 +121,15 @@ plans = st.builds(
 @given(plans)
 def test_a_plan_survives_the_ledger(plan: BatchPlan) -> None:
     text = plan.to_json()
-    assert plan_from_json(text) == plan
+    assert decode(text) == plan
     assert "\n" not in text
-    assert plan_from_json(text).to_json() == text
+    assert decode(text).to_json() == text
 
 
 def test_additional_fields_keep_their_order_in_the_ledger() -> None:
     # records emit them in this order: a redelivery from the ledger's plan must give the same bytes
     source = replace(SOURCE, extra={"zeta": "z", "alpha": "a", "mid": "m"})
-    assert list(plan_from_json(a_plan(source=source).to_json()).source.extra) == ["zeta", "alpha", "mid"]
+    assert list(decode(a_plan(source=source).to_json()).source.extra) == ["zeta", "alpha", "mid"]
 
 
 def test_a_plan_is_plain_json_with_every_field_in_it() -> None:
@@ -146,7 +142,7 @@ def test_a_plan_without_identifiers_is_written_as_before_there_were_any() -> Non
     """Stored plans lack the setting, and a version that does not know it still reads what needs none."""
     written = json.loads(PLAN.to_json())
     assert list(written["source"]) == ["table", "columns", "natural_key", "where", "extra", "deletes"]
-    assert plan_from_json(json.dumps(written)).source.identifiers == {}
+    assert decode(json.dumps(written)).source.identifiers == {}
     wide = replace(PLAN, source=replace(SOURCE, identifiers={"e": "email", "a": "b"}))
     assert list(json.loads(wide.to_json())["source"]["identifiers"]) == ["e", "a"]
 
@@ -156,7 +152,7 @@ def test_a_plan_names_its_batch_its_anchor_and_its_instant() -> None:
     assert plan.batch == "fan_profiles.2.11"
     assert plan.anchor == HistoryRow(7, 2, "B")
     assert plan.emitted_at == datetime(2026, 11, 21, 10, 15, 0, 123_000, timezone.utc)
-    assert plan.contract is DATASETS["fan_profiles"]
+    assert plan.contract == "rover" and plan.definition is DATASETS["fan_profiles"]
 
 
 @given(st.integers(0, 253_402_300_799_999))
@@ -218,6 +214,10 @@ def test_events_are_confirmed_by_a_rerun_that_accepts_the_gap() -> None:
     assert caught.value.remedy.endswith("rerun -c FILE --dataset fan_track_events --accept-gap")
 
 
+def hold(dataset: str, last: BatchPlan, state: TableState) -> None:
+    check_anchor(dataset, last.source.table, last.anchor, state, remedy_of(dataset))
+
+
 # -- the anchor ----------------------------------------------------------------------------------------------
 
 
@@ -227,7 +227,7 @@ def test_events_are_confirmed_by_a_rerun_that_accepts_the_gap() -> None:
     ids=["newest", "only", "in the middle", "CREATE OR REPLACE: the same row, a new table id"],
 )
 def test_the_same_commit_at_the_delivered_version_goes_on(state: TableState) -> None:
-    check_anchor("fan_profiles", a_plan(to=7), state)
+    hold("fan_profiles", a_plan(to=7), state)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_the_same_commit_at_the_delivered_version_goes_on(state: TableState) -> 
 )
 def test_a_missing_or_different_commit_is_a_gap(state: TableState, why: str) -> None:
     with pytest.raises(SourceGap) as caught:
-        check_anchor("fan_profiles", a_plan(to=7), state)
+        hold("fan_profiles", a_plan(to=7), state)
     assert why in caught.value.message
     assert "after version 7 of /t" in caught.value.message
     assert caught.value.code == "source_gap"
@@ -257,7 +257,7 @@ def test_a_missing_or_different_commit_is_a_gap(state: TableState, why: str) -> 
 
 def test_a_gap_of_events_is_mended_by_accepting_it() -> None:
     with pytest.raises(SourceGap) as caught:
-        check_anchor("fan_track_events", a_plan("changes", 7, dataset="fan_track_events"), a_table(0, 3))
+        hold("fan_track_events", a_plan("changes", 7, dataset="fan_track_events"), a_table(0, 3))
     assert "--dataset fan_track_events --accept-gap" in caught.value.remedy
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.deliver.run import Exporter
+from rover_spark.delta.engine import second_look
 from rover_spark.errors import RunError, SourceGap, SourceUnread
 from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.plan import Plan
-from rover_spark.produce.rover.planner import second_look
+from rover_spark.produce.rover.planner import Planner
 from tests.produce.rover.test_plan import a_plan
 
 OUTSTANDING = a_plan("changes", 9, from_version=8, seq=2)
@@ -38,6 +39,7 @@ class _Run:
     def __init__(self, head: Head, *errors: RunError) -> None:
         self.head, self.errors = head, list(errors)
         self.given_up, self.tries, self.done = 0, 0, list[str]()
+        self._unread = dict[str, bool]()
         part: Any = self
         self.exporter = Exporter(part, part, part, part, LoggedProgress())
 
@@ -54,8 +56,9 @@ class _Run:
     def confirm(self, _: Plan) -> None:
         pass
 
-    def give_up(self, _: str) -> None:
-        self.given_up += 1
+    def unread(self, dataset: str, error: RunError) -> None:
+        Planner.unread(self, dataset, error)  # type: ignore[arg-type]
+        self.given_up += self._unread[dataset]
 
     def next_plan(self, _: str, head: Head) -> Plan | None:
         if head.last in (OUTSTANDING, LOST):

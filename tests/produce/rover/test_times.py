@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.contract.ids import digest32
-from rover_spark.model.plan import BatchPlan
-from rover_spark.produce.rover.records import arranged, floor_rows, units
+from rover_spark.produce.rover.layout import arranged
+from rover_spark.produce.rover.plan import BatchPlan
+from rover_spark.produce.rover.records import floor_rows, units
 from tests.produce.cases import DAY, NOON, SECOND, commit_us, feed, plan, snapshot_plan, source, table, uuid
 
 INSERT, DELETE = "insert", "delete"

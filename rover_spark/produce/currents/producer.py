@@ -1,0 +1,140 @@
+"""The Currents contract behind the port: an EventPlanner that also makes the rows of its plans and says where tables stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark.config.settings import Settings
+from rover_spark.contract.currents import EVENTS_PER_FILE
+from rover_spark.delta import read
+from rover_spark.delta.anchor import check_anchor
+from rover_spark.delta.engine_errors import MEND, reading
+from rover_spark.delta.names import span
+from rover_spark.delta.parallel import batched
+from rover_spark.errors import ConfigError
+from rover_spark.ledger.side_tables import QUARANTINE
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import Head
+from rover_spark.model.plan import Plan
+from rover_spark.model.table import TableState
+from rover_spark.produce.columns.quarantine import quarantine_rows
+from rover_spark.produce.currents.files import EventFiles
+from rover_spark.produce.currents.keys import owner
+from rover_spark.produce.currents.layout import arranged_events
+from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, Slice
+from rover_spark.produce.currents.planner import EventPlanner
+from rover_spark.produce.currents.records import Company, companies, event_rows, told
+from rover_spark.produce.currents.steps import last_of, refuse_changed
+from rover_spark.produce.port import Beside, Part, Place, Work
+
+
+def producer(
+    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+) -> EventProducer:
+    """The producer of one run."""
+    return EventProducer(spark, settings, ledger, now, asked=asked)
+
+
+class EventProducer(EventPlanner):
+    """One run: plans as the EventPlanner does. Its only stream is the integration's events."""
+
+    enough = EVENTS_PER_FILE
+
+    def keep_clear(self, keys: Iterable[str]) -> None:
+        """Offsets and schema ids go on above those of these keys."""
+        mine = owner(self._settings)
+        for key in keys:
+            if (parts := mine.parts(key)) is not None:
+                self.taken.take(parts)
+
+    def work(self, plan: Plan) -> Work:
+        """Event types that are read together make one part as long as they are few."""
+        assert isinstance(plan, EventPlan)
+        known = {each.id: each.text for each in (*self._ledger.schemas(), *plan.schemas)}
+        texts = {each.event_type: known[each.schema_id] for each in plan.slices}
+        due = [(number, plan.slices[number]) for number in plan.delivering]
+
+        def part(some: Sequence[Company]) -> Callable[[], Part]:
+            def make() -> Part:
+                rows = event_rows(self._spark, plan, some, texts)
+                numbers = {number for company in some for number, _ in company}
+                aside = quarantine_rows(rows, plan, F.col("event"), F.col("commit"))
+                frame = arranged_events(rows, plan, numbers)
+                return Part(frame, (Beside(QUARANTINE, "quarantined", aside),))
+
+            return make
+
+        def read_whole() -> AbstractContextManager[None]:
+            return reading(plan.dataset, told(one for _, one in due), remedy=GIVE_UP)
+
+        parts = [part(some) for some in batched(companies(due, texts))]
+        return Work(parts, EventFiles(plan, texts), read_whole)
+
+    # -- where its tables stand --------------------------------------------------------------------------------
+
+    def places(self, stream: str, head: Head) -> list[Place]:
+        """One for each event type that today's settings name; the table that it was delivered from."""
+        before = self._before(head)
+        return [
+            Place(
+                name,
+                before[name].source.table if name in before else chosen.table,
+                before[name].to_version if name in before else None,
+            )
+            for name, chosen in self._settings.events.items()
+        ]
+
+    def _before(self, head: Head) -> dict[str, Slice]:
+        last = last_of(head)
+        return {each.event_type: each for each in last.slices} if last else {}
+
+    def state(self, place: Place) -> TableState:
+        """The table as this run first saw it."""
+        return self.table(place.name, place.table, None)
+
+    def look(self, place: Place, head: Head) -> TableState:
+        """The table back to what was delivered, which must still be there."""
+        last = self._before(head).get(place.name)
+        state = self.table(place.name, place.table, last.anchor if last else None)
+        if last is not None:
+            check_anchor(f'events."{place.name}"', last.source.table, last.anchor, state, GIVE_UP)
+            if not head.rerun:
+                self.require_told(place.name, last, state)
+        return state
+
+    def agree(self, place: Place, head: Head) -> None:
+        """Holds today's settings against those of the last batch."""
+        chosen, last = self._settings.events[place.name], self._before(head).get(place.name)
+        if last is not None:
+            wanted = EventSource(chosen.table, chosen.where, {}, chosen.natural_key, ignores_changes=False)
+            refuse_changed(place.name, wanted, last)
+
+    def try_rows(self, place: Place, rows: int) -> None:
+        """That one row can be read."""
+        version = self.state(place).latest.version
+        what = span(place.table, None, version)
+        with reading(place.name, what, remedy=MEND):
+            read.snapshot(self._spark, place.table, version).limit(1).collect()
+
+    # -- what an operator asks for -----------------------------------------------------------------------------
+
+    def accepted(self, head: Head) -> list[str]:
+        """None: a changed schema gets an id of its own."""
+        return []
+
+    def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
+        """Refuses: raises ConfigError."""
+        message = "columns of events need no confirmation: a changed schema gets a new id with the next batch"
+        remedy = "A change that breaks readers is confirmed by currents.allow_breaking = true for one run."
+        raise ConfigError(message, code="accept_refused", remedy=remedy)
+
+    def refuse_rerun(self, stream: str, *, accept_gap: bool) -> None:
+        """Events have no snapshot: a gap can be accepted only."""
+        if not accept_gap:
+            message = f"{stream} has no snapshot to run again"
+            remedy = "rerun --accept-gap gives up its undelivered events."
+            raise ConfigError(message, code="rerun_refused", remedy=remedy)

@@ -1,0 +1,327 @@
+"""The port to a contract: the only place where "which contract is it?" is answered.
+
+The answer comes from the settings, or from a stored plan. A contract is a folder beside this file and one line in
+``_FOLDERS``; every folder has the same files, and this module takes from each file the one name that it needs.
+
+The rest of the package knows a contract by what stands here: a Producer plans batches and makes their rows, a Cutter
+says what a file is, an Owner which objects of a bucket are ours, an Auditor what a delivered file must hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+
+from rover_spark.config.settings import Settings
+from rover_spark.encode.counted import CountedFile
+from rover_spark.encode.lines import Lines
+from rover_spark.errors import ConfigError, Problem, RunError
+from rover_spark.model.file import StagedFile
+from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.plan import Plan
+from rover_spark.model.schema import RegisteredSchema
+from rover_spark.model.table import TableState
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from rover_spark.ledger.table import Ledger
+    from rover_spark.store import Store
+
+_FOLDERS = {
+    "rover": "rover_spark.produce.rover",
+    "currents": "rover_spark.produce.currents",
+}
+
+LOOKED_AT = 50_000  # objects of a folder that are looked at, at the most, before a stream's first batch
+Read = Callable[[], AbstractContextManager[BinaryIO]]  # opens one object
+
+
+# -- rows and files ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a boolean or integer column of staged rows says beside their outcome; ``name`` is that of its count.
+
+    ``rows`` counts all rows that have it, ``delivered`` those whose record is delivered, ``highest`` keeps the greatest.
+    """
+
+    name: str
+    column: str
+    how: Literal["rows", "delivered", "highest"] = "delivered"
+
+
+class Cutter(Protocol):
+    """How a batch is cut into files. Picklable: executors get it."""
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What the rows say beside their outcome."""
+        ...
+
+    def begin(
+        self, chunk: int, part: int, before: int
+    ) -> tuple[str, Callable[[Callable[[bytes], object]], CountedFile]]:
+        """The key of a chunk's file number ``part``, after ``before`` records of that chunk, and how to open it on a sink."""
+        ...
+
+    def end(self, chunk: int, lines: Lines, start: int, stop: int, records: int, raw_bytes: int) -> int:
+        """The row in start..stop before which a file ends that holds so many records and bytes already."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Rows for a side table of the ledger; they are written where the count or mark ``when`` is not nought."""
+
+    table: str
+    when: str
+    rows: DataFrame
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one Spark job stages: (chunk, outcome, id, line, marks …) in file order, one chunk's rows in one partition."""
+
+    frame: DataFrame
+    beside: tuple[Beside, ...] = ()
+
+
+@dataclass(frozen=True)
+class Work:
+    """The rows of a batch: its parts, how they are cut, and what turns an engine's errors into ours while they are read."""
+
+    parts: Sequence[Callable[[], Part]]
+    cutter: Cutter
+    reading: Callable[[], AbstractContextManager[None]]
+
+
+# -- one run -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table that a stream delivers from, under the name of its dataset or event type.
+
+    ``delivered`` is the last version delivered, None where there is none yet.
+    """
+
+    name: str
+    table: str
+    delivered: int | None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What ``check`` finds out of a place: what its fields are made of, and of the first rows why each would not be delivered."""
+
+    fields: str
+    rows: tuple[str | None, ...]
+
+
+class Producer(Protocol):
+    """One run of one export at one instant (``now``, ms since 1970). Streams are the ledger's names of what it delivers."""
+
+    now: int
+    enough: int  # waiting rows that make a file of the size that is aimed at
+
+    def check(self, stream: str, head: Head) -> None:
+        """Raises ConfigError for what must be mended before any row is read, SourceGap for what cannot be read."""
+        ...
+
+    def next_plan(self, stream: str, head: Head) -> Plan | None:
+        """The next batch that is due, or None. Raises SourceGap, SourceChanged, RunError; nothing is staged then."""
+        ...
+
+    def confirm(self, plan: Plan) -> None:
+        """Raises SourceGap unless the sources still hold the commits that the plan pinned."""
+        ...
+
+    def unread(self, stream: str, error: RunError) -> None:
+        """Notes that the changes of a stream could not be read, where a rerun is asked for: it may give them up."""
+        ...
+
+    def refresh(self) -> None:
+        """Forgets what the tables looked like: another driver may have gone further than this run saw."""
+        ...
+
+    def work(self, plan: Plan) -> Work:
+        """The rows of a plan. The plan alone decides what they are."""
+        ...
+
+    def keep_clear(self, keys: Iterable[str]) -> None:
+        """Notes keys that an earlier ledger used up: what is planned from now on keeps clear of them."""
+        ...
+
+    def places(self, stream: str, head: Head) -> list[Place]:
+        """What the stream delivers from, as today's settings say."""
+        ...
+
+    def state(self, place: Place) -> TableState:
+        """The table as this run first saw it. Raises ConfigError where there is none."""
+        ...
+
+    def look(self, place: Place, head: Head) -> TableState:
+        """The same, its history back to what was delivered. Raises SourceGap where what came after cannot be read."""
+        ...
+
+    def agree(self, place: Place, head: Head) -> None:
+        """Raises SourceChanged where today's settings ask for other rows than were delivered."""
+        ...
+
+    def try_rows(self, place: Place, rows: int) -> Tried | None:
+        """Tries the first rows; None where only that they can be read was tried. Raises ConfigError, RunError."""
+        ...
+
+    def accepted(self, head: Head) -> list[str]:
+        """The columns that count anew from the next batch on."""
+        ...
+
+    def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
+        """What the operator may confirm without a snapshot: names of columns, and all columns as they are from now on.
+
+        Raises:
+            ConfigError: there is nothing to confirm, or only a rerun confirms it.
+        """
+        ...
+
+    def refuse_rerun(self, stream: str, *, accept_gap: bool) -> None:
+        """Raises ConfigError where such a rerun is none of this stream."""
+        ...
+
+
+# -- a bucket ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A file that stands in the bucket though the ledger knows no batch of ``about``; ``batch`` where its token tells it."""
+
+    about: str
+    key: str
+    batch: str | None = None
+
+    @property
+    def message(self) -> str:
+        """What stands where, in half a sentence."""
+        whose = f"batch {self.batch} of this export" if self.batch else "this integration"
+        return f"{self.key} is a file of {whose}"
+
+
+class Owner(Protocol):
+    """Which objects of a bucket are this export's, by their keys alone."""
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether receivers read everything below the prefix, so that nothing else may be put there."""
+        ...
+
+    @property
+    def adopted(self) -> tuple[str, str]:
+        """What happens to records, and what to tell receivers, where a ledger begins anew over files of an earlier one."""
+        ...
+
+    def earlier(self, store: Store, stream: str, head: Head) -> Earlier | None:
+        """A file of this export in the bucket of which ``head`` has no batch, or None."""
+        ...
+
+    def batch_of(self, key: str) -> str | None:
+        """The batch that delivered a key under this export's name, where the key tells it."""
+        ...
+
+    def planned(self, key: str, instants: set[tuple[str, int]]) -> bool:
+        """Whether a key may be staged by this export; ``instants`` are the streams and whole seconds of its batches."""
+        ...
+
+
+class Auditor(Protocol):
+    """What delivered files must be, whatever the bucket holds: takes batches in their order."""
+
+    def problems(self, record: BatchRecord) -> list[Problem]:
+        """What of a batch's files cannot be, by the ledger alone."""
+        ...
+
+    def content(self, record: BatchRecord, file: StagedFile, read: Read) -> str | None:
+        """What is wrong with the content of an object whose bytes are those delivered, or None.
+
+        Raises:
+            OSError: the object cannot be read.
+            ValueError: its content is broken.
+        """
+        ...
+
+
+class SchemaPages(Protocol):
+    """The schemas of an export where receivers can look them up."""
+
+    def documents(self, schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
+        """The schemas in order of their ids, as ``--json`` prints them."""
+        ...
+
+    def place(self) -> str:
+        """The URL below which they are put. Raises ConfigError where there is no such place."""
+        ...
+
+    def pages(
+        self, prefix: str, schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]
+    ) -> dict[str, str]:
+        """Key → text of every page, of the schemas that delivered batches use; what refers to others comes last."""
+        ...
+
+
+# -- the dispatch ------------------------------------------------------------------------------------------------
+
+
+def producer(
+    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool = False
+) -> Producer:
+    """The producer of the settings' contract; ``asked`` where the user gave the instant."""
+    made: Producer = _file(settings.contract, "producer").producer(spark, settings, ledger, now, asked=asked)
+    return made
+
+
+def decode(text: str) -> Plan:
+    """The plan that ``Plan.to_json`` wrote. Version 0.1.0 wrote no contract and no format.
+
+    Raises:
+        ConfigError: a newer version wrote it.
+    """
+    tree = json.loads(text)
+    contract = tree.pop("contract", None) or ("currents" if "slices" in tree else "rover")
+    format_ = tree.pop("format", 1)
+    if contract not in _FOLDERS or format_ > Plan.format:
+        raise ConfigError(
+            f"ledger: a plan of {tree.get('dataset')} has contract {contract} and format {format_}; this version knows "
+            f"{', '.join(_FOLDERS)} and format {Plan.format}",
+            code="plan_newer",
+            remedy="Run the newer rover_spark that wrote it.",
+        )
+    plan: Plan = _file(contract, "plan").decode(tree)
+    return plan
+
+
+def owner(settings: Settings) -> Owner:
+    """Whose objects are whose, by the settings' contract."""
+    made: Owner = _file(settings.contract, "keys").owner(settings)
+    return made
+
+
+def auditor(contract: str, schemas: Mapping[int, RegisteredSchema]) -> Auditor:
+    """The auditor of a contract's batches; ``schemas`` is the registry, by id."""
+    made: Auditor = _file(contract, "audit").auditor(schemas)
+    return made
+
+
+def schema_pages(settings: Settings) -> SchemaPages:
+    """The pages of the settings' contract. Raises ConfigError where the contract has no schemas."""
+    made: SchemaPages = _file(settings.contract, "schemas").pages(settings)
+    return made
+
+
+def _file(contract: str, name: str) -> Any:
+    return import_module(f"{_FOLDERS[contract]}.{name}")

@@ -1,0 +1,38 @@
+"""What a file of a Rover batch is: gzip NDJSON under an opaque token, cut by bytes. Source: Rover, "Bucket layout"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rover_spark.contract.keys import file_token, rover_key
+from rover_spark.encode.counted import CountedFile
+from rover_spark.encode.lines import Lines
+from rover_spark.encode.ndjson import NdjsonFile
+from rover_spark.model.head import FLOORS
+from rover_spark.produce.port import Mark
+from rover_spark.produce.rover.plan import BatchPlan
+from rover_spark.store.base import prefix_of
+
+
+@dataclass(frozen=True)
+class RoverFiles:
+    """Cuts a batch; a file ends before it would pass the limit of bytes."""
+
+    plan: BatchPlan
+    # a key that is deleted leaves a floor although its row is no record, and one that repeats an id leaves one too
+    marks: ClassVar[tuple[Mark, ...]] = (Mark(FLOORS, "floor", "rows"), Mark("replaced", "mended"))
+
+    def begin(
+        self, chunk: int, part: int, before: int
+    ) -> tuple[str, Callable[[Callable[[bytes], object]], CountedFile]]:
+        """The token tells the files of a batch apart."""
+        plan = self.plan
+        token = file_token(plan.export, plan.epoch, plan.dataset, plan.batch, chunk, part)
+        key = rover_key(prefix_of(plan.destination), plan.dataset, plan.emitted_at, token)
+        return key, lambda sink: NdjsonFile(sink, plan.files.compression_level)
+
+    def end(self, chunk: int, lines: Lines, start: int, stop: int, records: int, raw_bytes: int) -> int:
+        """By bytes."""
+        return lines.fit(start, stop, self.plan.files.max_bytes - raw_bytes)

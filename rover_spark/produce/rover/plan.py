@@ -1,0 +1,163 @@
+"""What a batch of one Rover dataset pins: versions, commits, expressions, the chunk rule. Pure: no clock, no Spark, no store.
+
+``steps`` says what is due; a BatchPlan pins it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, ClassVar
+
+from rover_spark.contract.rover import CONTRACT, DATASETS, SPREAD, Dataset
+from rover_spark.delta.anchor import rerun_remedy
+from rover_spark.model.plan import Phase, Plan
+from rover_spark.model.table import HistoryRow
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which rows a dataset is made of: table, one SQL expression a field, filter, id, additional fields.
+
+    ``identifiers`` (name = SQL expression) make of each row of the table one row for each that is not null.
+    """
+
+    table: str
+    columns: dict[str, str]
+    natural_key: tuple[str, ...]
+    where: str | None
+    extra: dict[str, str]
+    deletes: str
+    identifiers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Every SQL text that reads a column of the table."""
+        texts = (*self.columns.values(), *self.extra.values(), *self.identifiers.values())
+        return texts if self.where is None else (*texts, self.where)
+
+    def differences(self, other: Source) -> list[str]:
+        """Names of the settings that change which rows, ids or values a change stream would give."""
+        changed = [
+            n
+            for n in ("table", "natural_key", "where", "identifiers")
+            if getattr(self, n) != getattr(other, n)
+        ]
+        made = SPREAD if "identifiers" in changed else ()  # these columns follow from them
+        changed += [
+            f"columns.{n}"
+            for n in {**other.columns, **self.columns}
+            if self.columns.get(n) != other.columns.get(n) and n not in made
+        ]
+        keyed = any(self.extra.get(n) != other.extra.get(n) for n in self.natural_key)
+        return [*changed, "extra"] if keyed else changed
+
+
+@dataclass(frozen=True)
+class Files:
+    """The chunk rule: ``pmod(hash(id), chunks)``, and where a file inside a chunk ends."""
+
+    chunks: int
+    max_bytes: int
+    max_record_bytes: int
+    compression_level: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A delivery that is due, before anything is counted or pinned. Versions are inclusive."""
+
+    phase: Phase
+    epoch: int
+    from_version: int | None
+    to_version: int
+
+
+@dataclass(frozen=True)
+class BatchPlan(Plan):
+    """A batch of one dataset of the Rover contract; ``commits`` are the pinned source commits.
+
+    ``inserts_only`` says that no row of the range was updated or deleted; ``floors`` that earlier batches left floors,
+    all but those of the ``aborted`` ones.
+    """
+
+    contract: ClassVar[str] = CONTRACT
+
+    from_version: int | None
+    to_version: int
+    table_id: str
+    commits: tuple[HistoryRow, ...]
+    source: Source
+    files: Files
+    inserts_only: bool
+    floors: bool
+    aborted: tuple[int, ...]
+
+    @property
+    def has_snapshot(self) -> bool:
+        """As the dataset's contract says."""
+        return self.definition.snapshot
+
+    @property
+    def chunks(self) -> int:
+        """As the chunk rule says."""
+        return self.files.chunks
+
+    @property
+    def lost(self) -> str:
+        """The versions, and what receivers must do."""
+        what = f"changes after version {(self.from_version or 0) - 1} of {self.source.table} are lost"
+        if self.definition.snapshot:
+            follows = f"a snapshot under epoch {self.epoch + 1} follows"
+            return f"{what}: receivers must truncate {self.dataset}, {follows}"
+        return f"{what}, as the operator accepted; delivery goes on after version {self.to_version}"
+
+    @property
+    def definition(self) -> Dataset:
+        """What the contract says of the dataset."""
+        return DATASETS[self.dataset]
+
+    @property
+    def anchor(self) -> HistoryRow:
+        """The history row of the last version delivered."""
+        return self.commits[-1]
+
+    def _tree(self) -> dict[str, Any]:
+        tree = super()._tree()
+        if not self.source.identifiers:  # versions before this setting read the plans that do without
+            del tree["source"]["identifiers"]
+        return tree
+
+    @property
+    def emitted_at(self) -> datetime:
+        """The instant as a UTC datetime."""
+        return datetime.fromtimestamp(self.instant // 1000, timezone.utc) + timedelta(
+            milliseconds=self.instant % 1000
+        )
+
+    @property
+    def span(self) -> str:
+        """The versions."""
+        first, last = self.from_version, self.to_version
+        return f"{last}" if first in {None, last} else f"{first}-{last}"
+
+    def document(self) -> dict[str, Any]:
+        """The versions."""
+        return {"from_version": self.from_version, "to_version": self.to_version}
+
+
+def decode(tree: dict[str, Any]) -> BatchPlan:
+    """The plan that ``to_json`` wrote, from the parsed text without contract and format."""
+    source = {**tree["source"], "natural_key": tuple(tree["source"]["natural_key"])}
+    values = {
+        "commits": tuple(HistoryRow(**row) for row in tree["commits"]),
+        "source": Source(**source),
+        "files": Files(**tree["files"]),
+        "aborted": tuple(tree["aborted"]),
+    }
+    return BatchPlan(**{**tree, **values})
+
+
+def remedy_of(dataset: str) -> str:
+    """What an operator does about a gap of the dataset."""
+    return rerun_remedy(dataset, accept_gap=not DATASETS[dataset].snapshot)

@@ -1,0 +1,153 @@
+"""The Rover contract behind the port: a Planner that also makes the rows of its plans and says where its tables stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from pyspark.sql import SparkSession
+
+from rover_spark.config.settings import Settings
+from rover_spark.contract.rover import DATASETS
+from rover_spark.delta import read
+from rover_spark.delta.anchor import check_anchor
+from rover_spark.delta.engine_errors import MEND, reading
+from rover_spark.delta.names import span
+from rover_spark.errors import ConfigError
+from rover_spark.ledger.side_tables import QUARANTINE
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import FLOORS, Head
+from rover_spark.model.plan import Plan
+from rover_spark.model.table import TableState
+from rover_spark.produce.port import Beside, Part, Place, Tried, Work
+from rover_spark.produce.rover.described import described
+from rover_spark.produce.rover.fields import project
+from rover_spark.produce.rover.files import RoverFiles
+from rover_spark.produce.rover.identifiers import counting
+from rover_spark.produce.rover.layout import arranged
+from rover_spark.produce.rover.plan import BatchPlan, Step, remedy_of
+from rover_spark.produce.rover.planner import Planner
+from rover_spark.produce.rover.records import floor_rows, set_aside, units
+from rover_spark.produce.rover.steps import (
+    accepted_columns,
+    accepting,
+    last_of,
+    refuse_changed,
+    source_of,
+)
+
+
+def producer(
+    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+) -> RoverProducer:
+    """The producer of one run."""
+    return RoverProducer(spark, settings, ledger, now, asked=asked)
+
+
+class RoverProducer(Planner):
+    """One run: plans as the Planner does. Its streams are the datasets."""
+
+    @property
+    def enough(self) -> int:
+        """A file's worth of records."""
+        return self._settings.files.target_records
+
+    def keep_clear(self, keys: Iterable[str]) -> None:
+        """Nothing: a token is a digest of its batch, and of other stamps."""
+
+    def work(self, plan: Plan) -> Work:
+        """One part: a dataset is read at one version, or over one range."""
+        assert isinstance(plan, BatchPlan)
+
+        def part() -> Part:
+            rows = units(
+                read.rows(self._spark, plan.source.table, plan.from_version, plan.to_version),
+                plan,
+                self.floors(plan),
+            )
+            return Part(
+                arranged(rows, plan),
+                (
+                    Beside(QUARANTINE, "quarantined", set_aside(rows, plan)),
+                    Beside(FLOORS, FLOORS, floor_rows(rows, plan)),
+                ),
+            )
+
+        def read_whole() -> AbstractContextManager[None]:
+            what = span(plan.source.table, plan.from_version, plan.to_version)
+            remedy = MEND if plan.phase == "snapshot" else remedy_of(plan.dataset)
+            return reading(plan.dataset, what, remedy=remedy)
+
+        return Work((part,), RoverFiles(plan), read_whole)
+
+    # -- where its tables stand --------------------------------------------------------------------------------
+
+    def places(self, stream: str, head: Head) -> list[Place]:
+        """The dataset's table; until a rerun, the one that was delivered from."""
+        last = last_of(head)
+        table = last.source.table if last else self._settings.datasets[stream].table
+        return [Place(stream, table, last.to_version if last else None)]
+
+    def state(self, place: Place) -> TableState:
+        """The table as this run first saw it."""
+        return self.table(place.name, place.table, None)
+
+    def look(self, place: Place, head: Head) -> TableState:
+        """The table back to what was delivered, which must still be there."""
+        last = last_of(head)
+        state = self.table(place.name, place.table, last.anchor if last else None)
+        if last is not None:
+            check_anchor(place.name, last.source.table, last.anchor, state, remedy_of(place.name))
+            if not head.rerun:
+                self.require_told(place.name, last, state)
+        return state
+
+    def agree(self, place: Place, head: Head) -> None:
+        """Holds today's settings against those of the last batch."""
+        if last_of(head) is not None:
+            refuse_changed(place.name, source_of(self._settings, place.name), head)
+
+    def try_rows(self, place: Place, rows: int) -> Tried:
+        """The first rows that count, each with why it could not be delivered."""
+        dataset = place.name
+        wanted = source_of(self._settings, dataset)
+        fields = described(self.fields(dataset), DATASETS[dataset], wanted)
+        state = self.table(dataset, wanted.table, None)
+        step = Step("snapshot", 1, None, state.latest.version)
+        plan = self._plan(step, dataset, Head(), wanted, state, {}, 0)
+        what = span(wanted.table, None, state.latest.version)
+        with reading(dataset, what, remedy=MEND):
+            found = project(
+                counting(
+                    read.rows(self._spark, plan.source.table, plan.from_version, plan.to_version),
+                    dataset,
+                    wanted,
+                ),
+                plan,
+            )
+            problems = [row["problem"] for row in found.select("problem").limit(rows).collect()]
+        return Tried(fields, tuple(problems))
+
+    # -- what an operator asks for -----------------------------------------------------------------------------
+
+    def accepted(self, head: Head) -> list[str]:
+        """As ``accept`` noted them."""
+        return accepted_columns(head)
+
+    def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
+        """Columns outside of the row key, the natural key and the order in time; they must be such as can be delivered."""
+        wanted = source_of(self._settings, stream)
+        changed = accepting(stream, wanted, head)
+        self.fields(stream)
+        return changed, wanted.columns
+
+    def refuse_rerun(self, stream: str, *, accept_gap: bool) -> None:
+        """A snapshot rerun gives nothing up; events have no snapshot."""
+        if DATASETS[stream].snapshot:
+            if accept_gap:
+                message = f"{stream} is mended by a plain rerun"
+                raise ConfigError(message, code="rerun_refused", remedy="Leave --accept-gap out.")
+        elif not accept_gap:
+            message = f"{stream} has no snapshot to run again"
+            remedy = "rerun --accept-gap gives up its undelivered events."
+            raise ConfigError(message, code="rerun_refused", remedy=remedy)
