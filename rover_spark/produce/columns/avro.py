@@ -34,8 +34,8 @@ from pyspark.sql.types import (
 
 from rover_spark.contract.avro import LOGICAL
 from rover_spark.produce.columns.maps import characters, fields_of, is_variant, key_twice
+from rover_spark.produce.columns.times import in_range
 from rover_spark.produce.columns.values import DUPLICATE_KEY, json_text, not_finite
-from rover_spark.produce.rover.changes import in_range
 
 _ATOMS: tuple[tuple[type[DataType], Any], ...] = (
     (BooleanType, "boolean"),

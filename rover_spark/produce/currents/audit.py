@@ -20,7 +20,7 @@ from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BY_HAND, BatchRecord
 from rover_spark.model.schema import RegisteredSchema
-from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group
+from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group, event_plan
 from rover_spark.produce.port import Read
 from rover_spark.store.base import prefix_of
 
@@ -54,8 +54,8 @@ class EventAuditor:
 
     def problems(self, batch: BatchRecord) -> list[Problem]:
         """What of the batch's files cannot be."""
-        plan = batch.plan
-        assert isinstance(plan, EventPlan)
+        assert batch.plan is not None
+        plan = event_plan(batch.plan)
         for one in plan.slices:  # enabled above what an earlier ledger delivered, where that was adopted
             for partition, free in enumerate(one.offsets if one.from_version is None else ()):
                 self._free.setdefault((one.event_type, partition), free)

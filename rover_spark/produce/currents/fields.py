@@ -17,11 +17,11 @@ from rover_spark.contract.zones import ZONES
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.avro import Misfit, is_text, shaped, spelled_out
+from rover_spark.produce.columns.expressions import filtered, selected
 from rover_spark.produce.columns.ids import ID_TYPES, encoded, id_text
 from rover_spark.produce.columns.maps import any_of, characters, ill_formed
 from rover_spark.produce.columns.values import raw_text
 from rover_spark.produce.currents.plan import EventSource
-from rover_spark.produce.rover.fields import filtered, selected
 
 ROUTE = "_route"  # which of the event types that are read together a row belongs to
 _INT = (-(2**31), 2**31 - 1)

@@ -18,7 +18,7 @@ from rover_spark.contract.currents import (
     parse_currents_key,
 )
 from rover_spark.model.head import Head
-from rover_spark.produce.currents.plan import EventPlan
+from rover_spark.produce.currents.plan import event_plan
 from rover_spark.produce.port import LOOKED_AT, Earlier
 from rover_spark.store import Store, prefix_of
 
@@ -94,7 +94,7 @@ class EventOwner:
         if not plans:
             yield "", stream
             return
-        known = {each.event_type for plan in plans if isinstance(plan, EventPlan) for each in plan.slices}
+        known = {each.event_type for plan in plans for each in event_plan(plan).slices}
         for event_type in self.events:
             if event_type not in known:
                 yield f"event_type={event_type}/", f'events."{event_type}"'

@@ -7,8 +7,8 @@ from collections.abc import Container
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from rover_spark.produce.columns.chunks import element, salts
 from rover_spark.produce.currents.plan import EventPlan
-from rover_spark.produce.rover.layout import element, salts
 
 
 def arranged_events(rows: DataFrame, plan: EventPlan, slices: Container[int]) -> DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rover_spark.contract.currents import CONTRACT, Integration
 from rover_spark.delta.anchor import rerun_remedy
@@ -185,6 +185,12 @@ def decode(tree: dict[str, Any]) -> EventPlan:
         ),
     }
     return EventPlan(**{**tree, **values})
+
+
+def event_plan(plan: Plan) -> EventPlan:
+    """The plan as one of this contract: a stream of events has no other."""
+    assert plan.contract == CONTRACT
+    return cast(EventPlan, plan)
 
 
 def _slice(tree: dict[str, Any], commits: tuple[HistoryRow, ...]) -> Slice:

@@ -40,6 +40,7 @@ from rover_spark.produce.currents.plan import (
     EventSource,
     Slice,
     batch_of,
+    event_plan,
 )
 from rover_spark.produce.currents.records import Company, companies, counted, require_avro, told
 from rover_spark.produce.currents.steps import Counted, kept, laid_out, last_of, place, registered
@@ -73,7 +74,7 @@ class EventPlanner:
 
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless every table still holds the commits that the plan pinned."""
-        assert isinstance(plan, EventPlan)
+        plan = event_plan(plan)
         slices = [plan.slices[number] for number in plan.delivering]
         to = dict[str, int]()
         for one in slices:

@@ -25,7 +25,7 @@ from rover_spark.produce.columns.quarantine import quarantine_rows
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.currents.keys import owner
 from rover_spark.produce.currents.layout import arranged_events
-from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, Slice
+from rover_spark.produce.currents.plan import GIVE_UP, EventSource, Slice, event_plan
 from rover_spark.produce.currents.planner import EventPlanner
 from rover_spark.produce.currents.records import Company, companies, event_rows, told
 from rover_spark.produce.currents.steps import last_of, refuse_changed
@@ -53,7 +53,7 @@ class EventProducer(EventPlanner):
 
     def work(self, plan: Plan) -> Work:
         """Event types that are read together make one part as long as they are few."""
-        assert isinstance(plan, EventPlan)
+        plan = event_plan(plan)
         known = {each.id: each.text for each in (*self._ledger.schemas(), *plan.schemas)}
         texts = {each.event_type: known[each.schema_id] for each in plan.slices}
         due = [(number, plan.slices[number]) for number in plan.delivering]

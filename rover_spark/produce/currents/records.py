@@ -22,11 +22,11 @@ from rover_spark.delta.frames import union
 from rover_spark.delta.names import span
 from rover_spark.errors import ConfigError
 from rover_spark.model.manifest import BEFORE
+from rover_spark.produce.columns.chunks import element
 from rover_spark.produce.columns.maps import JSON_OPTIONS, as_stored
 from rover_spark.produce.currents.arrived import arrived
 from rover_spark.produce.currents.fields import ROUTE, columns_of, identity, members, seconds, types_of, zone
 from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, Slice
-from rover_spark.produce.rover.layout import element
 
 TOO_LARGE = "event_too_large"
 LATE_SECONDS = 3600

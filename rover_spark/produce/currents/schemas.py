@@ -17,7 +17,7 @@ from rover_spark.config.settings import Settings
 from rover_spark.errors import ConfigError
 from rover_spark.model.head import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
-from rover_spark.produce.currents.plan import EventPlan
+from rover_spark.produce.currents.plan import event_plan
 
 
 def beside(destination: str) -> str:
@@ -40,7 +40,7 @@ def beside(destination: str) -> str:
 def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:
     """The schemas of batches that are, or will be, delivered: the ids of an aborted one stay taken, and no file has them."""
     plans = (each.plan for each in batches if each.state in {"STAGED", "COMMITTED"})
-    used = {one.schema_id for plan in plans if isinstance(plan, EventPlan) for one in plan.slices}
+    used = {one.schema_id for plan in plans if plan is not None for one in event_plan(plan).slices}
     return [each for each in schemas if each.id in used]
 
 

@@ -17,15 +17,14 @@ from rover_spark.errors import RunError, SourceChanged, SourceGap
 from rover_spark.model.head import Head
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import TableState
-from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, Group, Slice
+from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, Group, Slice, event_plan
 
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
 
 
 def last_of(head: Head) -> EventPlan | None:
     """The head's last plan, which is one of this contract."""
-    assert head.last is None or isinstance(head.last, EventPlan)
-    return head.last
+    return None if head.last is None else event_plan(head.last)
 
 
 def place(

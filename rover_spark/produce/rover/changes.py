@@ -20,9 +20,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from rover_spark.model.manifest import BEFORE
+from rover_spark.produce.columns.times import YEAR_10000, in_range
 from rover_spark.produce.rover.plan import BatchPlan
 
-YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 TOO_LARGE = "record_too_large"
 
 
@@ -121,11 +121,6 @@ def _base(plan: BatchPlan) -> Column:
         .when((F.col("operation") == "update") & (own <= was), F.greatest(commit, was + 1))
         .otherwise(own)
     )
-
-
-def in_range(micros: Column) -> Column:
-    """The instant where it lies in the years 1 to 9999, else null."""
-    return F.when((micros >= YEAR_1) & (micros < YEAR_10000), micros)
 
 
 def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:

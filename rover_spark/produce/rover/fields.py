@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.errors import AnalysisException, ParseException
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -31,9 +31,9 @@ from pyspark.sql.types import (
 )
 
 from rover_spark.contract.rover import Dataset, Field
-from rover_spark.delta.names import backticked
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
+from rover_spark.produce.columns.expressions import selected
 from rover_spark.produce.columns.ids import ID_TYPES, digest32, encoded, id_text
 from rover_spark.produce.columns.maps import (
     JSON_OPTIONS,
@@ -43,6 +43,7 @@ from rover_spark.produce.columns.maps import (
     name_twice,
     readable,
 )
+from rover_spark.produce.columns.times import in_range
 from rover_spark.produce.columns.values import (
     DUPLICATE_KEY,
     holds_replacement,
@@ -52,38 +53,12 @@ from rover_spark.produce.columns.values import (
     not_finite,
     written,
 )
-from rover_spark.produce.rover.changes import TOO_LARGE, in_range
+from rover_spark.produce.rover.changes import TOO_LARGE
 from rover_spark.produce.rover.envelope import OVERHEAD
 from rover_spark.produce.rover.plan import BatchPlan, Source
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
-
-
-def filtered(rows: DataFrame, setting: str, where: str | None) -> DataFrame:
-    """The rows that ``where`` keeps. Raises ConfigError, with the setting's name, where it cannot be evaluated."""
-    if where is None:
-        return rows
-    try:
-        return rows.where(F.expr(where))
-    except (AnalysisException, ParseException) as error:
-        raise _unresolved(f"{setting}.where", where, rows, error) from None
-
-
-def selected(
-    rows: DataFrame, setting: str, kept: Sequence[Column], wanted: Sequence[tuple[str, str, str]]
-) -> DataFrame:
-    """``kept`` as they are, and of each (alias, key, expression) its value. Raises ConfigError that names the key."""
-    try:
-        return rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, text in wanted))
-    except (AnalysisException, ParseException) as whole:
-        row = F.col(backticked(rows.columns[0]))  # beside it an aggregate does not stand for the whole table
-        for _, key, text in wanted:
-            try:
-                rows.select(row, F.expr(text))
-            except (AnalysisException, ParseException) as error:
-                raise _unresolved(f"{setting}.{key}", text, rows, error) from None
-        raise _unresolved(f"{setting}.columns", "the selection", rows, whole) from None
 
 
 def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
@@ -307,15 +282,4 @@ def _check_json(frame: DataFrame, dataset: Dataset, source: Source) -> None:
         f"datasets.{dataset.name}.{setting}: {text} is {types[alias].simpleString()[:200]}, which has no JSON",
         code="column_type",
         remedy=f'Convert it in the configuration: {name} = "cast({text} as string)", or leave it out.',
-    )
-
-
-def _unresolved(setting: str, text: str, rows: DataFrame, error: Exception) -> ConfigError:
-    """An expression that Spark cannot evaluate on these rows."""
-    columns = ", ".join(name for name in rows.columns if name not in FEED_COLUMNS)
-    reason = str(error).splitlines()[0][:300]
-    return ConfigError(
-        f"{setting}: {text!r} cannot be evaluated on the table: {reason}",
-        code="column_missing",
-        remedy=f"Write an expression over the table's columns: {columns}",
     )

@@ -13,7 +13,7 @@ from pyspark.sql.types import DataType, DecimalType, IntegralType, StringType
 
 from rover_spark.contract.rover import SPREAD
 from rover_spark.errors import ConfigError
-from rover_spark.produce.rover.fields import filtered, selected
+from rover_spark.produce.columns.expressions import filtered, selected
 from rover_spark.produce.rover.plan import Source
 
 _PLAIN_SCALE = 6  # with more decimals Spark writes small numbers as 1E-7

@@ -6,15 +6,12 @@ so records with one id are neighbours: ``stage`` delivers the first of them and 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from rover_spark.produce.columns.chunks import chunk_of, element, salts
 from rover_spark.produce.rover.envelope import line, record_id
 from rover_spark.produce.rover.plan import BatchPlan
-
-_MASK = 0xFFFFFFFF
 
 
 def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
@@ -58,41 +55,3 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         F.when(F.col("outcome") == "delivered", F.col("id")).alias("id"),
         "line",
     )
-
-
-def chunk_of(column: Column, n: int) -> Column:
-    """``pmod(hash(column), n)`` with Spark's own 32-bit Murmur3."""
-    return F.pmod(F.hash(column), F.lit(n)).cast("int")
-
-
-def element(values: tuple[int, ...], index: Column) -> Column:
-    """The index-th (from 0) of constant integers; one of them alone is that constant."""
-    if len(values) == 1:
-        return F.lit(values[0]).cast("bigint")
-    return F.element_at(F.expr(f"array({','.join(f'{value}L' for value in values)})"), index + 1)
-
-
-@lru_cache(maxsize=8)
-def salts(n: int) -> tuple[int, ...]:
-    """Per chunk the smallest s ≥ 0 with ``pmod(hash(s), n)`` = chunk: hash partitioning by it uses all n partitions."""
-    found: dict[int, int] = {}
-    salt = 0
-    while len(found) < n:
-        found.setdefault(murmur3_long(salt) % n, salt)
-        salt += 1
-    return tuple(found[chunk] for chunk in range(n))
-
-
-def murmur3_long(value: int) -> int:
-    """Spark's ``hash`` of one bigint (Murmur3 x86, 32 bit, seed 42), as a signed 32-bit integer."""
-    state = 42
-    for word in (value & _MASK, value >> 32 & _MASK):
-        mixed = word * 0xCC9E2D51 & _MASK
-        mixed = (mixed << 15 | mixed >> 17) & _MASK
-        state ^= mixed * 0x1B873593 & _MASK
-        state = (state << 13 | state >> 19) & _MASK
-        state = (state * 5 + 0xE6546B64) & _MASK
-    state ^= 8
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
-        state = (state ^ state >> shift) * factor & _MASK
-    return state - (1 << 32) if state >> 31 else state

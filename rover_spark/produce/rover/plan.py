@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rover_spark.contract.rover import CONTRACT, DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import rerun_remedy
@@ -161,3 +161,9 @@ def decode(tree: dict[str, Any]) -> BatchPlan:
 def remedy_of(dataset: str) -> str:
     """What an operator does about a gap of the dataset."""
     return rerun_remedy(dataset, accept_gap=not DATASETS[dataset].snapshot)
+
+
+def batch_plan(plan: Plan) -> BatchPlan:
+    """The plan as one of this contract: a dataset's stream has no other."""
+    assert plan.contract == CONTRACT
+    return cast(BatchPlan, plan)

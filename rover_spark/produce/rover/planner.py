@@ -28,7 +28,7 @@ from rover_spark.model.plan import Plan
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.identifiers import counting
-from rover_spark.produce.rover.plan import BatchPlan, Source, Step, remedy_of
+from rover_spark.produce.rover.plan import BatchPlan, Source, Step, batch_plan, remedy_of
 from rover_spark.produce.rover.records import units
 from rover_spark.produce.rover.steps import (
     agreed,
@@ -66,7 +66,7 @@ class Planner:
 
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless the table still holds the commits that the plan pinned, and can still tell them."""
-        assert isinstance(plan, BatchPlan)
+        plan = batch_plan(plan)
         state = self.table(plan.dataset, plan.source.table, plan.commits[0])
         read.confirm(plan.batch, plan.source.table, plan.commits, state, remedy_of(plan.dataset))
         if plan.phase == "changes" and plan.from_version is not None:

@@ -25,7 +25,7 @@ from rover_spark.produce.rover.fields import project
 from rover_spark.produce.rover.files import RoverFiles
 from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.layout import arranged
-from rover_spark.produce.rover.plan import BatchPlan, Step, remedy_of
+from rover_spark.produce.rover.plan import Step, batch_plan, remedy_of
 from rover_spark.produce.rover.planner import Planner
 from rover_spark.produce.rover.records import floor_rows, set_aside, units
 from rover_spark.produce.rover.steps import (
@@ -57,7 +57,7 @@ class RoverProducer(Planner):
 
     def work(self, plan: Plan) -> Work:
         """One part: a dataset is read at one version, or over one range."""
-        assert isinstance(plan, BatchPlan)
+        plan = batch_plan(plan)
 
         def part() -> Part:
             rows = units(

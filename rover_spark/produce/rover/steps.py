@@ -12,7 +12,7 @@ from rover_spark.delta.anchor import first_version
 from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.head import Head
 from rover_spark.model.table import TableState
-from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, remedy_of
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, batch_plan, remedy_of
 
 _COLUMN = "columns."  # how a Source names one of them that differs
 
@@ -37,8 +37,7 @@ def source_of(settings: Settings, dataset: str) -> Source:
 
 def last_of(head: Head) -> BatchPlan | None:
     """The head's last plan, which is one of this contract."""
-    assert head.last is None or isinstance(head.last, BatchPlan)
-    return head.last
+    return None if head.last is None else batch_plan(head.last)
 
 
 def agreed(head: Head) -> Source:

@@ -11,7 +11,8 @@ from chispa import assert_column_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.produce.rover.layout import arranged, chunk_of, element, murmur3_long, salts
+from rover_spark.produce.columns.chunks import chunk_of, element, murmur3_long, salts
+from rover_spark.produce.rover.layout import arranged
 from rover_spark.produce.rover.records import units
 from tests.produce.cases import NOON, feed, plan, snapshot_plan, source, staged, table, uuid
 
