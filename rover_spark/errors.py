@@ -14,7 +14,7 @@
             ├── StagedLost          staged bytes are gone and the key is not visible: stage again
             └── KeyTaken            the key holds another payload: nothing was replaced
 
-Classes differ by what the caller does next; ``code`` tells apart what a reader of ``--json`` wants to tell apart.
+Classes differ by what the caller does next; ``code`` is what a reader of ``--json`` distinguishes them by.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Access(Frozen):
     @model_validator(mode="after")
     def _fits(self) -> Access:
         if self.external_id and not self.role_arn:
-            raise ValueError("external_id: is told to a role; role_arn is missing")
+            raise ValueError("external_id: goes with role_arn, which is missing")
         for name, value in self.tags.items():
             if not (
                 _TAG.fullmatch(name)

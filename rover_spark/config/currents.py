@@ -63,7 +63,7 @@ def check_integration(currents: CurrentsSettings | None, events: Mapping[str, Ev
         check_event_type(event_type)
         if len({name.casefold() for name in chosen.columns}) < len(chosen.columns):
             raise ValueError(
-                f'events."{event_type}".columns: Spark cannot tell names apart that differ in case alone'
+                f'events."{event_type}".columns: Spark does not distinguish names that differ in case alone'
             )
         if chosen.natural_key and "id" in chosen.columns:
             raise ValueError(

@@ -48,7 +48,7 @@ def _steady(expression: str) -> str:
         )
     if found := _OTHER_ROWS.search(bare):
         raise ValueError(
-            f"{found[0].strip()} asks for other rows, so a batch of changes could not tell its value"
+            f"{found[0].strip()} asks for other rows, so its value is not known from a change alone"
         )
     if found := _SEVERAL.search(bare):
         raise ValueError(

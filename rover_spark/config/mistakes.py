@@ -58,7 +58,7 @@ def described(error: ValidationError, root: type[BaseModel]) -> str:
         if not (key in meant and reasons == [_WORDS["missing"]])
     ]
     # what is unknown comes first: it often explains the rest
-    mistakes.sort(key=lambda told: _WORDS["extra_forbidden"] not in told)
+    mistakes.sort(key=lambda mistake: _WORDS["extra_forbidden"] not in mistake)
     more = len(mistakes) - _SHOWN
     return "; ".join(mistakes[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 

@@ -297,10 +297,10 @@ def parse(tree: Mapping[str, Any], directory: Path | None = None) -> Settings:
     try:
         return Settings.model_validate(dict(tree), context=directory)
     except ValidationError as error:
-        told = described(error, Settings)
-        which = "those keys" if "; " in told else "that key"
+        mistakes = described(error, Settings)
+        which = "those keys" if "; " in mistakes else "that key"
         raise ConfigError(
-            f"configuration: {told}",
+            f"configuration: {mistakes}",
             code="config_invalid",
             remedy=f"Mend {which}; conf/reference.toml explains each one.",
         ) from None

@@ -81,7 +81,7 @@ class Schema:
 
     @property
     def key(self) -> str:
-        """What tells the branches of a union apart."""
+        """What distinguishes the branches of a union."""
         return self.name or self.kind
 
     @property

@@ -31,7 +31,7 @@ class Dataset:
     """What a dataset is made of.
 
     ``fields`` stand in the order in which they are emitted: roverID first, the event time last. ``key`` names the
-    fields that tell one source row from another; ``natural_key`` the values, as emitted, that a record id is made of.
+    fields that identify a source row; ``natural_key`` the values, as emitted, that a record id is made of.
     """
 
     name: str

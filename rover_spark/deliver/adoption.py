@@ -48,16 +48,16 @@ class Adoption:
 
     @property
     def notices(self) -> list[Problem]:
-        """What the operator tells receivers of a ledger that began anew."""
+        """What receivers must know of a ledger that began anew."""
         return [_began_anew(each, self.owner.adopted) for each in self.adopted]
 
 
 def _began_anew(found: Earlier, words: tuple[str, str]) -> Problem:
-    happens, tell = words
+    happens, remedy = words
     return Problem(
         "ledger_adopted",
         f"{found.about} began anew: {found.message}, which this ledger does not know. {happens}",
-        f"{tell.format(about=found.about)} `verify` calls the files of before foreign until they are moved away.",
+        f"{remedy.format(about=found.about)} `verify` calls the files of before foreign until they are moved away.",
     )
 
 

@@ -25,7 +25,7 @@ Counter = Callable[[], Done]
 
 
 class Progress(Protocol):
-    """Told what happens, in order."""
+    """Gets what happens, in order."""
 
     def step(self, event: str, **fields: object) -> None:
         """One thing is done."""
@@ -36,7 +36,7 @@ class Progress(Protocol):
         ...
 
     def watch(self, what: str, total: int, done: Counter, unit: str = "rows") -> AbstractContextManager[None]:
-        """Long work, while the block runs: ``total`` rows are expected (or what ``unit`` says), ``done()`` tells how far it is."""
+        """Long work, while the block runs: ``total`` rows are expected (or what ``unit`` says), ``done()`` says how far it is."""
         ...
 
     def quiet(self) -> AbstractContextManager[None]:

@@ -1,7 +1,7 @@
 """The one story: finish what is open, check, then plan and deliver until nothing is due.
 
-Promises that datasets do not hold each other back: one whose settings wait for a confirmation is a problem that is told,
-and only where all of them do, nothing is begun. A second driver follows the first, or leaves a dataset to it.
+Promises that datasets do not hold each other back: a dataset whose settings wait for a confirmation is reported as a
+problem; only where all of them wait, nothing begins. A second driver follows the first, or leaves a dataset to it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Exporter:
         except ConfigError as error:
             if not opened:
                 raise
-            # what was open has been finished, and that is to be told
+            # the batch that was open is finished, and the result says so
             self._problems.append(error.problem)
             return self._outcome(names)
         self._ledger.open(create=True)
@@ -126,7 +126,7 @@ class Exporter:
         return {dataset: known.get(dataset, Head()) for dataset in datasets}
 
     def _leave_out(self, waiting: list[SourceChanged], *, all_wait: bool) -> None:
-        """Tells of the datasets that wait for a confirmation. Raises SourceChanged where there is no other."""
+        """Reports the datasets that wait for a confirmation. Raises SourceChanged where all do."""
         if waiting and all_wait:
             message = "; ".join(error.message for error in waiting)
             remedy = " ".join(dict.fromkeys(error.remedy for error in waiting))

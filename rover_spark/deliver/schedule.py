@@ -104,10 +104,12 @@ class Sources:
         return seen
 
 
-def stay(look: Callable[[], bool], deliver: Callable[[], R], told: Callable[[R], None], stop: Event) -> bool:
+def stay(
+    look: Callable[[], bool], deliver: Callable[[], R], on_result: Callable[[R], None], stop: Event
+) -> bool:
     """Delivers whenever ``look`` says so, until ``stop`` is set; the batch under way is finished first.
 
-    ``told`` gets each result that did something. True where the last delivery went well.
+    ``on_result`` gets each result that did something. True where the last delivery went well.
     """
     well, pause = True, REST
     while not stop.is_set():
@@ -115,7 +117,7 @@ def stay(look: Callable[[], bool], deliver: Callable[[], R], told: Callable[[R],
             result = deliver()
             well = result.ok
             if result.batches or not well:
-                told(result)
+                on_result(result)
             if not well:
                 _LOG.warning("trying again in %.0f s", pause.total_seconds())
                 stop.wait(pause.total_seconds())

@@ -25,7 +25,7 @@ def sweep(store: Store, ledger: Ledger, owner: Owner, older_than: datetime, dest
 
 
 def _planned(ledger: Ledger) -> set[tuple[str, int]]:
-    """Dataset and instant, in whole seconds since 1970, of every batch there ever was: a key tells both."""
+    """Dataset and instant, in whole seconds since 1970, of every batch: a key holds both."""
     if not ledger.exists:
         return set()
     rows = ledger.frame().where("kind = 'batch' AND instant IS NOT NULL").select("dataset", "instant")
@@ -38,10 +38,10 @@ def _superseded(ledger: Ledger, destination: str) -> list[str]:
         return []
     rows = ledger.frame().where("kind = 'file'")
     newest = rows.groupBy("batch").agg(F.max("transition").alias("newest"))
-    told = (
+    last_named = (
         rows.join(newest, "batch").groupBy("batch", "staged", "newest").agg(F.max("transition").alias("last"))
     )
-    found = told.where("last < newest").collect()
+    found = last_named.where("last < newest").collect()
     # another store's references mean nothing to this one
     batches = ledger.batches(*{row["batch"] for row in found}) if found else []
     here = {each.batch for each in batches if each.plan and each.plan.destination == destination}

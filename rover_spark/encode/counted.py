@@ -1,4 +1,4 @@
-"""What every file of a batch tells of itself: sizes and hashes, before and after compression."""
+"""Sizes and hashes of a file on its way to a store, before and after compression."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Deflater:
         self._begins = level in _CONCERNED
 
     def compress(self, text: bytes) -> bytes:
-        """What can be told of the text so far."""
+        """The output that is ready for the text so far."""
         if not self._begins or not text:
             return self._packed(text)
         self._begins = False

@@ -32,7 +32,7 @@ def events_wrong(stream: BinaryIO, schema: str | None, records: int) -> str | No
             remedy="Install rover_spark[currents] on the driver.",
         ) from None
     placed = _Placed(stream)
-    # its blocks have a type that does not tell of their bytes
+    # the type of its blocks does not declare their bytes
     reader: Any = fastavro.block_reader(placed)  # type: ignore[arg-type]
     if placed.first != b"Obj\x01":  # fastavro passes over it
         return "does not begin as an Avro file"
@@ -62,7 +62,7 @@ def _plain(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Placed:
-    """A stream that tells its place: fastavro asks for it, and not every store's does. ``first`` is what it gave first."""
+    """A stream that knows its position: fastavro asks for it, and not every store's stream knows it. ``first`` is what it gave first."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self._place = stream, 0

@@ -225,7 +225,7 @@ class Ledger:
         """How many rows each dataset's delivered batches set aside; those that set aside none are left out."""
         if not self._exists:
             return {}
-        # of ten thousand batches few set something aside: the text tells which, and only they are parsed
+        # few of ten thousand batches have rows in the quarantine: a look at the text finds them, and only they are parsed
         delivered = f"kind = 'batch' AND state = 'COMMITTED' AND coalesce(note, '') <> '{REDELIVERED}'"
         some = """counts RLIKE '"quarantined": [1-9]'"""
         rows = self.frame().where(delivered).where(some).select("dataset", "counts").collect()
@@ -300,7 +300,7 @@ class Ledger:
         return replace(head, transition=number)
 
     def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
-        # the claim's own mark, to tell this commit from an equal one of another driver
+        # marks this commit: another driver's may be equal to it
         mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
         values = [tuple(row.get(name) for name in NAMES) for row in rows]
         writer = (

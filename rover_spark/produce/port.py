@@ -200,7 +200,7 @@ class Producer(Protocol):
 
 @dataclass(frozen=True)
 class Earlier:
-    """A file that stands in the bucket though the ledger knows no batch of ``about``; ``batch`` where its token tells it."""
+    """A file that stands in the bucket though the ledger knows no batch of ``about``; ``batch`` where the key says it."""
 
     about: str
     key: str
@@ -223,7 +223,7 @@ class Owner(Protocol):
 
     @property
     def adopted(self) -> tuple[str, str]:
-        """What happens to records, and what to tell receivers, where a ledger begins anew over files of an earlier one."""
+        """What happens to records, and what receivers must know, where a ledger begins anew over files of an earlier one."""
         ...
 
     def earlier(self, store: Store, stream: str, head: Head) -> Earlier | None:
@@ -231,7 +231,7 @@ class Owner(Protocol):
         ...
 
     def batch_of(self, key: str) -> str | None:
-        """The batch that delivered a key under this export's name, where the key tells it."""
+        """The batch that delivered a key under this export's name, where the key says it."""
         ...
 
     def planned(self, key: str, instants: set[tuple[str, int]]) -> bool:

@@ -88,8 +88,8 @@ class EventAuditor:
         room = one.per_file  # of the file before
         for file in files:
             key = parse_currents_key(prefix_of(plan.destination), file.key)
-            told = (one.event_type, hour, one.schema_id, group.partition)
-            if key is None or key != CurrentsKey(plan.integration, *told, key.offset):
+            planned = (one.event_type, hour, one.schema_id, group.partition)
+            if key is None or key != CurrentsKey(plan.integration, *planned, key.offset):
                 yield "key_differs", f"{file.key}: its batch planned another key"
             elif key.offset != due:
                 yield "offsets_differ", f"{file.key}: begins at offset {key.offset} where {due} is next"

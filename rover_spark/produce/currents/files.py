@@ -32,7 +32,7 @@ class EventFiles:
     def begin(
         self, chunk: int, part: int, before: int
     ) -> tuple[str, Callable[[Callable[[bytes], object]], CountedFile]]:
-        """The offset of the first event tells the files of a type and hour apart."""
+        """Every file of a type and hour has the offset of its first event."""
         plan, group = self.plan, self.plan.groups[chunk]
         part_of = plan.slices[group.slice]
         hour = datetime.fromtimestamp(group.hour // 1000, timezone.utc)

@@ -51,7 +51,7 @@ def owner(settings: Settings) -> EventOwner:
 
 @dataclass(frozen=True)
 class EventOwner:
-    """Tells files of ``integration`` below ``prefix`` from all others; ``events`` are the types that today's settings name."""
+    """Recognises the files of ``integration`` below ``prefix``; ``events`` are the types that today's settings name."""
 
     integration: Integration
     prefix: str
@@ -69,7 +69,7 @@ class EventOwner:
         return found if found is not None and found.integration == self.integration else None
 
     def batch_of(self, key: str) -> str | None:
-        """None: a key does not tell its batch."""
+        """None: a key does not hold its batch."""
         return None
 
     def planned(self, key: str, instants: set[tuple[str, int]]) -> bool:

@@ -86,22 +86,22 @@ class EventPlanner:
                     remedy="Run export again: what can be read is planned anew.",
                 )
             to[one.event_type] = state.read_by(one.to_version)
-        self._require_told(slices, to)
+        self._require_whole(slices, to)
 
     def unread(self, stream: str, error: RunError) -> None:
         """Nothing: the plan of a rerun looks for itself what can be read."""
 
-    def require_told(self, event_type: str, last: Slice, state: TableState) -> None:
-        """Raises SourceGap where the log says that what came after the last batch cannot be told."""
+    def require_whole(self, event_type: str, last: Slice, state: TableState) -> None:
+        """Raises SourceGap where the log says that the changes after the last batch would not be whole."""
         if last.to_version < state.latest.version and state.row(last.to_version) == last.anchor:
             by_feed = state.keeps_feed and last.keeps_feed
             first, to, read = last.to_version + 1, state.latest.version, self._wanted(event_type)
-            self._require_told(
+            self._require_whole(
                 [replace(last, source=read, from_version=first, to_version=to, by_feed=by_feed)]
             )
 
-    def _require_told(self, slices: Sequence[Slice], read_by: Mapping[str, int] | None = None) -> None:
-        """``read_by`` stands where the slices were told before: the version that each event type's are read by."""
+    def _require_whole(self, slices: Sequence[Slice], read_by: Mapping[str, int] | None = None) -> None:
+        """``read_by`` is given for slices that a plan pinned: by event type, the version whose columns the feed is read by."""
         due = [one for one in slices if one.from_version is not None]
         looks = []
         for one in due:
@@ -165,7 +165,7 @@ class EventPlanner:
         slices = [new.get(name) or self._place(name, before[name]) for name in self._settings.events]
         if all(one.from_version is None for one in slices):
             return None
-        self._require_told(slices)
+        self._require_whole(slices)
         slices += kept(last, self._settings.events)
         return self._pinned(head, "changes", tuple(slices), self._settings.events)
 
@@ -202,7 +202,7 @@ class EventPlanner:
         return True
 
     def _read(self, due: Slice) -> None:
-        self._require_told([due])
+        self._require_whole([due])
         with reading(EVENTS, told([due]), remedy=GIVE_UP):
             # every column of every row, as staging would: a count alone reads none
             rows = columns_of(arrived(self._spark, due), due.event_type, due.source)

@@ -103,7 +103,7 @@ class EventProducer(EventPlanner):
         if last is not None:
             check_anchor(f'events."{place.name}"', last.source.table, last.anchor, state, GIVE_UP)
             if not head.rerun:
-                self.require_told(place.name, last, state)
+                self.require_whole(place.name, last, state)
         return state
 
     def agree(self, place: Place, head: Head) -> None:

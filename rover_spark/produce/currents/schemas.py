@@ -1,6 +1,6 @@
 """An integration's schemas where receivers can look them up: one .avsc each and a changelog, beside its prefix.
 
-Promises that nothing of it lies where event files are read: receivers are told to search all keys that begin with the
+Promises that nothing of it lies where event files are read: receivers search all keys that begin with the
 prefix, and no key of these does. Putting it again gives the same bytes at the same keys; a changelog names only files that
 are there.
 Source: Currents, "Apache Avro format".
@@ -63,8 +63,10 @@ def changelog(schemas: Sequence[RegisteredSchema]) -> str:
     """What changed, the newest first, as Markdown."""
     parts = ["# Schemas\n"]
     for each in reversed(schemas):
-        told = "\n".join(f"- {change}" for change in each.changes or ("the first schema of this event type",))
-        parts.append(f"## {each.id}: `{each.event_type}`\n\nSince batch {each.batch}.\n\n{told}\n")
+        lines = "\n".join(
+            f"- {change}" for change in each.changes or ("the first schema of this event type",)
+        )
+        parts.append(f"## {each.id}: `{each.event_type}`\n\nSince batch {each.batch}.\n\n{lines}\n")
     return "\n".join(parts)
 
 

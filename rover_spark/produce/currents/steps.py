@@ -118,9 +118,9 @@ def registered(
             continue
         found = changes(parse(before.text, registered=True), parse(text)) if before else ()
         if any(each.breaking for each in found) and not allow_breaking:
-            told = "; ".join(each.text for each in found if each.breaking)
+            breaking = "; ".join(each.text for each in found if each.breaking)
             raise RunError(
-                f'events."{event_type}": its schema changed in a way that breaks readers: {told}. Nothing was staged',
+                f'events."{event_type}": its schema changed in a way that breaks readers: {breaking}. Nothing was staged',
                 code="schema_breaking",
                 remedy="Put the columns back, or tell the receivers and set currents.allow_breaking = true for one run.",
             )

@@ -1,17 +1,17 @@
-"""What a change is, and at what time it is told. Source: Rover, "Snapshot vs change stream" and event-time fields.
+"""What a change is, and which event time its record carries. Source: Rover, "Snapshot vs change stream" and event-time fields.
 
-A change is decided per row key and commit, from the states before and after it: the feed's own words are not enough,
-since an overwrite or a RESTORE arrives as deletes and inserts of unchanged rows. Several rows with one key are one
+A change is decided for each row key and commit by comparing the state before with the state after. Delta's change types
+are not enough: an overwrite or a RESTORE arrives as deletes and inserts of unchanged rows. Several rows with one key are one
 state: the one with the latest event time, then with the greatest digest of its content; the others are counted.
-Of a wide row's identifiers the row's time says nothing: one that only got a later time did not change.
+A wide row has one time for all of its identifiers, so an identifier that only got a later time did not change.
 
 ``net`` adds to projected feed rows: ``outcome`` (below), ``operation`` and ``base_us``, the earliest event time that
 the change may carry on its own account.
 
     delivered    becomes a record                      no_change    the state before equals the state after
-    suppressed   a change the contract does not tell   quarantined  cannot be delivered as it is
+    suppressed   a change that has no record           quarantined  cannot be delivered as it is
     superseded   repeats a record of the batch         conflict     another payload under a record's id or row key
-    before       the other half of a change: belongs to the row that is counted
+    before       the row before an update; the row after it is counted
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOO_LARGE = "record_too_large"
 
 
 def all_created(rows: DataFrame) -> DataFrame:
-    """Projected rows that stand for themselves: a snapshot, or a range in which rows were only inserted."""
+    """Every row as a create: rows of a snapshot, or of a range in which rows were only inserted."""
     outcome = F.when(F.col("problem").isNotNull(), F.lit("quarantined")).otherwise(F.lit("delivered"))
     return (
         rows.withColumn("operation", F.lit("create"))
@@ -39,17 +39,17 @@ def all_created(rows: DataFrame) -> DataFrame:
 def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     """Projected feed rows with their outcome, operation and base event time. One shuffle and one sort, by row key."""
     is_after = F.col("change").isin("insert", "update_postimage")
-    # equal or not is all that is asked of a row's content: a digest tells it, and is small
+    # only equality of contents matters, and a digest is small to shuffle
     wide = bool(plan.source.identifiers)
-    told = (
+    compared = (
         ("rover_id", "inner", "tail")
         if wide
         else (F.col("own_us").cast("string"), "rover_id", "inner", "tail")
     )
-    content = F.coalesce("row_json", F.concat_ws(",", *told))
+    content = F.coalesce("row_json", F.concat_ws(",", *compared))
     frame = rows.withColumn("is_after", is_after).withColumn("content", F.sha2(content, 256))
-    if not _tells_deletes(plan):
-        for name in ("inner", "tail"):  # of the state before a change nothing is told
+    if not _emits_deletes(plan):
+        for name in ("inner", "tail"):  # no record shows the state before a change
             frame = frame.withColumn(name, F.when(F.col("is_after"), F.col(name)))
     unit = Window.partitionBy("key", "commit")
     ranked = unit.orderBy(*_greatest_first())
@@ -62,7 +62,7 @@ def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     )
     previous = F.col("previous")
     equal = previous.eqNullSafe(state)
-    if wide:  # a time that goes back is told: what comes later must not be told earlier than what was
+    if wide:  # a time that goes back is a change: later records must not carry an earlier time
         later = F.coalesce(F.col("own_us") >= previous["own_us"], F.lit(True))
         equal = (previous["content"] == F.col("content")) & later
     operation = (
@@ -80,21 +80,21 @@ def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
 
 
 def _greatest_first() -> list[Column]:
-    """The order of rows within one key and commit: the first after is the state after, the first before that before."""
+    """The order of rows within one key and commit: the first row after the change is the state after, and so before it."""
     return [F.desc("is_after"), F.desc_nulls_last("own_us"), F.desc("content")]
 
 
-def _tells_deletes(plan: BatchPlan) -> bool:
+def _emits_deletes(plan: BatchPlan) -> bool:
     return plan.definition.deletes == "record" or plan.source.deletes == "tombstone"
 
 
 def _outcome(plan: BatchPlan, repeated: Column) -> Column:
     operation = F.col("operation")
     is_delete = operation == "delete"
-    told = operation == "create" if plan.definition.append_only else operation.isNotNull()
-    if not _tells_deletes(plan):
-        told = told & ~is_delete
-    # a delete needs its key only; but the key itself may be too large, and a tombstone leaves it out
+    recorded = operation == "create" if plan.definition.append_only else operation.isNotNull()
+    if not _emits_deletes(plan):
+        recorded = recorded & ~is_delete
+    # a delete needs its key only, which may itself be too large; a tombstone leaves the key out
     large = (F.col("problem") == TOO_LARGE) & F.lit(plan.source.deletes != "tombstone")
     broken = F.col("problem").isNotNull() & (~is_delete | F.col("key_problem") | large)
     return (
@@ -105,7 +105,7 @@ def _outcome(plan: BatchPlan, repeated: Column) -> Column:
         .when(F.col("rank") > 1, F.lit(BEFORE))
         .when(operation.isNull(), F.lit("no_change"))
         .when(broken, F.lit("quarantined"))
-        .when(told, F.lit("delivered"))
+        .when(recorded, F.lit("delivered"))
         .otherwise(F.lit("suppressed"))
     )
 
@@ -115,7 +115,7 @@ def _base(plan: BatchPlan) -> Column:
     if plan.definition.append_only:
         return own
     was = in_range(F.col("previous")["own_us"])
-    # greatest() passes over nulls: a row without a time of its own is told at the commit
+    # greatest() ignores nulls: a row without a time of its own takes the commit's
     return (
         F.when(F.col("operation") == "delete", F.greatest(commit, was + 1))
         .when((F.col("operation") == "update") & (own <= was), F.greatest(commit, was + 1))
@@ -126,11 +126,13 @@ def _base(plan: BatchPlan) -> Column:
 def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
     """Adds ``event_us``, the time as emitted, and ``floor``: the time was raised, or the key was deleted.
 
-    ``floors`` (key, floor_us) holds what earlier batches left. Of one key, each change is told later than the one
-    before it: in closed form, with i counting the key's changes, i + max(floor, max over j ≤ i of base_j - j).
+    ``floors`` (key, floor_us) holds what earlier batches left. Each change of a key
+    carries a later time than the change before it: in closed form, i + max(floor, max over j ≤ i of base_j - j), where i
+    counts the changes of the key.
 
-    No time is later than the last microsecond of the year 9999. What would have to be told after it cannot be told: a
-    delete with the time of its create would leave receivers with either. It is quarantined, as is all that comes later.
+    No time is later than the last microsecond of the year 9999. A change that would
+    need a later one is quarantined, and so are all later changes of its key: a delete with the time of its create would
+    leave receivers with either.
     """
     if plan.definition.append_only:
         return rows.withColumn("event_us", F.col("base_us")).withColumn("floor", F.lit(False))
@@ -138,7 +140,7 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     if floors is not None:
         rows = rows.join(floors, "key", "left")
         lifted = F.col("floor_us")
-    told = F.col("outcome").isin("delivered", "suppressed")
+    ordered = F.col("outcome").isin("delivered", "suppressed")
     if plan.phase == "snapshot":
         event = F.greatest("base_us", lifted + 1)
     else:
@@ -147,12 +149,12 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
             .orderBy("commit", *_greatest_first())
             .rowsBetween(Window.unboundedPreceding, Window.currentRow)
         )
-        rows = rows.withColumn("turn", F.sum(F.when(told, 1).otherwise(0)).over(chain))
-        ahead = F.max(F.when(told, F.col("base_us") - F.col("turn"))).over(chain)
+        rows = rows.withColumn("turn", F.sum(F.when(ordered, 1).otherwise(0)).over(chain))
+        ahead = F.max(F.when(ordered, F.col("base_us") - F.col("turn"))).over(chain)
         event = F.col("turn") + F.greatest(lifted, ahead)
     rows = rows.withColumn("event_us", F.least(event, F.lit(YEAR_10000 - 1)))
     raised = (F.col("operation") == "delete") | (F.col("event_us") != F.col("own_us")) | (event >= YEAR_10000)
-    rows = rows.withColumn("floor", F.coalesce(told & raised, F.lit(False)))
+    rows = rows.withColumn("floor", F.coalesce(ordered & raised, F.lit(False)))
     late = (F.col("outcome") == "delivered") & (event >= YEAR_10000)
     members = F.concat_ws(",", F.concat(F.lit('"roverID":"'), "rover_id", F.lit('"')), _unless_empty("inner"))
     reason = F.lit(f"{plan.definition.event_time}_out_of_range")

@@ -15,19 +15,19 @@ _LONGEST = 48
 def described(fields: DataFrame, dataset: Dataset, source: Source) -> str:
     """``roverID: text from fan_id; traits: {first, last, town, tier, … 12} from struct(…``; of what ``mapped`` gave."""
     types = {field.name: field.dataType for field in fields.schema.fields}
-    told = []
+    parts = []
     for field in dataset.fields:
         if source.identifiers and field.name in SPREAD:
             if field.name == "identifier":
-                told.append(f"identifiers: {', '.join(source.identifiers)}")
+                parts.append(f"identifiers: {', '.join(source.identifiers)}")
             continue
         dtype = types.get(f"f_{field.name}")
-        told.append(f"{field.name}: {_from(field, dtype, source) if dtype else 'left out'}")
-    told += [
+        parts.append(f"{field.name}: {_from(field, dtype, source) if dtype else 'left out'}")
+    parts += [
         f"{name}: {types[f'x_{name}'].simpleString()} from {_cut(text)}"
         for name, text in source.extra.items()
     ]
-    return "; ".join(told)
+    return "; ".join(parts)
 
 
 def _from(field: Field, dtype: DataType, source: Source) -> str:

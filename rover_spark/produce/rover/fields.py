@@ -2,13 +2,13 @@
 
 ``project`` gives one row per source row:
 
-    key        32 hex: the row key's digest (of the whole row where the key cannot be told)
+    key        32 hex: the row key's digest (of the whole row where a part of the key is broken)
     rover_id   lower-case UUID
     naturals   array of encoded natural key values, all but event time and operation
     inner      the own fields as JSON members; ``tail`` the additional ones
     own_us     the row's own event time, microseconds since 1970
     problem    why the row cannot be delivered, or null; ``key_problem`` true where that lies in its key
-    mended     true where U+FFFD took the place of what is no character
+    mended     true where U+FFFD replaced octets that are no UTF-8, or half a surrogate pair
     row_json   the contract's fields as JSON, for rows with a problem only
 """
 
@@ -162,9 +162,9 @@ def _naturals(dataset: Dataset, source: Source, types: dict[str, DataType]) -> C
 
 
 def _row_key(dataset: Dataset, types: dict[str, DataType], as_json: Column) -> Column:
-    told = digest32([], [_encoded_part(dataset, types, name) for name in dataset.key])
-    untold = F.substring(F.sha2(F.concat(F.lit("!"), as_json), 256), 1, 32)
-    return F.when(F.col("key_problem").isNull(), told).otherwise(untold)
+    of_key = digest32([], [_encoded_part(dataset, types, name) for name in dataset.key])
+    of_row = F.substring(F.sha2(F.concat(F.lit("!"), as_json), 256), 1, 32)
+    return F.when(F.col("key_problem").isNull(), of_key).otherwise(of_row)
 
 
 def _key_problems(dataset: Dataset, source: Source) -> list[Column]:

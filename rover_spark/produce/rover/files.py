@@ -27,7 +27,7 @@ class RoverFiles:
     def begin(
         self, chunk: int, part: int, before: int
     ) -> tuple[str, Callable[[Callable[[bytes], object]], CountedFile]]:
-        """The token tells the files of a batch apart."""
+        """Every file of a batch has its own token."""
         plan = self.plan
         token = file_token(plan.export, plan.epoch, plan.dataset, plan.batch, chunk, part)
         key = rover_key(prefix_of(plan.destination), plan.dataset, plan.emitted_at, token)

@@ -1,8 +1,8 @@
-"""Which rows of a source count, before their fields are looked at: ``where`` keeps them, identifiers make many of one.
+"""Which rows of a source count: ``where`` filters them, and ``identifiers`` make several rows of one wide row.
 
-Of a wide row, which holds an identifier in each of several columns, each that is not null becomes a row of its own: the
-table's columns stay, ``_identifierType`` (the name in the settings) and ``_identifier`` (the value as text) are added.
-All that follows, keys, changes, counts, is of these rows.
+A wide row holds an identifier in each of several columns. Each one that is not null becomes a row of its own: it has the
+table's columns, ``_identifierType`` (the name in the settings) and ``_identifier`` (the value as text). Keys, changes and
+counts are all of these rows.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def counting(rows: DataFrame, dataset: str, source: Source) -> DataFrame:
     types = selected(rows, setting, [], wanted).schema.fields
     for (name, text), field in zip(named, types, strict=True):
         _check_type(f"{setting}.identifiers.{name}", name, text, field.dataType)
-    # each as it is: a collation of one must not become that of all
+    # a struct each: in one array the collation of one column would become that of all
     made = [
         F.struct(F.lit(name).alias(kind), F.expr(text).cast("string").alias(value)) for name, text in named
     ]

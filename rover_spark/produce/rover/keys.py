@@ -27,7 +27,7 @@ def owner(settings: Settings) -> RoverOwner:
 
 
 class RoverOwner:
-    """Tells files of the export ``export`` below ``prefix`` from all others."""
+    """Recognises the files of the export ``export`` below ``prefix``."""
 
     reads_all = False
     adopted = (

@@ -1,6 +1,6 @@
 """From the ledger's head and a dataset's table as it stands to the next plan. Counts rows, reads none, writes nothing.
 
-What a source looks like is read once per run, so a run ends even where a source never stops changing.
+The state of a table is read once a run, so a run ends even where a table never stops changing.
 """
 
 from __future__ import annotations
@@ -65,26 +65,26 @@ class Planner:
         return self._tables.state(f"datasets.{dataset}.table", table, since)
 
     def confirm(self, plan: Plan) -> None:
-        """Raises SourceGap unless the table still holds the commits that the plan pinned, and can still tell them."""
+        """Raises SourceGap unless the table still holds the commits that the plan pinned, and their changes can be read."""
         plan = batch_plan(plan)
         state = self.table(plan.dataset, plan.source.table, plan.commits[0])
         read.confirm(plan.batch, plan.source.table, plan.commits, state, remedy_of(plan.dataset))
         if plan.phase == "changes" and plan.from_version is not None:
             since, by = plan.from_version - 1, state.read_by(plan.to_version)
-            self._require_told(
+            self._require_whole(
                 plan.dataset, plan.source, since, state, plan.to_version, delivered=False, read_by=by
             )
 
     def unread(self, dataset: str, error: RunError) -> None:
-        """Where a rerun is asked for: changes that failed for an unknown reason are given up the second time only."""
+        """Gives the changes up, so that a rerun goes on without them; after a failure of unknown cause only the second time."""
         self._unread[dataset] = isinstance(error, SourceGap) or dataset in self._unread
 
-    def require_told(self, dataset: str, last: BatchPlan, state: TableState) -> None:
-        """Raises SourceGap where the log says that what came after the last batch cannot be told by its feed."""
+    def require_whole(self, dataset: str, last: BatchPlan, state: TableState) -> None:
+        """Raises SourceGap where the log says that the change data feed after the last batch would not be whole."""
         if last.to_version < state.latest.version and state.row(last.to_version) == last.anchor:
-            self._require_told(dataset, source_of(self._settings, dataset), last.to_version, state)
+            self._require_whole(dataset, source_of(self._settings, dataset), last.to_version, state)
 
-    def _require_told(
+    def _require_whole(
         self,
         dataset: str,
         wanted: Source,
@@ -120,7 +120,7 @@ class Planner:
         if last is not None and not head.rerun and state.latest.version == last.to_version:
             return  # nothing will be read
         if last is not None and not head.rerun:
-            self.require_told(dataset, last, state)
+            self.require_whole(dataset, last, state)
         self.fields(dataset)
 
     def fields(self, dataset: str) -> DataFrame:
@@ -150,7 +150,7 @@ class Planner:
             step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
             try:
                 if step.phase == "changes" and step.from_version is not None:
-                    self._require_told(dataset, wanted, step.from_version - 1, state, delivered=False)
+                    self._require_whole(dataset, wanted, step.from_version - 1, state, delivered=False)
                 return self._pin(dataset, step, head, wanted, state)
             except SourceGap as gap:
                 remedy = begin_later([f"datasets.{dataset}.start"])
@@ -174,7 +174,7 @@ class Planner:
         due = next_step(head, before.latest.version, state.latest.version)
         if last is None or due is None or due.phase != "changes":
             return due
-        self._require_told(dataset, read, last.to_version, before)
+        self._require_whole(dataset, read, last.to_version, before)
         return self._pin(dataset, due, head, read, before)
 
     def _since(self, dataset: str, head: Head) -> int | HistoryRow | None:
@@ -196,8 +196,8 @@ class Planner:
 
     def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:
         found = {} if step.phase in {"enable", "lost"} else self._count(dataset, step, wanted)
-        told = sum(rows for change, rows in found.items() if change != "update_preimage")
-        plan = self._plan(step, dataset, head, wanted, state, found, told)
+        changed = sum(rows for change, rows in found.items() if change != "update_preimage")
+        plan = self._plan(step, dataset, head, wanted, state, found, changed)
         repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
         if repeats and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer

@@ -99,7 +99,7 @@ class RoverProducer(Planner):
         if last is not None:
             check_anchor(place.name, last.source.table, last.anchor, state, remedy_of(place.name))
             if not head.rerun:
-                self.require_told(place.name, last, state)
+                self.require_whole(place.name, last, state)
         return state
 
     def agree(self, place: Place, head: Head) -> None:

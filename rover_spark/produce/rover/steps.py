@@ -137,7 +137,7 @@ def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
 def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
     """What is due after ``head.last``, or None.
 
-    ``outstanding`` is the newest version of the table last delivered from, or None where its changes cannot be told
+    ``outstanding`` is the newest version of the table last delivered from, or None where its changes cannot be read
     any more; ``latest`` that of the table a snapshot would read (the same one, unless a rerun changes the table).
     """
     last = last_of(head)
