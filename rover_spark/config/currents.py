@@ -41,7 +41,7 @@ class CurrentsSettings(Frozen):
 
 
 class EventSettings(Frozen):
-    """Where the events of a type come from; without ``columns`` every column of the table is a field."""
+    """The table that holds the events of a type, and how its columns map; without ``columns`` every column is a field."""
 
     table: Table
     columns: dict[str, Expression] = Field({})
@@ -54,7 +54,7 @@ class EventSettings(Frozen):
 
 
 def check_integration(currents: CurrentsSettings | None, events: Mapping[str, EventSettings]) -> None:
-    """Raises ValueError for what no single key shows: no integration, no events, types that clash in a path."""
+    """Raises ValueError where the parts do not go together: no integration, no events, types that clash in a path."""
     if currents is None:
         raise ValueError("currents: the contract needs cluster, connection, integration_id and zone")
     if not events:

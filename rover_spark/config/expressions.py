@@ -1,4 +1,4 @@
-"""What several parts of the settings are made of: SQL expressions that repeat themselves, numbers, places of tables."""
+"""Types that several settings share: SQL expressions with repeatable values, numbers, places of tables."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _location(value: str, info: ValidationInfo) -> str:
 
 
 def place_of(table: str) -> str:
-    """The same text for each way in which one table may be written."""
+    """One text for a table, however its place is spelled."""
     if "/" not in table:
         return table.casefold()
     if "://" in table and not table.startswith("file:"):
@@ -110,7 +110,7 @@ def place_of(table: str) -> str:
 
 
 def _relative(value: str, directory: object) -> str:
-    """Why a path is refused that depends on where a process was started; ``directory`` is the configuration's own."""
+    """Says why a relative path is refused, and what it likely means; ``directory`` is that of the configuration file."""
     meant = posixpath.normpath(posixpath.join(str(directory or "/data"), re.sub(r"^file:/*", "", value)))
     how = "give an absolute path" if directory else "give an absolute path, such as"
     return f"{value} depends on where the run is started; {how}: {meant}"

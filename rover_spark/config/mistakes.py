@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words: every key that cannot be taken, and which one was likely meant.
+"""Describes what is wrong with a configuration: every key that is refused, and the key that was likely meant.
 
 Reads what pydantic found. Repeats no value: it may be a secret that was written into the wrong place.
 """

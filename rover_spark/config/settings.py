@@ -57,7 +57,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
 class FilesSettings(Frozen):
-    """How rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
+    """Limits by which rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
 
     target_records: Number = Field(100_000, ge=1)
     max_bytes: Number = Field(268_435_456, ge=1)
@@ -124,7 +124,7 @@ class Settings(Frozen):
 
     @property
     def delivers(self) -> tuple[str, ...]:
-        """What the ledger keeps a head of: the datasets, or all events of an integration as one."""
+        """The streams that the ledger counts batches of: the datasets, or all events of an integration as one."""
         return tuple(self.datasets) if self.contract == "rover" else ("events",)
 
     @property
@@ -134,7 +134,7 @@ class Settings(Frozen):
 
     @property
     def access(self) -> Access:
-        """How today's destination is reached."""
+        """Access to today's destination."""
         return self.access_at(self.destination)
 
     def access_at(self, destination: str) -> Access:
@@ -148,7 +148,7 @@ class Settings(Frozen):
 
     @property
     def receives(self) -> str:
-        """The folder below the prefix that receivers read, and in which nothing but deliveries may stand."""
+        """The folder below the prefix that receivers read; only deliveries may stand in it."""
         return self.currents.integration.name if self.currents else EXPORTS
 
     @model_validator(mode="after")

@@ -1,11 +1,11 @@
-"""Before a ledger's first batch of a stream: does the bucket already hold what this export delivered?
+"""Looks into the bucket before a ledger's first batch of a stream: does it hold files that this export delivered?
 
-A ledger that was lost, or whose path has a typo, looks like one that was never used: the export would begin anew, and
-receivers would get all of it a second time. So, where the ledger knows no batch of a stream and the store can be
-listed, the stream's folder is looked at first; what is found there is refused until the operator adopts it. The look
-costs nothing once a stream has a batch, and one request where the folder is empty.
+A lost ledger, or one whose path has a typo, looks like a new one: the export would begin anew, and receivers would get
+everything a second time. So, where the ledger knows no batch of a stream and the role may list, the stream's folder is
+listed first. A file of this export there stops the run until the operator adopts it. The look costs nothing once a
+stream has a batch, and one request where the folder is empty.
 
-What adopting means is the contract's to say. Decides and lists; writes nothing.
+What adopting means, the contract's Owner says. This module lists and decides; it writes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rover_spark.store import Store
 
 @dataclass
 class Adoption:
-    """The look before a first batch. ``adopt`` is the operator's word that this ledger begins anew over ``adopted``."""
+    """The look before a first batch. With ``adopt`` the operator lets this ledger begin anew over the files in ``adopted``."""
 
     store: Store
     settings: Settings
@@ -32,7 +32,7 @@ class Adoption:
     def look(self, stream: str, head: Head, producer: Producer | None = None) -> None:
         """Raises ConfigError where the bucket holds files of the stream, the ledger no batch, and nobody adopted them.
 
-        What is adopted, ``producer`` keeps clear of.
+        ``producer`` keeps clear of the keys that are adopted.
         """
         if not self.store.can_read:
             return

@@ -1,7 +1,7 @@
 """One batch from its plan to COMMITTED: stage, record, publish, record. Each step is durable before the next begins.
 
-Promises that a process may die between any two lines here and the next run ends as if it had not. From STAGED on a
-batch only goes forward; what this process staged is removed only while no manifest names it.
+A process may die between any two lines here, and the next run ends as if it had not. From STAGED on a batch only goes
+forward. This process removes what it staged only while no manifest names it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from rover_spark.store import Store, open_store, staged_lost
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run delivered, and what stopped it where it was stopped."""
+    """What a run delivered, and the problems that it met."""
 
     batches: list[BatchRecord] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
 class Delivery:
-    """Delivers batches; ``delivered`` holds what became of them, in the order in which they ended."""
+    """Delivers batches; ``delivered`` holds their records, in the order in which they ended."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Delivery:
         self.delivered: list[BatchRecord] = []
 
     def whole(self, head: Head, plan: Plan) -> Head:
-        """A plan that stands nowhere yet, to its end; the head after it."""
+        """Takes a plan that the ledger does not know to its end; the head after it."""
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
             counts = Manifest().counts
@@ -65,7 +65,7 @@ class Delivery:
         return self.advance(self._ledger.record(head, plan, "PLANNED"), plan)
 
     def advance(self, head: Head, plan: Plan) -> Head:
-        """From PLANNED to the end."""
+        """Takes a batch from PLANNED to its end."""
         self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
         try:
             manifest = self._stage(plan)
@@ -84,7 +84,7 @@ class Delivery:
         return self.finish(head, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors))
 
     def _stage(self, plan: Plan) -> Manifest:
-        """Stages every file of a plan, and writes what stands beside them: nothing of it is visible."""
+        """Stages every file of a plan and writes the side tables: nothing of it is visible."""
         with watched(self._spark, plan, self._progress) as notice:
             work, access = self._producer.work(plan), self._access(plan.destination)
             manifest = staged(self._ledger, plan, work, notice, access)
@@ -93,7 +93,7 @@ class Delivery:
         return manifest
 
     def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
-        """From STAGED to COMMITTED; staged bytes that are gone are made again from the plan.
+        """Takes a batch from STAGED to COMMITTED; staged bytes that are gone are staged again from the plan.
 
         Raises:
             StagedLost: they are gone again.
@@ -147,7 +147,7 @@ class Delivery:
         return head, replace(record, files=files)
 
     def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
-        """The same keys and bytes again, whatever stands at the keys now. The source was confirmed by the caller."""
+        """Overwrites a batch's keys with the same bytes. The caller has confirmed the source."""
         self._progress.step("redelivering", batch=plan.batch)
         files = self._again(plan, record)
         try:

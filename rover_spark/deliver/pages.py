@@ -1,4 +1,4 @@
-"""Small documents at keys of their own, such as schemas: put whatever stood there, each one whole.
+"""Puts small documents, such as schemas, at keys of their own; each is whole, and overwrites what stands there.
 
 Putting them again gives the same bytes at the same keys. The last one is put after all others: it may refer to them.
 """

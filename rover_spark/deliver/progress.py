@@ -1,4 +1,4 @@
-"""Where steps and progress go: a protocol, and the plain one that logs a line per step.
+"""The protocol that steps and progress are reported by, and the plain implementation that logs a line a step.
 
 Fields are structured (batch, dataset, key, …). A terminal shows more (``console.progress``).
 """

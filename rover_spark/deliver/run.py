@@ -1,6 +1,6 @@
-"""The one story: finish what is open, check, then plan and deliver until nothing is due.
+"""One run: finish the open batches, check, then plan and deliver until nothing is due.
 
-Promises that datasets do not hold each other back: a dataset whose settings wait for a confirmation is reported as a
+Datasets do not hold each other back: a dataset whose settings wait for a confirmation is reported as a
 problem; only where all of them wait, nothing begins. A second driver follows the first, or leaves a dataset to it.
 """
 
@@ -34,7 +34,7 @@ _FOLLOW = 10  # one batch alone can be lost three times: planned, staged, commit
 
 @dataclass(frozen=True)
 class Ahead:
-    """The batches that a run would deliver, in order, what would stop it, and by dataset the columns that count anew."""
+    """What a run would do: its batches in order, the problems that it would meet, and by dataset the columns accepted since."""
 
     plans: list[Plan]
     problems: list[Problem]
@@ -90,7 +90,7 @@ class Exporter:
         return plans
 
     def run(self, datasets: Iterable[str]) -> Outcome:
-        """Delivers what is due, datasets side by side: they share nothing but the ledger, and none holds back another."""
+        """Delivers what is due, several datasets at once: they share nothing but the ledger."""
         names = list(datasets)
         heads = self._heads(names)
         opened = [name for name in names if heads[name].open is not None]
@@ -134,7 +134,7 @@ class Exporter:
         self._problems += [error.problem for error in waiting]
 
     def _fits(self, dataset: str, head: Head) -> bool | SourceChanged:
-        """Whether it can be planned at all. Raises ConfigError: that is the user's to mend, whatever the others are."""
+        """Whether the dataset can be planned. Raises ConfigError, which stops the whole run: the user must mend it."""
         try:
             with engine(dataset):
                 self._producer.check(dataset, head)
@@ -173,7 +173,7 @@ class Exporter:
                     head, plan = self._delivery.whole(head, plan), None
                 return
             except (SourceGap, SourceUnread) as error:
-                # what a rerun replaces need not be read: the next plan notes it as lost; not so what may be visible in part
+                # a rerun replaces what cannot be read, and the next plan records it LOST; but a STAGED batch may be visible in part
                 replaced = head.rerun and plan is not None and plan.phase == "changes"
                 if not replaced or head.open_state == "STAGED" or turn == _FOLLOW - 1:
                     raise

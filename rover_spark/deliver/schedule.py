@@ -1,7 +1,7 @@
-"""Staying up: deliver when enough is waiting, or when the oldest of it has waited long enough. Reads metadata only.
+"""The schedule of ``export --every``: it delivers when enough rows wait, or when the oldest has waited long enough.
 
-Between deliveries nothing but the sources' histories is looked at. A delivery that failed is tried again, with growing
-pauses, before anything later: what is not delivered waits in Delta.
+Between deliveries it reads the sources' histories only. It tries a failed delivery again, with growing pauses, before
+anything later: undelivered changes wait in Delta.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ R = TypeVar("R", bound=Ended)
 
 @dataclass(frozen=True)
 class Waiting:
-    """What the sources hold that was not delivered. ``rows`` of the table with most, before any filter; ``oldest`` in ms.
+    """The undelivered commits of the sources: ``rows`` of the table with most of them, before any filter; ``oldest`` in ms.
 
-    ``at_once`` is true where something is due whatever its number and age: an open batch, a rerun, a first delivery.
+    ``at_once`` is true where a delivery is due in any case: an open batch, a rerun, a first delivery.
     """
 
     rows: int = 0
@@ -64,7 +64,7 @@ class Waiting:
 
 
 class Sources:
-    """What waits in the sources of one export; commits that were seen are not asked for again."""
+    """The sources of one export. It remembers the commits that it has seen, and lists only later ones."""
 
     def __init__(
         self, spark: SparkSession, streams: Sequence[str], ledger: Ledger, producer: Producer

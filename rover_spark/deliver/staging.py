@@ -1,4 +1,4 @@
-"""From a plan to its manifest: the rows of its work → staged files, and what stands beside them. Nothing of it is visible."""
+"""From a plan to its manifest: stages the rows of its work and writes the side tables. Nothing of it is visible."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What abandoned tries left staged is removed; what an open batch still needs is kept.
+"""Removes what abandoned tries left staged; keeps what an open batch still needs.
 
-Promises never to touch what another export, or a younger run, has staged. Where the store shows nothing of it (least
-rights), only what the ledger names can be removed; ``Store.unswept`` says who removes the rest.
+It never touches what another export, or a younger run, has staged. Where the role may not list, only files that the
+ledger names can be removed; ``Store.unswept`` says who removes the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _planned(ledger: Ledger) -> set[tuple[str, int]]:
 
 
 def _superseded(ledger: Ledger, destination: str) -> list[str]:
-    """References to files staged for a destination that a later try at their batch replaced, and does not name itself."""
+    """References to files of a destination that were staged by an earlier try at a batch, and not taken over by the later one."""
     if not ledger.exists:
         return []
     rows = ledger.frame().where("kind = 'file'")

@@ -1,7 +1,7 @@
 """Executor side: Arrow batches of one or more chunks → staged files → rows of the manifest.
 
-Promises that whatever a task leaves behind is invisible: a file becomes part of the batch only through the manifest
-of the task that Spark counts. Never publishes, and on failure removes only its own try's files.
+What a task leaves behind is invisible: a file becomes part of the batch only by the manifest of the task attempt that
+Spark accepts. A task never publishes; when it fails it removes the files of its own attempt only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SCHEMA = pa.schema(
 
 
 class Tally:
-    """Rows by outcome, and the marks of a contract, as they add up over batches, tasks and parts."""
+    """Adds up rows by outcome, and the marks of a contract, over batches, tasks and parts."""
 
     def __init__(self, marks: Sequence[Mark]) -> None:
         self._marks = {mark.name: mark for mark in marks}

@@ -1,4 +1,4 @@
-"""What tasks have staged so far, counted on the driver while they run: for progress only, it decides nothing."""
+"""Counts on the driver what running tasks have staged so far; the numbers are for the progress display only."""
 
 from __future__ import annotations
 

@@ -64,11 +64,11 @@ class Plan:
 
     @property
     def span(self) -> str:
-        """What of the sources it delivers, in a word for a table's cell."""
+        """The versions that it delivers, in a word for a table's cell."""
         raise NotImplementedError
 
     def document(self) -> dict[str, Any]:
-        """What of the sources it delivers, as ``--json`` prints it beside the batch."""
+        """The versions that it delivers, as ``--json`` prints them with the batch."""
         return {"from_version": None, "to_version": None}
 
     def remarks(self, counts: Mapping[str, int]) -> list[str]:

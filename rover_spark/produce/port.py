@@ -57,7 +57,7 @@ class Mark:
 
 
 class Cutter(Protocol):
-    """How a batch is cut into files. Picklable: executors get it."""
+    """Cuts a batch into files. It is picklable: executors get it."""
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -118,7 +118,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Tried:
-    """What ``check`` finds out of a place: what its fields are made of, and of the first rows why each would not be delivered."""
+    """What ``check`` finds out about a place: its fields, and for each of the first rows the reason why it would not be delivered."""
 
     fields: str
     rows: tuple[str | None, ...]
@@ -179,11 +179,11 @@ class Producer(Protocol):
         ...
 
     def accepted(self, head: Head) -> list[str]:
-        """The columns that count anew from the next batch on."""
+        """The columns that were accepted, and count from the next batch on."""
         ...
 
     def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
-        """What the operator may confirm without a snapshot: names of columns, and all columns as they are from now on.
+        """The columns that the operator confirms without a snapshot, and all columns as they count from now on.
 
         Raises:
             ConfigError: there is nothing to confirm, or only a rerun confirms it.

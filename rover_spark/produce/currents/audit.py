@@ -1,7 +1,7 @@
-"""An integration's files held against their plans and against each other: keys, schema ids, thresholds, offsets. Pure.
+"""Checks an integration's files against their plans and against each other: keys, schema ids, thresholds, offsets. Pure.
 
-Offsets of an event type and partition rise without overlap. The files of a group follow on each other from its first
-offset; what a plan reserved and did not deliver (quarantined, repeated) is the only gap, and stands at the group's end.
+Offsets of an event type and partition rise without overlap. The files of a group follow on each other from the group's
+first offset. The only gap stands at the end of a group: offsets of quarantined and repeated events.
 """
 
 from __future__ import annotations

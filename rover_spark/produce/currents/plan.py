@@ -1,7 +1,7 @@
 """What a Currents batch pins: all event types of an integration at once, as values. Pure: no clock, no Spark, no store.
 
-A Slice is one event type's part of the batch, and where it stands after it; a Group is what is cut into files by
-itself: the events of one type, queue hour and partition, in the order of their ids.
+A Slice is the part of one event type, and the version up to which it is delivered by the batch. A Group holds the events
+of one type, queue hour and partition; each group is cut into files by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BIN_GROUPS = 64
 
 @dataclass(frozen=True)
 class EventSource:
-    """Which rows are events of a type: table, filter, one SQL expression a field; ``natural_key`` where the id is made."""
+    """The rows that are events of a type: table, filter, one SQL expression a field; ``natural_key`` where ids are computed."""
 
     table: str
     where: str | None
@@ -44,7 +44,7 @@ class EventSource:
 
 @dataclass(frozen=True)
 class Slice:
-    """One event type in a batch. ``from_version`` is None where it delivers nothing and only keeps its place.
+    """One event type in a batch. ``from_version`` is None where the batch delivers no events of it.
 
     ``by_feed`` is False where the table kept no change data feed: the files that each commit added are read then.
     ``keeps_feed`` is whether it keeps one at ``to_version``.

@@ -1,4 +1,4 @@
-"""From the ledger's head and the event tables as they stand to the next batch of an integration. Counts, writes nothing."""
+"""Plans the next batch of an integration from the ledger's head and the event tables. Counts rows, writes nothing."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class EventPlanner:
         self._require_whole(slices, to)
 
     def unread(self, stream: str, error: RunError) -> None:
-        """Nothing: the plan of a rerun looks for itself what can be read."""
+        """Does nothing: the plan of a rerun tries each event type itself."""
 
     def require_whole(self, event_type: str, last: Slice, state: TableState) -> None:
         """Raises SourceGap where the log says that the changes after the last batch would not be whole."""
@@ -148,8 +148,8 @@ class EventPlanner:
     def next_plan(self, stream: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
 
-        Event types that are enabled come first, in a batch that reads nothing and so cannot be aborted: from where they
-        begin is remembered whatever becomes of the events of others.
+        Event types that are new come first, in a batch without rows, which cannot be aborted: the version from which they
+        count stands in the ledger whatever becomes of the events of others.
 
         Raises:
             SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
@@ -176,7 +176,7 @@ class EventPlanner:
         return found if last else replace(found, offsets=self.taken.offsets(event_type))
 
     def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
-        """What can still be read keeps its place; the rest goes on after the newest version."""
+        """Event types that can still be read keep their version; the others go on after the newest one."""
         slices, lost = [], []
         for one in last.slices:
             if one.event_type not in self._settings.events or self._can_go_on(one):

@@ -1,8 +1,7 @@
-"""An integration's schemas where receivers can look them up: one .avsc each and a changelog, beside its prefix.
+"""The schemas of an integration as pages for receivers: one .avsc each and a changelog, beside the prefix.
 
-Promises that nothing of it lies where event files are read: receivers search all keys that begin with the
-prefix, and no key of these does. Putting it again gives the same bytes at the same keys; a changelog names only files that
-are there.
+Receivers search all keys that begin with the prefix, and no key of a page does. Pages have the same bytes each time; a
+changelog names only files that are there.
 Source: Currents, "Apache Avro format".
 """
 
@@ -21,7 +20,7 @@ from rover_spark.produce.currents.plan import event_plan
 
 
 def beside(destination: str) -> str:
-    """Where the schemas of what is delivered to a destination go: ``s3://bucket/schemas.acme`` for ``s3://bucket/acme``.
+    """The URL for the schemas of a destination: ``s3://bucket/schemas.acme`` for ``s3://bucket/acme``.
 
     Raises:
         ConfigError: the destination is a whole bucket, of which receivers read all.
@@ -38,7 +37,7 @@ def beside(destination: str) -> str:
 
 
 def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:
-    """The schemas of batches that are, or will be, delivered: the ids of an aborted one stay taken, and no file has them."""
+    """The schemas that STAGED and COMMITTED batches use; no file has the ids of an aborted batch."""
     plans = (each.plan for each in batches if each.state in {"STAGED", "COMMITTED"})
     used = {one.schema_id for plan in plans if plan is not None for one in event_plan(plan).slices}
     return [each for each in schemas if each.id in used]

@@ -1,7 +1,7 @@
-"""What of an integration's event types is due, under which schema, and where its files begin. Pure.
+"""Which event types are due, under which schema ids, and at which offsets their files begin. Pure.
 
-An event type begins after the version at which it is enabled, and goes on after the one last delivered. Offsets are
-reserved from the rows counted, so they rise strictly and never overlap; what is not delivered leaves gaps.
+An event type begins after the version at which it is enabled, and goes on after the version last delivered. Offsets are
+reserved from counted rows, so they rise strictly and never overlap; events that are not delivered leave gaps.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def registered(
 ) -> tuple[dict[str, int], tuple[RegisteredSchema, ...]]:
     """The schema id of each event type, and the schemas that are new: ids in byte order of the event types.
 
-    What batches that were ``aborted`` registered was never read by anyone: its ids stay taken, and that is all. Ids up to
-    ``taken`` were used by an earlier ledger.
+    Schemas of ``aborted`` batches were never read by anyone; only their ids stay taken. An earlier ledger used the ids up
+    to ``taken``.
 
     Raises:
         RunError: a breaking change that nobody allowed; nothing is staged then.
@@ -164,7 +164,7 @@ def laid_out(
 
 
 def kept(last: EventPlan | None, wanted: Iterable[str]) -> tuple[Slice, ...]:
-    """Places of event types that the settings do not name any more: they are kept for the day that they come back."""
+    """Slices of event types that the settings no longer name: they keep their version, in case they come back."""
     names = set(wanted)
     gone = (each for each in (last.slices if last else ()) if each.event_type not in names)
     return tuple(replace(each, from_version=None, commits=(each.anchor,)) for each in gone)

@@ -1,4 +1,4 @@
-"""From the ledger's head and a dataset's table as it stands to the next plan. Counts rows, reads none, writes nothing.
+"""Plans the next batch of a dataset from the ledger's head and the dataset's table. Counts rows, writes nothing.
 
 The state of a table is read once a run, so a run ends even where a table never stops changing.
 """
@@ -169,7 +169,7 @@ class Planner:
         return self._pin(dataset, due, head, wanted, state) if isinstance(due, Step) else due
 
     def _changes(self, dataset: str, head: Head, read: Source, state: TableState) -> BatchPlan | Step | None:
-        """The outstanding changes, pinned; else what is due in their place."""
+        """The plan of the outstanding changes, or the step that is due instead of them."""
         last, before = last_of(head), self._outstanding(dataset, head)
         due = next_step(head, before.latest.version, state.latest.version)
         if last is None or due is None or due.phase != "changes":

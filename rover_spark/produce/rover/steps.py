@@ -1,4 +1,4 @@
-"""What is due, and what is refused: the rules from a head and a table's state to the next plan. Pure."""
+"""The rules that lead from a head and a table's state to the next plan: what is due, and what is refused. Pure."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def last_of(head: Head) -> BatchPlan | None:
 
 
 def agreed(head: Head) -> Source:
-    """What the next batch is to be made of: the source of the last one, with the columns that were accepted since."""
+    """The source of the next batch: that of the last one, with the columns that were accepted since."""
     last = last_of(head)
     assert last is not None
     return last.source if head.accepted is None else replace(last.source, columns=head.accepted.columns)
 
 
 def accepted_columns(head: Head) -> list[str]:
-    """The columns that count anew from the next batch on."""
+    """The columns that were accepted, and count from the next batch on."""
     last = last_of(head)
     changed = agreed(head).differences(last.source) if last else []
     return [name.removeprefix(_COLUMN) for name in changed]
@@ -113,7 +113,7 @@ def _agreement(head: Head) -> str:
 
 
 def _fixed(dataset: str, wanted: Source, changed: Iterable[str]) -> list[str]:
-    """What of it only a rerun confirms: all but columns outside of the row key, the natural key and the order in time."""
+    """The changes that only a rerun confirms: all but columns outside of the row key, the natural key and the event time."""
     contract = DATASETS[dataset]
     fixed = {*contract.key, *wanted.natural_key}
     if not contract.append_only:
