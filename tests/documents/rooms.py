@@ -19,11 +19,7 @@ def rooms() -> str:
     """The layers that import-linter checks, each with the first line of its docstring."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
-    (layers,) = (
-        each["layers"]
-        for each in contracts
-        if each["type"] == "layers" and each["containers"] == ["rover_spark"]
-    )
+    (layers,) = (each["layers"] for each in contracts if each.get("containers") == ["rover_spark"])
     names = [layer.partition(" ")[0] for layer in layers]
     return table(("room", "holds"), [(f"`{name}`", _promise(name)) for name in names])
 
