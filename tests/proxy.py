@@ -100,6 +100,8 @@ class Proxy:
                     return self._xml(403, "AccessDenied")
                 if fault == "expired":
                     return self._xml(401 if self.path.startswith(GOOGLE) else 400, "ExpiredToken")
+                if fault == "gone":
+                    return self._xml(404, "NoSuchUpload")
                 if fault == "unavailable":
                     return self._xml(503, "SlowDown")
                 if fault == "elsewhere":
@@ -164,6 +166,23 @@ class Conditional(Proxy):
             if found == 200:
                 return "taken"
         return super().fault(method, target)
+
+
+class UsedUp(Proxy):
+    """Before an S3 server that answers 200 again for an upload that was completed: says that it is gone, as S3 may."""
+
+    def __init__(self, upstream: str, decide: Decide | None = None) -> None:
+        super().__init__(upstream, decide)
+        self._completed = set[str]()
+
+    def fault(self, method: str, target: str) -> str | None:
+        found = super().fault(method, target)
+        if found is None and operation(method, target) == "CompleteMultipartUpload":
+            with self._lock:
+                if target in self._completed:
+                    return "gone"
+                self._completed.add(target)
+        return found
 
 
 def least_rights(name: str, number: int) -> str | None:

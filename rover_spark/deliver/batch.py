@@ -6,7 +6,7 @@ forward. This process removes what it staged only while no manifest names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -23,8 +23,13 @@ from rover_spark.model.file import StagedFile
 from rover_spark.model.head import REDELIVERED, BatchRecord, Head, State
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
+from rover_spark.model.wording import counted
 from rover_spark.produce.port import Producer
 from rover_spark.store import Store, open_store, staged_lost
+
+GROUP = (
+    200  # files of a batch that may be in doubt after a crash; publishing them takes longer than noting it
+)
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,14 @@ class Delivery:
             raise
         return self.finish(head, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors))
 
-    def _stage(self, plan: Plan) -> Manifest:
-        """Stages every file of a plan and writes the side tables: nothing of it is visible."""
+    def _stage(self, plan: Plan, chunks: frozenset[int] | None = None) -> Manifest:
+        """Stages every file of a plan, and writes what stands beside them; or some chunks again. Nothing is visible."""
         with watched(self._spark, plan, self._progress) as notice:
-            work, access = self._producer.work(plan), self._access(plan.destination)
+            work, access = self._producer.work(plan, chunks), self._access(plan.destination)
             manifest = staged(self._ledger, plan, work, notice, access)
-        files = len(manifest.files)
-        self._progress.step("staged", batch=plan.batch, rows=plan.source_rows, files=files, **manifest.counts)
+        files, counts = len(manifest.files), manifest.counts
+        rows = plan.source_rows if chunks is None else counts["read"]
+        self._progress.step("staged", batch=plan.batch, rows=rows, files=files, **counts)
         return manifest
 
     def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
@@ -98,26 +104,59 @@ class Delivery:
         Raises:
             StagedLost: they are gone again.
         """
-        self._progress.step("publishing", batch=plan.batch, files=len(record.files))
-        with self._published(plan.batch, record.files) as notice:
-            lost = {file.key for file in publish(self._store(plan), record.files, notice)}
-        if lost:
+        waiting = [file for file in record.files if file.key not in record.published]
+        self._progress.step("publishing", batch=plan.batch, files=len(waiting))
+        if lost := self._publish(head, plan, waiting):
             head, record = self._made_good(head, plan, record, lost)
             again = [file for file in record.files if file.key in lost]
-            with self._published(plan.batch, again) as notice:
-                for file in publish(self._store(plan), again, notice):
-                    raise staged_lost(file)
+            if gone := self._publish(head, plan, again):
+                raise staged_lost(next(file for file in again if file.key in gone))
         head = self._ledger.record(
             head, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
         )
         return self._done(head, plan, replace(record, state="COMMITTED"))
+
+    def _publish(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> set[str]:
+        """Makes files visible; the keys of those whose staged bytes are gone.
+
+        A role that may look finds by itself what is visible already. For one that may not, the ledger holds each group
+        of files before the next group begins, and what is visible before anything is staged again or an error ends
+        the run: so after a crash no more than one group is in doubt.
+        """
+        store = self._store(plan)
+        size = max(1, len(files)) if store.can_read else GROUP
+        lost, visible = set[str](), list[StagedFile]()
+
+        def note() -> None:
+            if visible and not store.can_read:
+                self._ledger.record_published(head, plan, visible)
+                visible.clear()
+
+        with self._published(plan.batch, files) as show:
+
+            def notice(file: StagedFile) -> None:
+                visible.append(file)
+                show(file)
+
+            try:
+                for start in range(0, len(files), size):
+                    if start:
+                        note()
+                    lost |= {file.key for file in publish(store, files[start : start + size], notice)}
+            except StoreError:
+                note()
+                raise
+        if lost:
+            note()
+        return lost
 
     def _made_good(
         self, head: Head, plan: Plan, record: BatchRecord, lost: set[str]
     ) -> tuple[Head, BatchRecord]:
         """The record with these keys' files staged anew, in the ledger before any of them is published.
 
-        What is known to be published stays what the ledger says it is: the same text may be compressed otherwise today.
+        Only their chunks are staged. What is known to be published stays what the ledger says it is: the same text may
+        be compressed otherwise today.
         """
         if self._ledger.heads()[plan.dataset].transition != head.transition:
             raise LedgerConflict(
@@ -126,14 +165,9 @@ class Delivery:
                 remedy="Nothing to do: that run goes on.",
             )
         try:
-            again = {file.key: file for file in self._again(plan, record)}
+            again = {file.key: file for file in self._again(plan, record, lost)}
         except SourceGap as gap:
-            raise SourceGap(
-                f"{plan.batch}: it was staged, and a part of it may be visible; staged bytes of the rest are gone, and "
-                f"cannot be made again: {gap.message}",
-                code=gap.code,
-                remedy="Bring back the source's files or versions, from a backup: the batch waits, and so do later ones.",
-            ) from gap
+            raise self._waits(plan, record, lost, gap) from gap
         store = self._store(plan)
         store.abort(file.staged for file in again.values() if file.key not in lost)
         files = tuple(again[file.key] if file.key in lost else file for file in record.files)
@@ -146,10 +180,26 @@ class Delivery:
             raise
         return head, replace(record, files=files)
 
+    def _waits(self, plan: Plan, record: BatchRecord, lost: set[str], gap: SourceGap) -> SourceGap:
+        """What is true of a batch whose lost files cannot be staged again: all others are published."""
+        total = len(record.files)
+        look = (
+            ""
+            if self._store(plan).can_read
+            else " Or set store.can_read = true, with a role that may: what is visible already waits no longer."
+        )
+        return SourceGap(
+            f"{plan.batch}: it was staged, and {total - len(lost)} of its {counted(total, 'file')} are published; the "
+            f"staged bytes of {_some(lost)} are gone, and cannot be made again: {gap.message}",
+            code=gap.code,
+            remedy="Bring back the source's files or versions, from a backup: only these files of the batch wait, and so do "
+            f"later batches.{look}",
+        )
+
     def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
         """Overwrites a batch's keys with the same bytes. The caller has confirmed the source."""
         self._progress.step("redelivering", batch=plan.batch)
-        files = self._again(plan, record)
+        files = self._again(plan, record, {file.key for file in record.files})
         try:
             with self._published(plan.batch, files) as notice:
                 overwrite(self._store(plan), files, notice)
@@ -163,10 +213,16 @@ class Delivery:
         self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note=REDELIVERED)
         return replace(record, files=files, note=REDELIVERED)
 
-    def _again(self, plan: Plan, record: BatchRecord) -> tuple[StagedFile, ...]:
-        """Stages a batch that was staged before. Raises NotRepeatable, before anything is replaced, where it differs."""
-        manifest = self._stage(plan)
-        if [_identity(file) for file in manifest.files] != [_identity(file) for file in record.files]:
+    def _again(self, plan: Plan, record: BatchRecord, keys: set[str]) -> tuple[StagedFile, ...]:
+        """Stages the chunks of these files, which were staged before; all files of those chunks.
+
+        Raises:
+            NotRepeatable: they differ from the ledger's; nothing is published then.
+        """
+        chunks = frozenset(file.chunk for file in record.files if file.key in keys)
+        before = [file for file in record.files if file.chunk in chunks]
+        manifest = self._stage(plan, None if len(before) == len(record.files) else chunks)
+        if [_identity(file) for file in manifest.files] != [_identity(file) for file in before]:
             self._store(plan).abort(file.staged for file in manifest.files)
             raise NotRepeatable(
                 f"{plan.batch}: staging it again gave other bytes than the ledger holds; nothing was replaced",
@@ -200,6 +256,12 @@ class Delivery:
                 more(file.records, file.bytes)
 
             yield notice
+
+
+def _some(keys: Iterable[str]) -> str:
+    """The first few of these keys, and how many more there are."""
+    first, *rest = sorted(keys)
+    return f"{first} and {counted(len(rest), 'more file')}" if rest else first
 
 
 def _identity(file: StagedFile) -> tuple[str, int, int, str]:

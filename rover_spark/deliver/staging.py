@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from rover_spark.config.access import Access
 from rover_spark.deliver.task import stage, whole
@@ -21,6 +22,9 @@ from rover_spark.produce.port import Beside, Part, Work
 def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access: Access) -> Manifest:
     """Stages every file of a plan; side tables are written once a batch.
 
+    Work of some chunks only is of a batch that was staged before: then it writes no side table and compares no number
+    of rows, because the caller compares the files with the ledger's.
+
     Raises:
         SourceGap, RunError, StoreError: nothing of the batch is visible.
         NotRepeatable: other rows arrived than were counted when the batch was planned.
@@ -30,12 +34,15 @@ def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access
 
     def one(make: Callable[[], Part]) -> tuple[Manifest, tuple[Beside, ...]]:
         part = make()
+        if work.chunks is not None:
+            part = Part(part.frame.where(F.col("chunk").isin(*sorted(work.chunks))))
         manifest = stage(part.frame, plan, work.cutter, notice, access)
         return manifest, tuple(each for each in part.beside if manifest.count(each.when))
 
     with work.reading():
         parts = side_by_side(one, work.parts)
-        manifest = whole([each for each, _ in parts], plan, work.cutter, access)
+        expected = plan.source_rows if work.chunks is None else None
+        manifest = whole([each for each, _ in parts], plan, work.cutter, expected, access)
         beside: dict[str, list[DataFrame]] = {}
         for each in (each for _, found in parts for each in found):
             beside.setdefault(each.table, []).append(each.rows)

@@ -94,11 +94,13 @@ def stage(
     return tally.manifest(files)
 
 
-def whole(parts: Sequence[Manifest], plan: Plan, cutter: Cutter, access: Access | None = None) -> Manifest:
-    """The manifest of a batch from those of its parts.
+def whole(
+    parts: Sequence[Manifest], plan: Plan, cutter: Cutter, expected: int | None, access: Access | None = None
+) -> Manifest:
+    """The manifest of a batch, or of some of its chunks, from those of its parts.
 
     Raises:
-        NotRepeatable: other rows arrived than were counted when the batch was planned.
+        NotRepeatable: another number of rows arrived than was ``expected``; None expects none.
     """
     tally = Tally(cutter.marks)
     for part in parts:
@@ -106,10 +108,10 @@ def whole(parts: Sequence[Manifest], plan: Plan, cutter: Cutter, access: Access 
             tally.add(name, count)
     manifest = tally.manifest(file for part in parts for file in part.files)
     arrived = sum(manifest.rows.values())
-    if arrived != plan.source_rows:
+    if expected is not None and arrived != expected:
         open_store(plan.destination, plan.export, access).abort(file.staged for file in manifest.files)
         raise NotRepeatable(
-            f"{plan.batch}: {plan.source_rows} source rows were counted when it was planned, {arrived} arrived",
+            f"{plan.batch}: {expected} source rows were counted when it was planned, {arrived} arrived",
             code="rows_differ",
             remedy="Nothing new is visible. The source changed under a pinned version, or an expression is not steady.",
         )

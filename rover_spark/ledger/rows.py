@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import FLOORS, BatchRecord
+from rover_spark.model.head import FLOORS, BatchRecord, Head
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 
@@ -20,6 +21,7 @@ COLUMNS = (
 )
 NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
 BATCH_COLUMNS = NAMES[2 : NAMES.index("key")]
+PUBLISHED = "published"
 
 
 def record_of(row: Any, plan: Plan | None) -> BatchRecord:
@@ -43,6 +45,29 @@ def record_of(row: Any, plan: Plan | None) -> BatchRecord:
 def file_of(row: Any) -> StagedFile:
     """A file from its row."""
     return StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__})
+
+
+def published_row(head: Head, plan: Plan, files: Iterable[StagedFile]) -> dict[str, Any]:
+    """The row of files that became visible before their batch is COMMITTED.
+
+    The batch's name stands in ``key`` and the files' hashes by key in ``note``: a version that does not know this kind
+    passes over rows without a batch.
+    """
+    return {
+        "kind": PUBLISHED,
+        "export": plan.export,
+        "dataset": plan.dataset,
+        "transition": head.transition,
+        "state": "STAGED",
+        "key": plan.batch,
+        "note": json.dumps({file.key: file.sha256 for file in files}),
+    }
+
+
+def published_among(files: Iterable[StagedFile], rows: Iterable[Any]) -> frozenset[str]:
+    """The keys of those files that such rows name, with the bytes that they have now: a file may be staged anew since."""
+    known = {item for row in rows for item in json.loads(row["note"]).items()}
+    return frozenset(file.key for file in files if (file.key, file.sha256) in known)
 
 
 def schema_rows(plan: Plan, common: dict[str, Any]) -> list[dict[str, Any]]:

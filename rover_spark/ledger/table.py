@@ -19,7 +19,7 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession, Window
 from pyspark.sql import functions as F
 
 from rover_spark.delta.local_rows import local_rows
@@ -32,7 +32,10 @@ from rover_spark.ledger.rows import (
     FORMAT,
     FORMAT_KEY,
     NAMES,
+    PUBLISHED,
     file_of,
+    published_among,
+    published_row,
     record_of,
     schema_of,
     schema_rows,
@@ -196,14 +199,17 @@ class Ledger:
         """Whole records, files included, of the batches named, or of all; in order of dataset and seq."""
         if not self._exists:
             return []
-        rows = self.frame()
+        rows, published = self.frame(), F.col("kind") == PUBLISHED
         if names:
-            rows = rows.where(F.col("batch").isin(*names))
+            rows = rows.where(F.col("batch").isin(*names) | (published & F.col("key").isin(*names)))
         found: dict[str, BatchRecord] = {}
         files: dict[str, list[tuple[int, StagedFile]]] = {}
-        for row in sorted(
-            rows.where("batch is not null AND kind <> 'schema'").collect(), key=lambda row: row["transition"]
-        ):
+        visible: dict[str, list[Any]] = {}
+        counting = published | F.expr("batch is not null AND kind <> 'schema'")
+        for row in sorted(rows.where(counting).collect(), key=lambda row: row["transition"]):
+            if row["kind"] == PUBLISHED:
+                visible.setdefault(row["key"], []).append(row)
+                continue
             if row["kind"] == "file":
                 files.setdefault(row["batch"], []).append((row["transition"], file_of(row)))
                 continue
@@ -218,7 +224,8 @@ class Ledger:
         for name, rows_of in files.items():
             newest = max(transition for transition, _ in rows_of)
             chosen = sorted((f for t, f in rows_of if t == newest), key=lambda file: (file.chunk, file.part))
-            found[name] = replace(found[name], files=tuple(chosen))
+            known = published_among(chosen, visible.get(name, ()))
+            found[name] = replace(found[name], files=tuple(chosen), published=known)
         return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
 
     def quarantined(self) -> dict[str, int]:
@@ -283,6 +290,16 @@ class Ledger:
         self._append(plan.dataset, number, [*rows, *(schema_rows(plan, common) if pinned else ())])
         return replace(head, transition=number, floors=head.floors or floors > 0)
 
+    def record_published(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> None:
+        """Notes that these files of a STAGED batch are visible, in one commit that takes no transition.
+
+        It states a fact that no other driver can contradict, so it needs no compare-and-swap; where it is lost, the
+        files are published again.
+        """
+        writer = self._writer([published_row(head, plan, files)])
+        with self.exclusive():
+            self._save(writer)
+
     def request_rerun(self, head: Head, dataset: str) -> Head:
         """Records that the operator asks for a rerun."""
         return replace(self._record(head, dataset, RERUN), rerun=True, settled=False)
@@ -302,11 +319,8 @@ class Ledger:
     def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         # marks this commit: another driver's may be equal to it
         mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
-        values = [tuple(row.get(name) for name in NAMES) for row in rows]
         writer = (
-            local_rows(self._spark, values, COLUMNS)
-            .write.format("delta")
-            .mode("append")
+            self._writer(rows)
             .option("txnAppId", f"rover_spark/{self.export}/{dataset}")
             .option("txnVersion", number)
             .option("userMetadata", mark)
@@ -314,10 +328,7 @@ class Ledger:
         failure: Exception | None = None
         with self.exclusive():
             try:
-                if "/" in self._location:
-                    writer.save(self._location)
-                else:
-                    writer.saveAsTable(self._location)
+                self._save(writer)
             except (PySparkException, Py4JJavaError) as error:
                 failure = error
         if self._holds(mark):
@@ -331,6 +342,16 @@ class Ledger:
             code="ledger_conflict",
             remedy="Nothing is lost: that run goes on with it. Run again when it has ended.",
         )
+
+    def _writer(self, rows: Iterable[dict[str, Any]]) -> DataFrameWriter:
+        values = [tuple(row.get(name) for name in NAMES) for row in rows]
+        return local_rows(self._spark, values, COLUMNS).write.format("delta").mode("append")
+
+    def _save(self, writer: DataFrameWriter) -> None:
+        if "/" in self._location:
+            writer.save(self._location)
+        else:
+            writer.saveAsTable(self._location)
 
     def _compact(self) -> None:
         """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""

@@ -87,7 +87,10 @@ class Head:
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED."""
+    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED.
+
+    ``published`` are keys of a STAGED batch that the ledger knows to be visible; of the others it says nothing.
+    """
 
     batch: str
     dataset: str
@@ -101,6 +104,7 @@ class BatchRecord:
     note: str | None = None
     plan: Plan | None = None
     files: tuple[StagedFile, ...] = ()
+    published: frozenset[str] = frozenset()
 
     @classmethod
     def of(

@@ -94,11 +94,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Work:
-    """The rows of a batch: its parts, how they are cut, and what turns an engine's errors into ours while they are read."""
+    """The rows of a batch: its parts, how they are cut, and what turns an engine's errors into ours while they are read.
+
+    ``chunks`` are the only ones that are asked for, None where all are; the parts hold at least their rows.
+    """
 
     parts: Sequence[Callable[[], Part]]
     cutter: Cutter
     reading: Callable[[], AbstractContextManager[None]]
+    chunks: frozenset[int] | None = None
 
 
 # -- one run -----------------------------------------------------------------------------------------------------
@@ -150,8 +154,8 @@ class Producer(Protocol):
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         ...
 
-    def work(self, plan: Plan) -> Work:
-        """The rows of a plan. The plan alone decides what they are."""
+    def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
+        """The rows of a plan, or at least those of some chunks. The plan alone decides what they are."""
         ...
 
     def keep_clear(self, keys: Iterable[str]) -> None:

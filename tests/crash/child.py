@@ -1,6 +1,6 @@
 """A run in a process of its own that kills itself with SIGKILL at a point of the story.
 
-python -m tests.crash.child ROOT POINT CONF…    POINT: one of POINTS, or never
+python -m tests.crash.child ROOT POINT CONF…    POINT: one of POINTS, one of the groups, or never
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 
 from rover_spark.config.settings import parse
+from rover_spark.deliver import batch
 from rover_spark.deliver import staging as room
 from rover_spark.face import commands
 from rover_spark.face.session import build_session
@@ -33,6 +34,8 @@ POINTS = (
     "before COMMITTED",
     "COMMITTED",
 )
+# and with a role that may put only, in groups of so many files: between two of them, or inside the second one
+GROUP_NOTED, GROUP_HALF, GROUP = "group noted", "group half published", 2
 FILES = 5
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
@@ -90,8 +93,10 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
     """Runs one export; dies at the point."""
     settings = settings_of(root)
     store = type(open_store(settings.destination, "acme", settings.access))
-    record, publish, stage = Ledger.record, store.publish, room.stage
+    record, publish, stage, note = Ledger.record, store.publish, room.stage, Ledger.record_published
     published = 0
+    if point in {GROUP_NOTED, GROUP_HALF}:
+        batch.GROUP = GROUP
 
     def recording(self: Ledger, head: Any, plan: Any, state: Any, **facts: Any) -> Any:
         if point == f"before {state}":
@@ -105,7 +110,12 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
         nonlocal published
         publish(self, file)
         published += 1
-        if point == "half published" and published == FILES // 2:
+        if (point, published) in {("half published", FILES // 2), (GROUP_HALF, GROUP + 1)}:
+            _die()
+
+    def noting(*args: Any) -> None:
+        note(*args)
+        if point == GROUP_NOTED:
             _die()
 
     def staging(*args: Any) -> Any:
@@ -114,6 +124,7 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
         return stage(*args)
 
     Ledger.record, store.publish, room.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
+    Ledger.record_published = noting  # type: ignore[method-assign]
     result = commands.export(build_session("child", conf=conf), settings, now=NOW)
     return 0 if result.ok else 1
 

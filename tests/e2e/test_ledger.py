@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.table import Ledger
+from rover_spark.model.file import StagedFile
 from rover_spark.model.head import Head
 from rover_spark.produce.port import decode
 from tests.produce.cases import snapshot_plan
@@ -37,6 +38,36 @@ def test_of_two_drivers_at_one_transition_one_wins_and_the_other_is_told(
     assert set(first.heads()) == {"fan_profiles", "fan_profile_merges"}, (
         "datasets do not hold each other back"
     )
+
+
+@pytest.mark.law(7)
+def test_what_is_published_is_noted_beside_the_transitions_and_an_older_version_passes_over_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    ledger, other = _ledger(spark, tmp_path), _ledger(spark, tmp_path)
+    plan = snapshot_plan("fan_profiles", seq=1)
+    files = [StagedFile(f"k{n}", 1, 2, f"sha{n}", 3, f"raw{n}", n, 0, f"staged{n}") for n in range(4)]
+    head = ledger.record(ledger.record(Head(), plan, "PLANNED"), plan, "STAGED", counts={}, files=files)
+    before = ledger.heads()
+    ledger.record_published(head, plan, files[:2])
+    other.record_published(head, plan, files[1:3])
+    (record,) = ledger.batches(plan.batch)
+    assert record.published == {"k0", "k1", "k2"} and record.files == tuple(files)
+    assert ledger.batches() == [record]
+    assert ledger.heads() == before, "no transition is taken"
+
+    # the other driver stages two of them again, and one gets other bytes than those that are published
+    anew = [replace(files[0], sha256="other"), replace(files[1], staged="anew"), *files[2:]]
+    head = other.record(head, plan, "STAGED", counts={}, files=anew)
+    (record,) = ledger.batches(plan.batch)
+    assert record.published == {"k1", "k2"} and record.files == tuple(anew)
+
+    # what version 0.1.0 asks for: heads, and batches with their files
+    rows = ledger.frame()
+    known = {row["kind"] for row in rows.where("kind = 'batch' OR batch IS NOT NULL").collect()}
+    assert known == {"batch", "file"} and rows.where("kind = 'published'").count() == 2
+    ledger.record(head, plan, "COMMITTED", counts={})
+    assert ledger.heads()["fan_profiles"].last == plan
 
 
 def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches(

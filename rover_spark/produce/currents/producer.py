@@ -51,12 +51,15 @@ class EventProducer(EventPlanner):
             if (parts := mine.parts(key)) is not None:
                 self.taken.take(parts)
 
-    def work(self, plan: Plan) -> Work:
-        """Event types that are read together make one part as long as they are few."""
+    def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
+        """Event types that are read together make one part as long as they are few; only those of the chunks are read."""
         plan = event_plan(plan)
         known = {each.id: each.text for each in (*self._ledger.schemas(), *plan.schemas)}
         texts = {each.event_type: known[each.schema_id] for each in plan.slices}
-        due = [(number, plan.slices[number]) for number in plan.delivering]
+        wanted = None if chunks is None else {plan.groups[chunk].slice for chunk in chunks}
+        due = [
+            (number, plan.slices[number]) for number in plan.delivering if wanted is None or number in wanted
+        ]
 
         def part(some: Sequence[Company]) -> Callable[[], Part]:
             def make() -> Part:
@@ -72,7 +75,7 @@ class EventProducer(EventPlanner):
             return reading(plan.dataset, told(one for _, one in due), remedy=GIVE_UP)
 
         parts = [part(some) for some in batched(companies(due, texts))]
-        return Work(parts, EventFiles(plan, texts), read_whole)
+        return Work(parts, EventFiles(plan, texts), read_whole, chunks)
 
     # -- where its tables stand --------------------------------------------------------------------------------
 

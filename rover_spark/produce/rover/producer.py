@@ -55,7 +55,7 @@ class RoverProducer(Planner):
     def keep_clear(self, keys: Iterable[str]) -> None:
         """Nothing: a token is a digest of its batch, and of other stamps."""
 
-    def work(self, plan: Plan) -> Work:
+    def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
         """One part: a dataset is read at one version, or over one range."""
         plan = batch_plan(plan)
 
@@ -78,7 +78,7 @@ class RoverProducer(Planner):
             remedy = MEND if plan.phase == "snapshot" else remedy_of(plan.dataset)
             return reading(plan.dataset, what, remedy=remedy)
 
-        return Work((part,), RoverFiles(plan), read_whole)
+        return Work((part,), RoverFiles(plan), read_whole, chunks)
 
     # -- where its tables stand --------------------------------------------------------------------------------
 
