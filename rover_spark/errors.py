@@ -109,7 +109,7 @@ class StoreError(RunError):
 
 
 class PublishUnknown(StoreError):
-    """Nobody knows whether a file became visible. The caller removes nothing: it publishes the file again in the next run."""
+    """A file may be visible, now or later. The caller removes nothing; the next run publishes the file again."""
 
 
 class StagedLost(StoreError):

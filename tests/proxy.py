@@ -120,11 +120,11 @@ class Proxy:
                 if fault == "error 200":
                     return self._xml(200, "InternalError")
                 self.send_response_only(answer.status)
-                told = {name.lower(): value for name, value in answer.getheaders()}
-                told.pop("transfer-encoding", None)
+                headers = {name.lower(): value for name, value in answer.getheaders()}
+                headers.pop("transfer-encoding", None)
                 if self.command != "HEAD":
-                    told["content-length"] = str(len(text))
-                for name, value in told.items():
+                    headers["content-length"] = str(len(text))
+                for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":

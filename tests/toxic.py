@@ -1,4 +1,4 @@
-"""A network between us and a server that goes bad and recovers: toxiproxy, told over HTTP what to do to connections."""
+"""A network between us and a server that goes bad and recovers: toxiproxy, which takes orders over HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AWAY = "away"
 
 
 class Network:
-    """One way to one server. ``endpoint`` is what a client is told."""
+    """One way to one server. ``endpoint`` is the address for a client."""
 
     def __init__(self, api: str, name: str, upstream: str) -> None:
         self._api, self._name = api, name

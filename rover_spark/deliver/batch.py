@@ -27,9 +27,8 @@ from rover_spark.model.wording import counted
 from rover_spark.produce.port import Producer
 from rover_spark.store import Store, open_store, staged_lost
 
-GROUP = (
-    200  # files of a batch that may be in doubt after a crash; publishing them takes longer than noting it
-)
+# files that may be in doubt after a crash; publishing them takes some seconds, recording them about one
+GROUP = 200
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Delivery:
         return self.finish(head, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors))
 
     def _stage(self, plan: Plan, chunks: frozenset[int] | None = None) -> Manifest:
-        """Stages every file of a plan, and writes what stands beside them; or some chunks again. Nothing is visible."""
+        """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible."""
         with watched(self._spark, plan, self._progress) as notice:
             work, access = self._producer.work(plan, chunks), self._access(plan.destination)
             manifest = staged(self._ledger, plan, work, notice, access)
@@ -102,7 +101,9 @@ class Delivery:
         """Takes a batch from STAGED to COMMITTED; staged bytes that are gone are staged again from the plan.
 
         Raises:
-            StagedLost: they are gone again.
+            PublishUnknown, KeyTaken: the batch stays STAGED; nothing is removed.
+            SourceGap: some files cannot be staged again; all others are published.
+            StagedLost: the staged bytes are gone a second time.
         """
         waiting = [file for file in record.files if file.key not in record.published]
         self._progress.step("publishing", batch=plan.batch, files=len(waiting))
@@ -117,11 +118,11 @@ class Delivery:
         return self._done(head, plan, replace(record, state="COMMITTED"))
 
     def _publish(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> set[str]:
-        """Makes files visible; the keys of those whose staged bytes are gone.
+        """Makes files visible; returns the keys of those whose staged bytes are gone.
 
-        A role that may look finds by itself what is visible already. For one that may not, the ledger holds each group
-        of files before the next group begins, and what is visible before anything is staged again or an error ends
-        the run: so after a crash no more than one group is in doubt.
+        A role that may look sees by itself which files are visible. Where it may not, the ledger records the published
+        files: each group before the next one begins, and the last one before anything is staged again or an error ends
+        the run. So after a crash no more than one group is in doubt. A batch smaller than a group costs no commit.
         """
         store = self._store(plan)
         size = max(1, len(files)) if store.can_read else GROUP
@@ -132,7 +133,7 @@ class Delivery:
                 self._ledger.record_published(head, plan, visible)
                 visible.clear()
 
-        with self._published(plan.batch, files) as show:
+        with self._shown(plan.batch, files) as show:
 
             def notice(file: StagedFile) -> None:
                 visible.append(file)
@@ -153,10 +154,10 @@ class Delivery:
     def _made_good(
         self, head: Head, plan: Plan, record: BatchRecord, lost: set[str]
     ) -> tuple[Head, BatchRecord]:
-        """The record with these keys' files staged anew, in the ledger before any of them is published.
+        """Stages the files of these keys again, and records them before any of them is published.
 
-        Only their chunks are staged. What is known to be published stays what the ledger says it is: the same text may
-        be compressed otherwise today.
+        Only their chunks are staged. The ledger's hashes of all other files stay: today's encoder may compress the same
+        text to other bytes.
         """
         if self._ledger.heads()[plan.dataset].transition != head.transition:
             raise LedgerConflict(
@@ -181,7 +182,7 @@ class Delivery:
         return head, replace(record, files=files)
 
     def _waits(self, plan: Plan, record: BatchRecord, lost: set[str], gap: SourceGap) -> SourceGap:
-        """What is true of a batch whose lost files cannot be staged again: all others are published."""
+        """The error of a batch whose lost files cannot be staged again, while all others are published."""
         total = len(record.files)
         look = (
             ""
@@ -201,7 +202,7 @@ class Delivery:
         self._progress.step("redelivering", batch=plan.batch)
         files = self._again(plan, record, {file.key for file in record.files})
         try:
-            with self._published(plan.batch, files) as notice:
+            with self._shown(plan.batch, files) as notice:
                 overwrite(self._store(plan), files, notice)
         except StoreError as error:
             raise type(error)(
@@ -214,10 +215,10 @@ class Delivery:
         return replace(record, files=files, note=REDELIVERED)
 
     def _again(self, plan: Plan, record: BatchRecord, keys: set[str]) -> tuple[StagedFile, ...]:
-        """Stages the chunks of these files, which were staged before; all files of those chunks.
+        """Stages the chunks of these files again; returns all files of those chunks.
 
         Raises:
-            NotRepeatable: they differ from the ledger's; nothing is published then.
+            NotRepeatable: they differ from the ledger's; nothing is published.
         """
         chunks = frozenset(file.chunk for file in record.files if file.key in keys)
         before = [file for file in record.files if file.chunk in chunks]
@@ -246,8 +247,8 @@ class Delivery:
         return head.after(plan)
 
     @contextmanager
-    def _published(self, batch: str, files: Sequence[StagedFile]) -> Iterator[Callable[[StagedFile], None]]:
-        """Shows what becomes visible; gives the notice that ``publish`` takes."""
+    def _shown(self, batch: str, files: Sequence[StagedFile]) -> Iterator[Callable[[StagedFile], None]]:
+        """Shows each file that becomes visible; yields the notice that ``publish`` takes."""
         total = sum(file.records for file in files)
         with file_by_file(self._progress, f"publishing {batch}", total) as more:
 
@@ -259,7 +260,7 @@ class Delivery:
 
 
 def _some(keys: Iterable[str]) -> str:
-    """The first few of these keys, and how many more there are."""
+    """The first of these keys, and the number of the others."""
     first, *rest = sorted(keys)
     return f"{first} and {counted(len(rest), 'more file')}" if rest else first
 

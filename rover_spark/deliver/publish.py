@@ -1,4 +1,4 @@
-"""Driver side: staged files become visible, one whole object after the other. Only ever called for a STAGED batch.
+"""Driver side: makes staged files visible, eight at a time, each as a whole object. Its batch must be STAGED.
 
 A failure says nothing about what is visible: the caller runs again, and removes nothing.
 """
@@ -18,10 +18,12 @@ AT_ONCE = 8
 def publish(
     store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
 ) -> list[StagedFile]:
-    """Makes every file visible under its key; gives those whose staged bytes are gone. Repeating it is harmless.
+    """Makes every file visible under its key; returns those whose staged bytes are gone. It may be repeated.
+
+    ``notice`` is called with each file after it became visible, in the pool's threads.
 
     Raises:
-        KeyTaken, StoreError: from the first file that failed; those not yet begun are left as they are.
+        KeyTaken, PublishUnknown: from the first file that failed; files not yet begun stay as they are.
     """
     lost = set[str]()
 
@@ -31,7 +33,7 @@ def publish(
         except StagedLost:
             lost.add(file.key)
         else:
-            _tell(notice, file)
+            _call(notice, file)
 
     _each(one, files)
     return [file for file in files if file.key in lost]
@@ -40,16 +42,20 @@ def publish(
 def overwrite(
     store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
 ) -> None:
-    """Puts every file at its key whatever stands there: redelivery."""
+    """Puts every file at its key whatever stands there: redelivery.
+
+    Raises:
+        StagedLost, PublishUnknown: from the first file that failed; files not yet begun stay as they are.
+    """
 
     def one(file: StagedFile) -> None:
         store.overwrite(file)
-        _tell(notice, file)
+        _call(notice, file)
 
     _each(one, files)
 
 
-def _tell(notice: Callable[[StagedFile], None] | None, file: StagedFile) -> None:
+def _call(notice: Callable[[StagedFile], None] | None, file: StagedFile) -> None:
     if notice is not None:
         notice(file)
 

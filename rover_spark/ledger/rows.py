@@ -48,10 +48,10 @@ def file_of(row: Any) -> StagedFile:
 
 
 def published_row(head: Head, plan: Plan, files: Iterable[StagedFile]) -> dict[str, Any]:
-    """The row of files that became visible before their batch is COMMITTED.
+    """The row that records files as visible before their batch is COMMITTED.
 
-    The batch's name stands in ``key`` and the files' hashes by key in ``note``: a version that does not know this kind
-    passes over rows without a batch.
+    ``key`` holds the batch's name, ``note`` the files' hashes by key, ``batch`` is null: versions that do not know this
+    kind pass over rows without a batch.
     """
     return {
         "kind": PUBLISHED,
@@ -65,7 +65,7 @@ def published_row(head: Head, plan: Plan, files: Iterable[StagedFile]) -> dict[s
 
 
 def published_among(files: Iterable[StagedFile], rows: Iterable[Any]) -> frozenset[str]:
-    """The keys of those files that such rows name, with the bytes that they have now: a file may be staged anew since."""
+    """The keys of the files that such rows name with the same hash. A file that was staged again may have another."""
     known = {item for row in rows for item in json.loads(row["note"]).items()}
     return frozenset(file.key for file in files if (file.key, file.sha256) in known)
 

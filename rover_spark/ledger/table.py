@@ -291,10 +291,10 @@ class Ledger:
         return replace(head, transition=number, floors=head.floors or floors > 0)
 
     def record_published(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> None:
-        """Notes that these files of a STAGED batch are visible, in one commit that takes no transition.
+        """Records that these files of a STAGED batch are visible, in one commit that takes no transition.
 
-        It states a fact that no other driver can contradict, so it needs no compare-and-swap; where it is lost, the
-        files are published again.
+        No other driver can contradict that, so it needs no compare-and-swap. Where the commit is lost, the files are
+        published again.
         """
         writer = self._writer([published_row(head, plan, files)])
         with self.exclusive():

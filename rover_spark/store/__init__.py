@@ -1,4 +1,4 @@
-"""Destinations behind one port. ``open_store`` is what everything else calls, on the driver and in tasks alike."""
+"""Destinations behind one port. Driver and tasks open them with ``open_store``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure"}
 
 
 def open_store(destination: str, export: str, access: Access | None = None) -> Store:
-    """The store at a destination URL. ``export`` names whose staging it uses; ``access`` how it is reached.
+    """The store at a destination URL. ``export`` names the export whose staging it uses, ``access`` how to reach it.
 
     Raises:
         ConfigError: no adapter for that scheme, or its SDK is not installed.

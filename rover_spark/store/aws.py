@@ -17,7 +17,7 @@ from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError
 from rover_spark.store.base import UNREACHED, unreachable
 
-# what S3 or botocore says -> what to do about it
+# an error code of S3 or class of botocore -> what to do about it
 REMEDIES = {
     "NoSuchBucket": "Correct the bucket's name in destination.",
     "InvalidAccessKeyId": "Correct the credentials that the SDK's chain finds.",
@@ -59,13 +59,13 @@ _PUTTING = (
 
 
 class AnswerCut(BotoCoreError):  # type: ignore[misc]  # botocore has no types
-    """An answer without what it must hold: the connection broke inside it, and what was asked for may have been done."""
+    """An answer that lacks a required field: the connection broke inside it, and the request may have succeeded."""
 
     fmt = "the answer was cut"
 
 
 def remedy(error: Exception, otherwise: str) -> str:
-    """What to do about an error; of a refusal the permission that was missing."""
+    """What to do about an error; for a refusal, which permission to grant."""
     code = error_code(error)
     if code in {"AccessDenied", "403"}:
         return f"Grant {_PERMISSIONS.get(getattr(error, 'operation_name', ''), _PUTTING)}."
@@ -79,7 +79,7 @@ def remedy(error: Exception, otherwise: str) -> str:
 
 
 def met(error: Exception, access: Access) -> str:
-    """What went wrong, and where it was tried wherever that may be why."""
+    """What went wrong; with the address and region where these may be the reason."""
     code, why = error_code(error), unreachable(error)
     if not why and code not in _ELSEWHERE:
         return code
@@ -95,21 +95,23 @@ def met(error: Exception, access: Access) -> str:
 
 
 def shown_address(endpoint: str) -> str:
-    """The address without what may be secret in one that the environment gave."""
+    """The address without user name and password, which an address from the environment may hold."""
     parts = urlsplit(endpoint)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 @lru_cache(maxsize=8)
 def client(access: str) -> Any:
-    """One client a process and access: a worker keeps it from task to task. Clients are safe in threads."""
+    """One client per process and access; a worker keeps it across tasks. Clients are thread-safe."""
     wanted = Access.model_validate_json(access)
     session = get_session()
     if wanted.profile:
         session.set_config_variable("profile", wanted.profile)
     if wanted.region:  # a role is assumed there too
         session.set_config_variable("region", wanted.region)
-    if session.get_credentials() is None:  # a client without any would be kept, and never look for them again
+    if (
+        session.get_credentials() is None
+    ):  # a client without credentials would stay in the cache and never look for them again
         raise NoCredentialsError
     if wanted.role_arn:
         session._credentials = _assumed(session, wanted)
@@ -143,14 +145,14 @@ def _assumed(session: Any, wanted: Access) -> DeferredRefreshableCredentials:
 
 
 def error_code(error: Exception) -> str:
-    """S3's own word for what went wrong, or the name of the SDK's error; never text that could hold a secret."""
+    """S3's error code, or the class of the SDK's error; never text that could hold a secret."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "unknown"))[:60]
     return type(error).__name__
 
 
 def other_region(error: Exception) -> str | None:
-    """The region in which the bucket lies, where S3 says that it is not the one asked."""
+    """The region of the bucket, where S3 says that the request went to another one."""
     if not isinstance(error, ClientError):
         return None
     if error_code(error) not in _ELSEWHERE:

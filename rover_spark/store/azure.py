@@ -1,8 +1,8 @@
-"""An Azure container: tasks upload blocks that nobody has committed, the driver commits their list.
+"""An Azure container: tasks upload uncommitted blocks, the driver commits their list.
 
-Blocks without a list are in no listing, and Azure drops them after a week: there is nothing to abort. With ``can_read`` a
-key is only taken while it is free, and an answer that was lost is looked up; without it the same list may be put again.
-A list that is committed drops every other try's blocks at that key. No error keeps its cause: an address may hold a SAS.
+No listing shows uncommitted blocks, and Azure drops them after a week: there is nothing to abort. With ``can_read`` a
+commit needs a free key, and a lost answer is followed by a look at the key; without it the same list may be committed
+again. A commit drops the blocks of every other try at that key. No error keeps its cause: an address may hold a SAS.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from rover_spark.store.base import (
 )
 from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, settle
 
-PART_BYTES = 8 << 20  # of 50,000 blocks at the most: files up to 390 GB
+PART_BYTES = 8 << 20  # at most 50,000 blocks: files up to 390 GB
 _SHA = "rover_sha256"
-_DIRECTORY = ("hdi_isfolder", "true")  # metadata of a directory that is listed as an empty blob
+_DIRECTORY = ("hdi_isfolder", "true")  # the metadata of a directory, which listings show as an empty blob
 _ANSWERS = {
     "InvalidBlockList": Answer.GONE,
     "BlobAlreadyExists": Answer.NOT_FREE,
@@ -53,7 +53,7 @@ REMEDIES = {
 }
 _REFUSED = {"AuthorizationFailure", "AuthorizationPermissionMismatch"}
 _PUTTING = "create and write on the container, or a SAS with c and w"
-# what was refused -> what it takes
+# the act that was refused -> the permission that it needs
 _PERMISSIONS = {
     "look at": "read on the container, or a SAS with r",
     "read": "read on the container, or a SAS with r",
@@ -63,11 +63,13 @@ _TAGGING = "blobs/tags/write (Storage Blob Data Owner has it, Contributor has no
 
 
 class AzureStaging:
-    """Blocks of one try, none of them in a list yet."""
+    """The blocks of one try; none of them is committed."""
 
     def __init__(self, store: AzureStore, key: str, attempt: str) -> None:
         self._store, self._key = store, key
-        self._token = hashlib.sha256(attempt.encode()).hexdigest()[:32]  # all ids of a blob have one length
+        self._token = hashlib.sha256(attempt.encode()).hexdigest()[
+            :32
+        ]  # all block ids of a blob must have one length
         self._waiting = bytearray()
         self._count = 0
         self._clock: datetime | None = None
@@ -80,7 +82,7 @@ class AzureStaging:
             del self._waiting[:PART_BYTES]
 
     def _send(self, data: bytes) -> None:
-        with self._store.told("stage", self._key):
+        with self._store.mapping_errors("stage", self._key):
             taken = self._store.blob(self._key).stage_block(
                 _block(self._token, self._count), data, validate_content=True
             )
@@ -95,11 +97,11 @@ class AzureStaging:
         return json.dumps({"token": self._token, "blocks": self._count}, separators=(",", ":"))
 
     def abort(self) -> None:
-        """Nothing can be done, and nothing need be: Azure drops the blocks."""
+        """Does nothing: Azure drops the blocks by itself."""
         self._waiting.clear()
 
     def clock(self) -> datetime | None:
-        """The date of the last answer."""
+        """The Date header of the last answer."""
         return self._clock
 
 
@@ -112,7 +114,7 @@ class AzureStore:
         self._container, _, prefix = location.partition("/")
         self._prefix = prefix.strip("/")
         self._access = access
-        _client(access.model_dump_json())  # which account is meant: told before anything is written
+        _client(access.model_dump_json())  # raises ConfigError before anything is written
 
     @property
     def prefix(self) -> str:
@@ -126,11 +128,11 @@ class AzureStore:
 
     @property
     def untried(self) -> str:
-        """Tags are written with a list of blocks, and only then."""
+        """Tags are written when the list of blocks is committed, and not before."""
         return f"For store.tags let the role have {_TAGGING}." if self._access.tags else ""
 
     def blob(self, key: str) -> Any:
-        """A client of one blob; nothing is asked for."""
+        """A client of one blob; makes no request."""
         return self._service.get_blob_client(self._container, key)
 
     def stage(self, key: str, batch: str, attempt: str) -> AzureStaging:
@@ -166,7 +168,7 @@ class AzureStore:
 
     def _look(self, file: StagedFile) -> Seen:
         try:
-            with self.told("look at", file.key):
+            with self.mapping_errors("look at", file.key):
                 found = self.blob(file.key).get_blob_properties()
         except FileNotFoundError:
             return Seen.FREE
@@ -174,26 +176,26 @@ class AzureStore:
         return Seen.EQUAL if same else Seen.OTHER
 
     def abort(self, staged: Iterable[str]) -> list[str]:
-        """Nothing can be done, and nothing need be."""
+        """Does nothing: Azure drops uncommitted blocks by itself."""
         return []
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Committed blobs by key prefix, without what stands for a directory where names are hierarchical."""
+        """Committed blobs by key prefix, without the blobs that stand for directories in a hierarchical account."""
         container = self._service.get_container_client(self._container)
-        with self.told("list", prefix):
+        with self.mapping_errors("list", prefix):
             for each in container.list_blobs(name_starts_with=prefix or None, include=["metadata"]):
-                # names of metadata are the same in any case
+                # names of metadata ignore case
                 if _DIRECTORY not in {(name.lower(), value) for name, value in (each.metadata or {}).items()}:
                     yield ObjectInfo(each.name, each.size)
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
         """Streams the blob."""
-        with self.told("read", key):
+        with self.mapping_errors("read", key):
             yield self.blob(key).download_blob()
 
     def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
-        """Nothing: an uncommitted block cannot be removed without making its blob visible."""
+        """Removes nothing: an uncommitted block cannot be removed without making its blob visible."""
         return []
 
     @property
@@ -201,8 +203,8 @@ class AzureStore:
         return _client(self._access.model_dump_json())
 
     @contextmanager
-    def told(self, what: str, key: str) -> Iterator[None]:
-        """Turns what the SDK raises into a StoreError; a blob that is not there into FileNotFoundError."""
+    def mapping_errors(self, what: str, key: str) -> Iterator[None]:
+        """Maps the SDK's errors to StoreError, and a missing blob to FileNotFoundError."""
         try:
             yield
         except ResourceNotFoundError as error:
@@ -231,14 +233,14 @@ def _block(token: str, number: int) -> str:
 
 
 def _code(error: Exception) -> str:
-    """Azure's own word for what went wrong, or the name of the SDK's error; never text that could hold a secret."""
-    told = getattr(error, "error_code", None) if isinstance(error, HttpResponseError) else None
-    return str(getattr(told, "value", told) or type(error).__name__)[:60]
+    """Azure's error code, or the class of the SDK's error; never text that could hold a secret."""
+    code = getattr(error, "error_code", None) if isinstance(error, HttpResponseError) else None
+    return str(getattr(code, "value", code) or type(error).__name__)[:60]
 
 
 @lru_cache(maxsize=8)
 def _client(access: str) -> Any:
-    """One client a process and access."""
+    """One client per process and access."""
     wanted = Access.model_validate_json(access)
     if text := _ENVIRON.get("AZURE_STORAGE_CONNECTION_STRING"):
         return _connected(text, wanted.endpoint)
@@ -266,7 +268,7 @@ def _client(access: str) -> Any:
 
 
 def _connected(text: str, endpoint: str | None) -> Any:
-    """A client of the account that a connection string names, which must be that of the settings."""
+    """A client of the account in a connection string, which must be the one in the settings."""
     try:
         made = BlobServiceClient.from_connection_string(text, **_options())
     except ValueError:
@@ -286,7 +288,7 @@ def _connected(text: str, endpoint: str | None) -> Any:
 
 
 def _host(url: str) -> str:
-    """An account's host, and its path where an emulator has several; never what stands before an @ or after a ?."""
+    """The host of an account, with the path of an emulator's account; without user name, password and query."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2].lower()
     if parts.scheme == "https":
@@ -295,6 +297,6 @@ def _host(url: str) -> str:
 
 
 def _options() -> dict[str, Any]:
-    # the SDK's own policy waits 15 seconds before it tries again
+    # the SDK's default policy waits 15 seconds before the first retry
     again = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5)
     return {"retry_policy": again, "connection_timeout": 10, "read_timeout": 60}

@@ -5,13 +5,13 @@ behaviour suite holds all of them to it:
 
 1. staged bytes are invisible: ``listing`` and ``read`` do not know them;
 2. ``publish`` makes the whole object visible under its key, or nothing; never a part of it;
-3. publishing again what is there already, byte for byte, is success; another payload under the key is KeyTaken;
+3. publishing the same bytes to a key again is success; another payload at the key is KeyTaken;
 4. ``overwrite`` puts the staged bytes at the key whatever stands there; it is for redelivery only;
-5. any process may publish or abort what another one staged: a reference is all it needs;
+5. any process may publish or abort what another one staged: it needs only the reference;
 6. when staged bytes are gone and the key is not visible, ``publish`` raises StagedLost and changes nothing;
 7. where nobody knows whether the object is visible, ``publish`` and ``overwrite`` raise PublishUnknown and remove nothing.
 
-``store/outcome.py`` holds the table by which every adapter tells these apart.
+The table in ``store/outcome.py`` decides between these outcomes for every adapter.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ class Staging(Protocol):
         ...
 
     def finish(self) -> str:
-        """Makes the bytes durable, still invisible; the reference that publishes them."""
+        """Makes the bytes durable, still invisible; returns the reference that publishes them."""
         ...
 
     def abort(self) -> None:
-        """Removes what was written, as far as it can. Never raises for what is gone already."""
+        """Removes what was written, as far as it can. Bytes that are gone already are no error."""
         ...
 
     def clock(self) -> datetime | None:
-        """The store's own clock when it took bytes of this try, in whole seconds or finer; None where it has none."""
+        """The time by the store's own clock when it took bytes of this try; None where it has no clock."""
         ...
 
 
-STAGING = "_rover_staging"  # where staging is visible it lies here, beside what receivers read
+STAGING = "_rover_staging"  # the folder of staged files in stores that show them, beside what receivers read
 Mine = Callable[[str], bool]
 
 
@@ -66,26 +66,26 @@ class Store(Protocol):
 
     @property
     def can_read(self) -> bool:
-        """Whether ``listing`` and ``read`` may be asked for."""
+        """Whether the role may call ``listing`` and ``read``."""
         ...
 
     @property
     def unswept(self) -> str:
-        """What ``sweep`` cannot find here, and who removes it; empty where it finds all."""
+        """What ``sweep`` cannot find here, and who removes it; empty where it finds everything."""
         ...
 
     @property
     def untried(self) -> str:
-        """What a publish asks of the role that staging does not, and how to grant it; empty where that is nothing."""
+        """A right that publishing needs and staging does not try, and how to grant it; empty where there is none."""
         ...
 
     @property
     def prefix(self) -> str:
-        """The key prefix of everything delivered, without slashes around it; may be empty."""
+        """The key prefix of everything delivered, without outer slashes; may be empty."""
         ...
 
     def stage(self, key: str, batch: str, attempt: str) -> Staging:
-        """Begins a file. ``attempt`` is unique to this try and stands in no key."""
+        """Begins a file. ``attempt`` is unique to this try and is part of no key."""
         ...
 
     def publish(self, file: StagedFile) -> None:
@@ -97,7 +97,7 @@ class Store(Protocol):
         ...
 
     def abort(self, staged: Iterable[str]) -> list[str]:
-        """Removes staged files by reference; those that it could not. What is gone already is no error."""
+        """Removes staged files by reference; returns those that it could not remove. What is gone already is no error."""
         ...
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -109,9 +109,9 @@ class Store(Protocol):
         ...
 
     def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
-        """Removes this export's staged files last written before ``older_than``, but for ``keep``; their names.
+        """Removes this export's staged files last written before ``older_than``, except ``keep``; returns their names.
 
-        ``mine`` tells the keys that this export may have staged, where nothing else does.
+        ``mine`` says whether this export may have staged a key, for stores where nothing else shows it.
         """
         ...
 
@@ -123,13 +123,13 @@ def prefix_of(destination: str) -> str:
 
 
 def staged_name(key: str, attempt: str) -> str:
-    """A name of its own for one try at a key, for people with the end of it, no longer than file systems take."""
+    """A unique name for one try at a key: a hash, the end of the key for people, the attempt; short enough for file systems."""
     end = key.rpartition("/")[2].encode()[-180:].decode(errors="ignore")
     return f"{hashlib.sha256(key.encode()).hexdigest()[:12]}-{end}.{attempt}"
 
 
 def staged_whole(staging: Staging, key: str, data: bytes) -> StagedFile:
-    """A small object, staged in one go. Raises StoreError; nothing is left behind then."""
+    """Stages a small object in one call. Raises StoreError, and leaves nothing behind then."""
     try:
         staging.write(data)
         reference = staging.finish()
@@ -145,7 +145,7 @@ UNREACHED = "Check store.endpoint, its host's name and port, a proxy, and this m
 
 
 def unreachable(error: BaseException) -> str | None:
-    """Why nobody answered, where that is so: found among an SDK's causes, whose own text may hold a secret."""
+    """Why no server answered, or None: read off the SDK's chain of causes, because its text may hold a secret."""
     waiting: list[object] = [error]
     seen = set[int]()
     while waiting:
@@ -170,6 +170,6 @@ _CONTENT_TYPES = {".avro": "application/avro", ".avsc": "application/json", ".md
 
 
 def content_type(key: str) -> str:
-    """What an object says that it is."""
+    """The Content-Type of an object."""
     name = key.rpartition("/")[2]
     return next((kind for ending, kind in _CONTENT_TYPES.items() if ending in name), "application/gzip")

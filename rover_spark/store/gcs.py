@@ -1,10 +1,10 @@
 """A Google Cloud Storage bucket: tasks write temporary objects, the driver rewrites them to their keys.
 
-Temporary objects lie in ``_rover_staging/<export>/`` below the prefix, beside what receivers read. With ``can_read`` a key
-is only taken while it is free (``ifGenerationMatch=0``), and an answer that was lost is looked up; without it the same
-bytes may be put again. The role needs to create, read and delete below the staging prefix, and to create at the keys;
-without ``can_read`` to delete there too, which is what Google asks of whoever puts an object over another. No error
-keeps its cause: the address of an upload's session is a secret.
+Temporary objects lie in ``_rover_staging/<export>/`` below the prefix, beside what receivers read. With ``can_read`` a
+rewrite needs a free key (``ifGenerationMatch=0``), and a lost answer is followed by a look at the key; without it the
+same bytes may be written again. The role needs to create, read and delete below the staging prefix, and to create at
+the keys; without ``can_read`` also to delete there, because Google asks for that right to write over an object. No
+error keeps its cause: the address of an upload session is a secret.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from rover_spark.store.base import (
 )
 from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, settle
 
-PART_BYTES = 8 << 20  # of a resumable upload, and all of it that lies in memory
+PART_BYTES = 8 << 20  # one chunk of a resumable upload; no more of a file is in memory
 _SHA = "rover-sha256"
 _RETRY = DEFAULT_RETRY.with_timeout(60.0)
 _FAILURES = (
@@ -57,7 +57,7 @@ _FAILURES = (
     InvalidResponse,
     DataCorruption,
 )
-_CUT = (AttributeError, KeyError, TypeError)  # what the SDK makes of an answer that was cut, or is none
+_CUT = (AttributeError, KeyError, TypeError)  # the SDK raises these for an answer that was cut or is no JSON
 REMEDIES = {
     "Unauthorized": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
     "DefaultCredentialsError": "Give the SDK credentials: workload identity, or GOOGLE_APPLICATION_CREDENTIALS.",
@@ -67,7 +67,7 @@ REMEDIES = {
 _AT_THE_KEYS = "storage.objects.get below _rover_staging/ and storage.objects.create at the keys"
 _LOOKING = "store.can_read = true, with storage.objects.get and .list, and nothing is put twice"
 _OVER = "storage.objects.delete at the keys too, where a file whose answer was lost is put a second time"
-# what was refused -> the permission that it takes
+# the act that was refused -> the permission that it needs
 _PERMISSIONS = {
     "stage": "storage.objects.create below _rover_staging/",
     "publish": _AT_THE_KEYS,
@@ -89,12 +89,12 @@ class GcsStaging:
 
     def write(self, data: bytes) -> None:
         """Sends whole parts, keeps the rest."""
-        with self._store.told("stage", self._name):
+        with self._store.mapping_errors("stage", self._name):
             self._writer.write(data)
 
     def finish(self) -> str:
-        """Ends the upload; the object's name is the reference."""
-        with self._store.told("stage", self._name):
+        """Ends the upload; returns the object's name as the reference."""
+        with self._store.mapping_errors("stage", self._name):
             self._writer.close()
         return self._name
 
@@ -131,12 +131,12 @@ class GcsStore:
         return self._access.can_read
 
     def blob(self, name: str) -> Any:
-        """A handle; nothing is asked for."""
+        """A handle; makes no request."""
         return self._bucket.blob(name)
 
     def stage(self, key: str, batch: str, attempt: str) -> GcsStaging:
         """Begins a temporary object of this try's own."""
-        with self.told("stage", key):
+        with self.mapping_errors("stage", key):
             return GcsStaging(self, f"{self._staging}{batch}/{staged_name(key, attempt)}")
 
     def publish(self, file: StagedFile) -> None:
@@ -159,7 +159,7 @@ class GcsStore:
             target = self.blob(file.key)
             target.metadata, target.content_type = {_SHA: file.sha256}, content_type(file.key)
             while True:
-                # repeating it is harmless: the same object at the same key, or a condition that then fails
+                # a repeated request is harmless: it writes the same object, or its condition fails
                 token, _, _ = target.rewrite(self.blob(file.staged), token=token, retry=_RETRY, **condition)
                 if token is None:
                     return Answer.DONE, None
@@ -175,9 +175,9 @@ class GcsStore:
         return Seen.EQUAL if same else Seen.OTHER
 
     def _found(self, key: str) -> Any:
-        with self.told("look at", key):
+        with self.mapping_errors("look at", key):
             found = self._bucket.get_blob(key)
-            if found is not None and found.size is None:  # no object is without
+            if found is not None and found.size is None:  # every object has a size
                 raise KeyError("size")
             return found
 
@@ -187,7 +187,7 @@ class GcsStore:
         return found and found.time_created
 
     def abort(self, staged: Iterable[str]) -> list[str]:
-        """Deletes temporary objects; what cannot be reached is left to ``sweep``."""
+        """Deletes temporary objects; ``sweep`` removes those that cannot be reached now."""
         left = []
         for name in staged:
             try:
@@ -199,8 +199,8 @@ class GcsStore:
         return left
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects by key prefix, without what is staged."""
-        with self.told("list", prefix):
+        """Objects by key prefix, without staged ones."""
+        with self.mapping_errors("list", prefix):
             for each in self._bucket.list_blobs(prefix=prefix):
                 if not each.name.startswith(self._staged):
                     yield ObjectInfo(each.name, each.size)
@@ -211,19 +211,19 @@ class GcsStore:
         blob = self._found(key)
         if blob is None:
             raise FileNotFoundError(key)
-        # what whoever reads makes of the bytes is no answer of the store
-        with self.told("read", key, cut=()), blob.open("rb", chunk_size=PART_BYTES) as stream:
+        # an error of the reader's own code is no answer of the store
+        with self.mapping_errors("read", key, cut=()), blob.open("rb", chunk_size=PART_BYTES) as stream:
             yield stream
 
     @property
     def unswept(self) -> str:
-        """Without ``can_read`` no temporary object can be found that the ledger does not name."""
+        """Without ``can_read`` ``sweep`` finds only temporary objects that the ledger names."""
         rule = "the bucket's own lifecycle rule deletes what no ledger names below _rover_staging/"
         return "" if self.can_read else rule
 
     @property
     def untried(self) -> str:
-        """Without ``can_read`` the right to put an object over another is only needed when something goes wrong."""
+        """Without ``can_read`` the right to write over an object is needed only after a lost answer."""
         return "" if self.can_read else f"Let the role have {_OVER}; or set {_LOOKING}."
 
     def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
@@ -231,7 +231,7 @@ class GcsStore:
         if not self.can_read:
             return []
         removed = []
-        with self.told("sweep", self._staging):
+        with self.mapping_errors("sweep", self._staging):
             for each in self._bucket.list_blobs(prefix=self._staging):
                 if each.name in keep or each.time_created >= older_than:
                     continue
@@ -244,8 +244,8 @@ class GcsStore:
         return _client(self._access.model_dump_json()).bucket(self._name)
 
     @contextmanager
-    def told(self, what: str, key: str, cut: tuple[type[Exception], ...] = _CUT) -> Iterator[None]:
-        """Turns what the SDK raises into a StoreError."""
+    def mapping_errors(self, what: str, key: str, cut: tuple[type[Exception], ...] = _CUT) -> Iterator[None]:
+        """Maps the SDK's errors to StoreError."""
         try:
             yield
         except (*_FAILURES, *cut) as error:
@@ -254,7 +254,7 @@ class GcsStore:
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         if isinstance(
             error, InvalidResponse
-        ):  # an upload's own word for what all other requests name by class
+        ):  # an upload names by status what all other requests name by class
             named: Any = from_http_status
             error = named(error.response.status_code, "")
         code = "AnswerCut" if isinstance(error, _CUT) else type(error).__name__
@@ -280,7 +280,7 @@ def _answer(error: Exception) -> Answer:
 
 @lru_cache(maxsize=8)
 def _client(access: str) -> Any:
-    """One client a process and access."""
+    """One client per process and access."""
     wanted = Access.model_validate_json(access)
     options: dict[str, Any] = {"client_options": {"api_endpoint": wanted.endpoint}} if wanted.endpoint else {}
     if wanted.endpoint and wanted.endpoint.startswith(
@@ -288,7 +288,7 @@ def _client(access: str) -> Any:
     ):  # an emulator: never a credential in clear text
         nobody: Any = AnonymousCredentials
         return storage.Client(project="none", credentials=nobody(), **options)
-    credentials = None  # what the SDK finds by itself
+    credentials = None  # None: the SDK finds them by itself
     if wanted.impersonate:
         mine, _ = google.auth.default()
         other: Any = impersonated_credentials.Credentials
@@ -297,5 +297,5 @@ def _client(access: str) -> Any:
             target_principal=wanted.impersonate,
             target_scopes=["https://www.googleapis.com/auth/devstorage.read_write"],
         )
-    # no project: buckets have names of their own, and credentials need not know one
+    # no project: bucket names are global, and credentials may have none
     return storage.Client(project=None, credentials=credentials, **options)

@@ -1,7 +1,7 @@
 """A directory as a bucket: local disks, NFS, mounted volumes. Every executor must see the same directory.
 
-Staged files lie in ``_rover_staging/<export>/`` beside ``exports/``, in the same file system: publishing is one
-``link``, which fails where the key exists. Where a file system has no links (FUSE mounts), it is a rename.
+Staged files lie in ``_rover_staging/<export>/`` beside ``exports/``, in the same file system: publishing is one hard
+link, which fails where the key exists. Where a file system has no hard links (FUSE mounts), it is a rename.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LocalStaging:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._file = self._path.open("xb")
-        except FileNotFoundError:  # another task of the batch left the directory empty and took it away
+        except FileNotFoundError:  # another task of the batch removed the directory when it was empty
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")
 
@@ -60,19 +60,19 @@ class LocalStaging:
 
     def abort(self) -> None:
         """Closes and removes the file."""
-        with suppress(OSError):  # closing writes what is still buffered
+        with suppress(OSError):  # closing flushes the buffer
             self._file.close()
         _forget(self._path)
 
     def clock(self) -> datetime | None:
-        """When the file system, which may be another machine's, says that the file was written."""
+        """The file's modification time, by the clock of the file system, which may be on another machine."""
         with suppress(FileNotFoundError):
             return datetime.fromtimestamp(self._path.stat().st_mtime, timezone.utc)
         return None
 
 
 class LocalStore:
-    """Objects as files below ``root``; what is staged lies there too, or below another directory beside it."""
+    """Objects as files below ``root``; staged files lie there too, or below another directory beside it."""
 
     can_read = True
     unswept = ""

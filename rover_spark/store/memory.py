@@ -1,7 +1,7 @@
 """A bucket in this process's memory, for tests and for looking at small exports.
 
-A reference carries the staged bytes themselves, so tasks in other processes can stage; only the driver's process
-sees the objects. Nothing outlives the process.
+A reference holds the staged bytes themselves, so tasks in other processes can stage; only the driver's process has the
+objects. They end with the process.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class MemoryStaging:
         self._buffer = io.BytesIO()
 
     def clock(self) -> None:
-        """None: this process's own."""
+        """None: the store has no clock but this process's."""
 
 
 class MemoryStore:
-    """Objects of one bucket; every MemoryStore of that name in this process shows the same."""
+    """Objects of one bucket; every MemoryStore of that name in this process has the same ones."""
 
     can_read = True
     unswept = ""
@@ -64,7 +64,7 @@ class MemoryStore:
         return MemoryStaging()
 
     def publish(self, file: StagedFile) -> None:
-        """Puts the object unless another payload is there."""
+        """Puts the object where the key is free; a key that holds the same bytes is success."""
         if file.key in self._objects:
             settle(PUBLISH, file, Answer.NOT_FREE, None, lambda: self._look(file))
         else:
@@ -86,7 +86,7 @@ class MemoryStore:
         return Seen.EQUAL if same else Seen.OTHER
 
     def abort(self, staged: Iterable[str]) -> list[str]:
-        """Nothing is kept outside the references."""
+        """Does nothing: only the references hold staged bytes."""
         return []
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -102,5 +102,5 @@ class MemoryStore:
         return io.BytesIO(self._objects[key])
 
     def sweep(self, older_than: datetime, keep: frozenset[str], mine: Mine) -> list[str]:
-        """Nothing is ever abandoned."""
+        """Removes nothing: nothing is left behind."""
         return []

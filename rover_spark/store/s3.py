@@ -1,9 +1,9 @@
 """An S3 bucket: tasks leave multipart uploads open, the driver completes them.
 
-Promises delivery with ``s3:PutObject`` and ``s3:AbortMultipartUpload`` alone; nothing else is asked for then. With
-``can_read`` a key is never published over another object (``If-None-Match: *``), and an answer that was lost is looked
-up. Without it the same bytes are staged and published again: the contract takes an equal payload for the same object.
-Refuses nothing by itself; what S3 refuses becomes one StoreError that names the remedy, and never a secret.
+Promises delivery with ``s3:PutObject`` and ``s3:AbortMultipartUpload`` alone, and then makes no other request. With
+``can_read`` it never publishes over another object (``If-None-Match: *``), and it looks at the key after a lost answer.
+Without it the same bytes are staged and published again: the contract takes an equal payload for the same object.
+Every refusal of S3 becomes a StoreError that names the remedy and holds no secret.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rover_spark.store.aws import OF_CREDENTIALS, AnswerCut, client, error_code,
 from rover_spark.store.base import AGAIN, Mine, ObjectInfo, content_type
 from rover_spark.store.outcome import OVERWRITE, PUBLISH, Answer, Seen, Table, settle
 
-PART_BYTES = 16 << 20  # of 10,000 parts at the most: files up to 160 GB; two parts bound a worker's memory
+PART_BYTES = 16 << 20  # at most 10,000 parts: files up to 160 GB; a worker holds at most two parts in memory
 _BLOCK = 1 << 20
 _TRY = "rover-try"
 _GONE = {"NoSuchUpload", "InvalidPart", "404"}
@@ -36,7 +36,7 @@ _ANSWERS = {
     **dict.fromkeys(_NOT_FREE, Answer.NOT_FREE),
 }
 _FAILURES = (ClientError, BotoCoreError)
-# what the answer to an operation always holds: without it, it was cut, and botocore does not notice
+# a field that every answer to the operation has: without it the answer was cut, which botocore does not notice
 _HOLDS = {
     "create_multipart_upload": "UploadId",
     "upload_part": "ETag",
@@ -46,7 +46,7 @@ _HOLDS = {
 
 
 class S3Staging:
-    """One multipart upload. Its parts are durable and invisible until somebody completes it."""
+    """One multipart upload. Its parts are durable, and invisible until the upload is completed."""
 
     def __init__(self, store: S3Store, key: str, attempt: str) -> None:
         self._store, self._key, self._try = store, key, attempt
@@ -78,7 +78,7 @@ class S3Staging:
         self._store.forget(self._key, self._upload)
 
     def clock(self) -> datetime | None:
-        """The date of the answer that began the upload."""
+        """The Date header of the answer that began the upload."""
         return parsedate_to_datetime(self._clock) if self._clock else None
 
 
@@ -104,11 +104,11 @@ class S3Store:
         return self._access.can_read
 
     def stage(self, key: str, batch: str, attempt: str) -> S3Staging:
-        """Begins a multipart upload at the key itself: an open one is in no listing of objects."""
+        """Begins a multipart upload at the key itself: no listing of objects shows an open upload."""
         return S3Staging(self, key, attempt)
 
     def begin(self, key: str, attempt: str) -> dict[str, Any]:
-        """A new upload, as S3 tells of it."""
+        """Begins an upload; returns S3's answer."""
         access = self._access
         more: dict[str, str] = {"ChecksumAlgorithm": "CRC32"}
         if access.encryption or access.kms_key:
@@ -118,15 +118,15 @@ class S3Store:
         if access.tags:
             more["Tagging"] = urlencode(access.tags)
         metadata = {_TRY: attempt}
-        with self._told("stage", key):
+        with self._mapping_errors("stage", key):
             return self._call(
                 "create_multipart_upload", key, Metadata=metadata, ContentType=content_type(key), **more
             )
 
     def send(self, key: str, upload: str, number: int, data: bytes) -> dict[str, str]:
-        """Uploads one part; what completing asks for of it."""
-        with self._told("stage", key):
-            # said again: where the SDK is told to add checksums only when required, a part would go without
+        """Uploads one part; returns what completing the upload needs of it."""
+        with self._mapping_errors("stage", key):
+            # named here too: an SDK that adds checksums only when required would send the part without one
             sent = self._call(
                 "upload_part", key, UploadId=upload, PartNumber=number, Body=data, ChecksumAlgorithm="CRC32"
             )
@@ -176,7 +176,7 @@ class S3Store:
             raise self._refused("look at", file.key, error) from None
 
     def _is_ours(self, found: dict[str, Any], file: StagedFile) -> bool:
-        """Whether the object is that of this very try."""
+        """Whether the object is of this very try."""
         mine: str = json.loads(file.staged)["try"]
         return bool(found["ContentLength"] == file.bytes and found["Metadata"].get(_TRY) == mine)
 
@@ -196,7 +196,7 @@ class S3Store:
         return [each for each, upload in known.items() if not self.forget(upload["key"], upload["upload"])]
 
     def forget(self, key: str, upload: str) -> bool:
-        """Aborts one upload; False where that failed: then the bucket's lifecycle rule ends it."""
+        """Aborts one upload; False where that fails, and the bucket's lifecycle rule ends the upload."""
         try:
             self._call("abort_multipart_upload", key, UploadId=upload)
         except _FAILURES as error:
@@ -205,7 +205,7 @@ class S3Store:
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Objects by key prefix, page by page."""
-        with self._told("list", prefix):
+        with self._mapping_errors("list", prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, **self._owner):
                 for each in page.get("Contents", ()):
@@ -220,12 +220,12 @@ class S3Store:
             if error_code(error) in {"NoSuchKey", "404"}:
                 raise FileNotFoundError(key) from None
             raise self._refused("read", key, error) from None
-        with closing(body), self._told("read", key):
+        with closing(body), self._mapping_errors("read", key):
             yield body
 
     @property
     def unswept(self) -> str:
-        """Without ``can_read`` no upload can be found that the ledger does not name."""
+        """Without ``can_read`` ``sweep`` finds only uploads that the ledger names."""
         rule = "the bucket's own rule AbortIncompleteMultipartUpload ends uploads that no ledger names"
         return "" if self.can_read else rule
 
@@ -235,7 +235,7 @@ class S3Store:
             return []
         kept = {json.loads(reference)["upload"] for reference in keep}
         removed = []
-        with self._told("sweep", self._prefix):
+        with self._mapping_errors("sweep", self._prefix):
             pages = self._client.get_paginator("list_multipart_uploads")
             prefix = f"{self._prefix}/" if self._prefix else ""
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, **self._owner):
@@ -260,7 +260,7 @@ class S3Store:
         return found
 
     @contextmanager
-    def _told(self, what: str, key: str) -> Iterator[None]:
+    def _mapping_errors(self, what: str, key: str) -> Iterator[None]:
         try:
             yield
         except _FAILURES as error:
@@ -268,7 +268,7 @@ class S3Store:
 
     def _refused(self, what: str, key: str, error: Exception) -> StoreError:
         if error_code(error) in OF_CREDENTIALS:
-            client.cache_clear()  # renewed ones are looked for
+            client.cache_clear()  # the next client looks for renewed ones
         todo = remedy(error, AGAIN)
         if self._owner and todo.startswith("Grant "):
             todo = f"Check that store.expected_owner owns the bucket. {todo}"

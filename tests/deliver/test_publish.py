@@ -92,16 +92,16 @@ def whole(files: Sequence[StagedFile]) -> dict[str, bytes]:
     return {file.key: payload(file.chunk) for file in files}
 
 
-def test_every_file_becomes_visible_and_is_told_after_its_effect(store: Store) -> None:
+def test_every_file_becomes_visible_and_its_notice_comes_after(store: Store) -> None:
     wrapped = Unreliable(store)
     files = batch(store)
     assert visible(store) == {}
-    publish(wrapped, files, lambda file: wrapped.note("told", file.key))  # type: ignore[arg-type]
+    publish(wrapped, files, lambda file: wrapped.note("noticed", file.key))  # type: ignore[arg-type]
     assert visible(store) == whole(files)
     assert len(wrapped.journal) == 2 * FILES
     for file in files:
         events = [event for event, key in wrapped.journal if key == file.key]
-        assert events == ["published", "told"]
+        assert events == ["published", "noticed"]
 
 
 @pytest.mark.law(8)
@@ -113,28 +113,28 @@ def test_repeating_after_a_failure_ends_with_everything_visible_once(
     files = batch(store)
     wrapped = Unreliable(store, [number], when)
 
-    def told(file: StagedFile) -> None:
-        wrapped.note("told", file.key)
+    def notice(file: StagedFile) -> None:
+        wrapped.note("noticed", file.key)
 
     with pytest.raises(StoreError) as caught:
-        publish(wrapped, files, told)  # type: ignore[arg-type]
+        publish(wrapped, files, notice)  # type: ignore[arg-type]
     assert caught.value.code == "store_timeout"
     # whatever is visible is whole, and belongs to the batch
     assert visible(store).items() <= whole(files).items()
 
     wrapped.note("again", "")
-    publish(wrapped, files, told)  # type: ignore[arg-type]
+    publish(wrapped, files, notice)  # type: ignore[arg-type]
 
     assert visible(store) == whole(files)
     first = wrapped.journal[: wrapped.journal.index(("again", ""))]
     second = wrapped.journal[len(first) + 1 :]
-    # what failed was not told the first time; the second time all were, each after its effect
+    # what failed had no notice the first time; the second time every file has one, after its effect
     failed = {key for event, key in first if event in {"failed", "published"}} - {
-        key for event, key in first if event == "told"
+        key for event, key in first if event == "noticed"
     }
     assert len(failed) == 1
     for file in files:
-        assert [event for event, key in second if key == file.key] == ["published", "told"]
+        assert [event for event, key in second if key == file.key] == ["published", "noticed"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -199,11 +199,11 @@ def test_the_pool_starts_no_new_file_after_a_failure(store: Store) -> None:
 
 
 def test_a_notice_that_fails_is_not_swallowed(store: Store) -> None:
-    def told(file: StagedFile) -> None:
+    def notice(file: StagedFile) -> None:
         raise RuntimeError("the terminal is gone")
 
     with pytest.raises(RuntimeError, match="terminal"):
-        publish(store, batch(store), told)
+        publish(store, batch(store), notice)
 
 
 def test_a_batch_without_files_publishes_nothing(store: Store) -> None:

@@ -82,10 +82,10 @@ def test_a_connection_string_to_another_account_is_refused(
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
     with pytest.raises(ConfigError) as caught:
         open_store("az://container/acme", "acme", Access(endpoint=OURS))
-    told = "".join(traceback.format_exception(caught.value)) + caught.value.remedy
+    text = "".join(traceback.format_exception(caught.value)) + caught.value.remedy
     assert (caught.value.code, caught.value.exit_code) == ("account_ambiguous", 2)
-    assert f"ours.blob.core.windows.net, but AZURE_STORAGE_CONNECTION_STRING {theirs}" in told
-    assert "hunter2" not in told and AZURE_KEY not in told
+    assert f"ours.blob.core.windows.net, but AZURE_STORAGE_CONNECTION_STRING {theirs}" in text
+    assert "hunter2" not in text and AZURE_KEY not in text
 
 
 @pytest.mark.parametrize("endpoint", [None, OURS, f"{OURS}/", "https://Ours.blob.core.windows.net:443"])
@@ -144,7 +144,7 @@ def test_a_connection_string_that_is_none_is_refused_and_not_repeated(
     [("http://ours.example.com", None), ("https://ours.example.com", AZURE_KEY)],
     ids=["a token in clear text", "a key without an account"],
 )
-def test_credentials_that_do_not_fit_the_account_are_told(
+def test_credentials_that_do_not_fit_the_account_are_refused(
     monkeypatch: pytest.MonkeyPatch, endpoint: str, key: str | None
 ) -> None:
     monkeypatch.setenv("AZURE_STORAGE_KEY", key) if key else monkeypatch.delenv("AZURE_STORAGE_KEY")
@@ -156,7 +156,7 @@ def test_credentials_that_do_not_fit_the_account_are_told(
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize("act", ["stage", "publish", "read", "list"])
 @pytest.mark.parametrize("key", [None, "hunter2"], ids=["none", "no base64"])
-def test_credentials_that_are_missing_or_none_are_told_whatever_is_done(
+def test_missing_and_malformed_credentials_are_reported_by_every_act(
     monkeypatch: pytest.MonkeyPatch, act: str, can_read: bool, key: str | None
 ) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")  # asks nobody
@@ -203,8 +203,8 @@ def test_tags_need_a_right_of_their_own_that_only_a_publish_shows(role: tuple[Bu
     file = staged(store)
     with pytest.raises(StoreError) as caught:
         store.publish(file)
-    for told in (caught.value.remedy, store.untried):
-        assert "store.tags" in told and "blobs/tags/write" in told and "a SAS with t" in told
+    for text in (caught.value.remedy, store.untried):
+        assert "store.tags" in text and "blobs/tags/write" in text and "a SAS with t" in text
     assert open_store(bucket.url, "acme", bucket.access).untried == ""
     proxy.decide = lambda name, number: None
     store.publish(file)

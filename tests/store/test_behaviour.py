@@ -241,7 +241,7 @@ def test_another_payload_under_the_key_is_refused_and_left_alone(bucket: Adapter
 
 
 @pytest.mark.law(6)
-def test_another_payload_is_told_as_such_even_where_the_staged_bytes_are_gone(bucket: Adapter) -> None:
+def test_another_payload_is_key_taken_even_where_the_staged_bytes_are_gone(bucket: Adapter) -> None:
     store = bucket.store()
     store.publish(staged(store, bucket.key(), b"other", "one"))
     file = bucket.lose(staged(store, bucket.key(), b"payload", "two"))
@@ -290,7 +290,7 @@ def test_another_store_object_aborts_what_the_first_one_staged(disk: Adapter) ->
 # -- law 6: lost bytes ---------------------------------------------------------------------------------------
 
 
-def test_lost_bytes_are_told_and_nothing_is_changed(bucket: Adapter) -> None:
+def test_lost_bytes_raise_staged_lost_and_change_nothing(bucket: Adapter) -> None:
     store = bucket.store()
     store.publish(staged(store, bucket.key("other.ndjson.gz"), b"other"))
     file = bucket.lose(staged(store, bucket.key()))

@@ -74,7 +74,7 @@ def test_a_file_is_staged_whole_or_not_at_all(faulty: Faulty, fault: str, times:
 @pytest.mark.law(8)
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize(("fault", "times"), [("drop", 1), ("unavailable", 2), ("lose", 1), ("slow", 1)])
-def test_a_publish_ends_whole_or_is_told_and_repeated(
+def test_a_publish_ends_whole_or_raises_and_may_be_repeated(
     faulty: Faulty, fault: str, times: int, can_read: bool
 ) -> None:
     store = faulty.store(can_read=can_read)
@@ -127,7 +127,7 @@ def test_an_unknown_outcome_that_was_a_success_takes_nothing_back(
     assert faulty.bucket.objects() == {KEY: DATA}, "the object stays"
 
 
-def test_a_role_that_may_not_write_is_told_what_it_lacks(faulty: Faulty) -> None:
+def test_a_role_that_may_not_write_gets_a_remedy_that_names_the_right(faulty: Faulty) -> None:
     faulty.fails(STAGE[faulty.server], "refuse", 99)
     with pytest.raises(StoreError) as caught:
         staged(faulty.store(can_read=False))

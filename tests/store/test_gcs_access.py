@@ -146,7 +146,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pat
 @pytest.mark.parametrize("can_read", [True, False])
 @pytest.mark.parametrize("act", ["stage", "publish", "overwrite", "read", "list"])
 @pytest.mark.usefixtures("credentials")
-def test_credentials_that_are_missing_are_told_whatever_is_done(act: str, can_read: bool) -> None:
+def test_missing_credentials_are_reported_by_every_act(act: str, can_read: bool) -> None:
     error = refused(open_store("gs://bucket/acme", "acme", Access(can_read=can_read)), act)
     assert error.message.endswith("DefaultCredentialsError")
     assert error.remedy == REMEDIES["DefaultCredentialsError"] and error.__cause__ is None

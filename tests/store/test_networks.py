@@ -43,8 +43,8 @@ def test_a_network_that_goes_bad_for_seconds_delays_a_file_and_does_not_harm_it(
     network.goes_bad(fault, SECONDS)
     try:
         file = staged(store)
-    except StoreError as told:
-        assert told.remedy
+    except StoreError as error:
+        assert error.remedy
         network.recovers()
         file = staged(store, "two")
     network.recovers()
@@ -56,8 +56,8 @@ def test_a_network_that_goes_bad_for_seconds_delays_a_file_and_does_not_harm_it(
         assert not can_read, "who may look knows better"
         network.recovers()
         store.publish(staged(store, "again"))
-    except StoreError as told:
-        assert told.remedy
+    except StoreError as error:
+        assert error.remedy
         network.recovers()
         try:
             store.publish(file)

@@ -90,8 +90,8 @@ def test_an_unclear_answer_is_unknown_unless_the_file_is_seen(name: str, seen: S
 
 @pytest.mark.law(8)
 @pytest.mark.parametrize("answer", Answer)
-def test_a_look_that_fails_leaves_it_unknown_and_tells_the_error_that_says_more(answer: Answer) -> None:
+def test_a_look_that_fails_leaves_it_unknown_and_raises_the_error_that_says_more(answer: Answer) -> None:
     with pytest.raises(PublishUnknown) as caught:
         settled(PUBLISH, answer, Seen.UNSEEN)
-    told = CAUSE if answer is Answer.UNCLEAR else BLIND
-    assert caught.value.problem == told.problem, "code and remedy are those of what went wrong"
+    error = CAUSE if answer is Answer.UNCLEAR else BLIND
+    assert caught.value.problem == error.problem, "code and remedy are those of what went wrong"

@@ -1,4 +1,4 @@
-"""What S3 is told beside the bytes: encryption, tags, the owner, whose credentials (on a server that keeps all of it)."""
+"""What requests to S3 carry beside the bytes: encryption, tags, the owner, whose credentials (on a server that keeps all of it)."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Recorded:
     def _ask(self, what: str) -> str:
         method = "GET" if what.startswith("download") else "POST"
         with urlopen(Request(f"{self.endpoint}/moto-api/recorder/{what}", method=method)) as answer:
-            told: str = answer.read().decode()
-            return told
+            text: str = answer.read().decode()
+            return text
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_objects_are_encrypted_with_the_key_of_the_settings_and_carry_its_tags(s
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
     assert (head["ContentType"], found) == ("application/gzip", tags)
     asked = server.requests("/acme/exports/")
-    told = [{name.lower(): value for name, value in each["headers"].items()} for each in asked]
-    mine = [each for each in told if "x-amz-expected-bucket-owner" in each]
+    sent = [{name.lower(): value for name, value in each["headers"].items()} for each in asked]
+    mine = [each for each in sent if "x-amz-expected-bucket-owner" in each]
     assert len(mine) == 3, "begin, send, complete: each names the owner"
 
 
@@ -170,6 +170,6 @@ def test_a_profile_of_the_sdks_configuration_is_the_one_that_signs(
     assert all("Credential=THEIRS/" in each and "/eu-north-1/s3/" in each for each in signed)
 
 
-def test_a_role_that_may_not_be_assumed_is_told_as_such() -> None:
-    told = remedy(ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), "")
-    assert "sts:AssumeRole" in told and "s3:" not in told
+def test_a_role_that_may_not_be_assumed_gets_a_remedy_of_its_own() -> None:
+    text = remedy(ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"), "")
+    assert "sts:AssumeRole" in text and "s3:" not in text

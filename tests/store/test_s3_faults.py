@@ -138,7 +138,7 @@ def test_a_publish_that_fails_for_ever_is_unknown_and_cleans_nothing_up(
     assert faulty.visible() == {KEY: DATA}
 
 
-def test_a_bucket_of_another_region_is_told_with_the_region_that_is_right(faulty: Faulty) -> None:
+def test_the_error_of_a_bucket_in_another_region_names_that_region(faulty: Faulty) -> None:
     faulty.proxy.decide = lambda seen, number: "elsewhere"
     with pytest.raises(StoreError) as caught:
         staged(faulty.store(region="us-west-1"))
@@ -200,7 +200,7 @@ def test_a_part_that_is_not_the_one_that_was_sent_is_staged_again(faulty: Faulty
     assert faulty.visible() == {}
 
 
-def test_parts_carry_their_checksum_whatever_the_sdk_is_told(
+def test_parts_carry_their_checksum_whatever_the_sdk_is_configured_to_do(
     faulty: Faulty, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
@@ -273,7 +273,7 @@ def test_a_large_file_goes_up_in_parts_and_never_lies_in_memory_whole(faulty: Fa
     assert faulty.visible()[KEY] == block * 40
 
 
-def test_what_s3_refuses_is_told_without_its_text_or_a_secret(
+def test_an_error_holds_the_code_of_s3_and_neither_its_text_nor_a_secret(
     faulty: Faulty, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = open_store("s3://no-such-bucket-here/acme", "acme", Access(endpoint=s3))
@@ -291,7 +291,7 @@ def test_what_s3_refuses_is_told_without_its_text_or_a_secret(
 
 
 @pytest.mark.parametrize("act", ["stage", "list", "read", "sweep"])
-def test_a_server_that_is_away_is_told(act: str) -> None:
+def test_the_error_of_a_server_that_is_away_names_its_address(act: str) -> None:
     store = open_store("s3://bucket/acme", "acme", Access(endpoint="http://127.0.0.1:9", can_read=True))
     acts: dict[str, Callable[[], object]] = {
         "stage": lambda: store.stage(KEY, "b", "one"),

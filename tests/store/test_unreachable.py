@@ -1,4 +1,4 @@
-"""A store that nobody answers for: the address and the reason are told, whatever the SDK wraps them in."""
+"""A store that does not answer: the error names address and reason, whatever the SDK wraps them in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rover_spark.store import open_store
 from rover_spark.store.base import unreachable
 
 
-def test_a_host_that_has_no_name_and_no_listener_are_told_apart() -> None:
+def test_a_host_without_a_name_and_one_without_a_listener_give_different_reasons() -> None:
     for host, words in (("nowhere.invalid", "no such host is known"), ("127.0.0.1", "nothing listens there")):
         store = open_store(
             "s3://bucket/acme", "acme", Access(endpoint=f"http://{host}:9", region="eu-west-3")
