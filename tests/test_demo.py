@@ -45,8 +45,8 @@ pytestmark = pytest.mark.timeout(1500)  # a demo, then other sessions: minutes w
 
 
 @dataclass(frozen=True)
-class Told:
-    """A demo: its directory, its result, and what it said on a terminal of 80 columns."""
+class Demo:
+    """A demo: its directory, its result, and what it printed on a terminal of 80 columns."""
 
     place: Path
     result: Result
@@ -78,22 +78,22 @@ def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def told(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    home = tmp_path_factory.mktemp("told")
+def demo(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    home = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)  # paths are as short as where `make demo` is called
         result, said = runs.demo(spark, fans=150, seed=3)
-    return Told(home / runs.DEMO, result, said)
+    return Demo(home / runs.DEMO, result, said)
 
 
 @pytest.fixture(scope="module")
-def look(told: Told, no_traces: None) -> Callable[[str], Looked]:
+def look(demo: Demo, no_traces: None) -> Callable[[str], Looked]:
     """Runs a notebook, once, in the directory that holds the demo's; a cell that fails, fails here."""
 
     @cache
     def looked(name: str) -> Looked:
-        notebook = execute(read(name), told.place.parent)
-        return Looked(told.result, [output for cell in code(notebook) for output in cell.outputs])
+        notebook = execute(read(name), demo.place.parent)
+        return Looked(demo.result, [output for cell in code(notebook) for output in cell.outputs])
 
     return looked
 
@@ -112,9 +112,9 @@ def execute(notebook: Any, place: Path) -> Any:
     return NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
 
 
-def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession, told: Told) -> None:
-    assert told.result.ok and not told.result.problems
-    bucket, tables = told.place / "bucket", told.place / "tables"
+def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession, demo: Demo) -> None:
+    assert demo.result.ok and not demo.result.problems
+    bucket, tables = demo.place / "bucket", demo.place / "tables"
 
     def source(name: str) -> list[dict[str, object]]:
         return [r.asDict() for r in spark.read.format("delta").load(str(tables / name)).collect()]
@@ -143,15 +143,15 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     ]
     assert sorted(key.schema_id for key, _ in streamed if key) == list(range(1, 17))
     with pytest.raises(ConfigError, match="holds something already"):
-        tell(spark, told.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
-    second, taken = told.place.with_name("second"), f"file://{bucket}"
+        tell(spark, demo.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
+    second, taken = demo.place.with_name("second"), f"file://{bucket}"
     with pytest.raises(ConfigError, match="holds files of another demo"):
         tell(spark, second, fans=150, seed=3, progress=LoggedProgress(), console=None, destination=taken)
     assert not second.exists(), "nothing was begun"
 
 
-def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste(told: Told) -> None:
-    story, _, commands = told.said.partition("Try next:\n")
+def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste(demo: Demo) -> None:
+    story, _, commands = demo.said.partition("Try next:\n")
     assert [line for line in story.splitlines() if cell_len(line) > 80] == []
     assert "rover_demo/bucket/currents/acme/\n└── dataexport.prod-01.S3.integration.65f1c2d3/" in story
     fan = re.search(r"One fan across the datasets: ([0-9a-f-]{36})\n", story)
@@ -159,12 +159,12 @@ def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste
     for dataset in ("fan_profiles", "fan_identity_graph", "fan_profile_merges", "fan_track_events"):
         of_fan = [
             record
-            for record in receiver.records(told.place / "bucket", dataset)
+            for record in receiver.records(demo.place / "bucket", dataset)
             if fan[1] in (record["roverID"], record.get("mergedRoverID"))
         ]
         shown = re.search(rf"^  {dataset}  ([\d,]+) records?$", story, re.M)
         assert shown and int(shown[1]) == len(of_fan) > 0, dataset
-    delivered = sum(batch.counts["delivered"] for batch in told.result.batches)
+    delivered = sum(batch.counts["delivered"] for batch in demo.result.batches)
     assert f"{delivered:,} records: all of it is as the ledgers say" in " ".join(story.split())
     zones = re.findall(r"([\d,]+) time zones? not in the IANA database", story)
     assert zones and all(int(count) * 20 < delivered for count in zones), (
@@ -173,28 +173,28 @@ def test_the_story_fits_80_columns_shows_one_fan_and_ends_with_commands_to_paste
     *_, last, done = commands.replace(" \\\n", " ").splitlines()
     assert done == "done"
     pasted = subprocess.run(
-        last, shell=True, capture_output=True, text=True, timeout=60, cwd=told.place.parent
+        last, shell=True, capture_output=True, text=True, timeout=60, cwd=demo.place.parent
     )
     lines = pasted.stdout.splitlines()
     assert len(lines) == 3 and all(json.loads(line)["version"] == 1 for line in lines)
 
 
-def test_the_documents_show_the_demo_as_it_is(told: Told) -> None:
-    assert shape(BLOCKS["demo"]) == shape(runs.shown(told.said))
-    assert shape(BLOCKS["bucket"]) == shape(runs.bucket(told.place))
+def test_the_documents_show_the_demo_as_it_is(demo: Demo) -> None:
+    assert shape(BLOCKS["demo"]) == shape(runs.shown(demo.said))
+    assert shape(BLOCKS["bucket"]) == shape(runs.bucket(demo.place))
 
 
 @pytest.mark.slow
-def test_the_documents_show_a_session_over_the_demos_tables_as_it_is(told: Told) -> None:
-    assert shape(BLOCKS["session"]) == shape(runs.session(told.place))
-    assert shape(BLOCKS["document"]) == shape(runs.document(told.place))
+def test_the_documents_show_a_session_over_the_demos_tables_as_it_is(demo: Demo) -> None:
+    assert shape(BLOCKS["session"]) == shape(runs.session(demo.place))
+    assert shape(BLOCKS["document"]) == shape(runs.document(demo.place))
 
 
-def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSession, told: Told) -> None:
-    rows = spark.read.format("delta").load(str(told.place / "tables" / "messages")).collect()
+def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSession, demo: Demo) -> None:
+    rows = spark.read.format("delta").load(str(demo.place / "tables" / "messages")).collect()
     lived = {row["id"]: {**row.asDict(), "time": int(row["time"].timestamp())} for row in rows}
     seen: list[str] = []
-    for path in sorted((told.place / "bucket" / "currents").rglob("*.avro")):
+    for path in sorted((demo.place / "bucket" / "currents").rglob("*.avro")):
         with path.open("rb") as opened:
             reader = fastavro.reader(opened)
             fields = {each["name"]: None for each in json.loads(reader.metadata["avro.schema"])["fields"]}

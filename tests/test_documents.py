@@ -185,8 +185,8 @@ def test_python_compiles_and_imports_nothing_of_ours_that_is_not_there(block: Bl
             assert all(hasattr(module, each.name) for each in node.names)
     if block.text.startswith("# airflow"):
         (dag,) = (n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "DAG")
-        told = {each.arg: ast.unparse(each.value) for each in dag.keywords}
-        assert told["max_active_runs"] == "1" and told["catchup"] == "False"
+        arguments = {each.arg: ast.unparse(each.value) for each in dag.keywords}
+        assert arguments["max_active_runs"] == "1" and arguments["catchup"] == "False"
 
 
 def test_the_monitor_sees_what_status_says() -> None:
@@ -209,8 +209,8 @@ def test_the_monitor_sees_what_status_says() -> None:
 def test_the_fields_to_watch_are_fields_of_status() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     table = text.partition("| field | alert where |")[2].partition("\n\n")[0]
-    told = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
-    assert told and told <= {*DatasetStatus.__dataclass_fields__, "quarantined"}
+    named = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert named and named <= {*DatasetStatus.__dataclass_fields__, "quarantined"}
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ def invocations(text: str) -> Iterator[list[str]]:
         job = re.search(r"(?:jobs/|-m rover_spark\.jobs\.)(\w+)(?:\.py)? (.*)", line)
         if job is not None:
             assert (ROOT / "rover_spark" / "jobs" / f"{job[1]}.py").exists(), line
-            told = job[2].partition(" -- ")[2] or job[2]
-            yield [job[1], *words_of(told)]
+            options = job[2].partition(" -- ")[2] or job[2]
+            yield [job[1], *words_of(options)]
         elif found is not None:
             yield words_of(found[1])
 
@@ -293,8 +293,10 @@ def test_a_shell_understands_each_line(block: Block) -> None:
 
 def test_a_job_says_itself_how_it_is_called() -> None:
     for path in (*(ROOT / "jobs").glob("*.py"), *(ROOT / "rover_spark" / "jobs").glob("[a-z]*.py")):
-        told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")), clean=False) or ""
-        found = list(invocations("\n".join(line for line in told.splitlines() if line.startswith("    "))))
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")), clean=False) or ""
+        found = list(
+            invocations("\n".join(line for line in docstring.splitlines() if line.startswith("    ")))
+        )
         assert found and all(words[0] == path.stem and wrong(words) is None for words in found), path
 
 
@@ -413,11 +415,11 @@ def test_the_wheel_says_what_it_is_and_holds_the_jobs(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
-        told = archive.read(name).decode()
+        metadata = archive.read(name).decode()
         archive.extractall(home / "site")
-    assert re.search(r"^Keywords: .*\bdelta-lake\b", told, re.MULTILINE)
-    assert re.search(r"^Author: \S", told, re.MULTILINE)
-    assert "Classifier: Topic :: System :: Distributed Computing" in told
+    assert re.search(r"^Keywords: .*\bdelta-lake\b", metadata, re.MULTILINE)
+    assert re.search(r"^Author: \S", metadata, re.MULTILINE)
+    assert "Classifier: Topic :: System :: Distributed Computing" in metadata
     for job in sorted(path.stem for path in (ROOT / "jobs").glob("*.py")):
         program = f"import sys, runpy; sys.argv = ['job', '-c', 'none.toml']; runpy.run_module('rover_spark.jobs.{job}', run_name='__main__')"
         done = subprocess.run(

@@ -12,7 +12,7 @@ _LAW = re.compile(r"^(?P<number>\d+)\. \*\*(?P<name>[^*]+)\.\*\* (?P<sentence>.+
 
 
 def laws() -> str:
-    """Each law with the tests that carry its mark, a sentence a test."""
+    """Each law, as the README and as the law book say it, with the tests that carry its mark: a sentence a test."""
     proofs = dict[int, dict[str, list[str]]]()
     for number, file, name in sorted(
         marked(), key=lambda each: (not each[1].startswith("tests/laws/"), *each)
@@ -20,11 +20,23 @@ def laws() -> str:
         proofs.setdefault(number, {}).setdefault(file, []).append(name)
     parts = []
     for law in _LAW.finditer((ROOT / "README.md").read_text(encoding="utf-8")):
-        parts.append(f"### {law['number']}. {law['name']}\n\n{law['sentence']}\n\n")
-        for file, names in proofs.get(int(law["number"]), {}).items():
+        number = int(law["number"])
+        parts.append(f"### {number}. {law['name']}\n\n{law['sentence']}\n\n{_text(number)}")
+        for file, names in proofs.get(number, {}).items():
             parts.append(f"* [{file.removeprefix('tests/')}](../{file}): {'; '.join(names)}\n")
         parts.append("\n")
     return "".join(parts).rstrip("\n") + "\n"
+
+
+def _text(number: int) -> str:
+    """The law in full, as the law book says it: the docstring of its file without the title."""
+    for path in (ROOT / "tests" / "laws").glob(f"test_law_{number:02}_*.py"):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        return (
+            "".join(f"> {line}".rstrip() + "\n" for line in docstring.partition("\n\n")[2].splitlines())
+            + "\n"
+        )
+    return ""
 
 
 def marked() -> Iterator[tuple[int, str, str]]:

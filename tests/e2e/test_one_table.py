@@ -66,7 +66,7 @@ def crm(world: World) -> World:
     return world
 
 
-def told(world: World, after: set[str]) -> set[tuple[int, str, str, str]]:
+def sent(world: World, after: set[str]) -> set[tuple[int, str, str, str]]:
     """(fan, type, identifier, operation) of the records with other ids than ``after``."""
     return {
         (int(each["roverID"][:8], 16), each["identifierType"], each["identifier"], each["operation"])
@@ -136,7 +136,7 @@ def identifiers_come_and_go_one_by_one(crm: World) -> None:
     write_deltalake(table, type(table.to_pyarrow_table()).from_pylist(later, schema=schema), mode="overwrite")
     crm.sql(f"INSERT INTO {{t}} VALUES {fan(6, None, '+6', None).replace(uuid(6), 'broken')}", t="crm")
     (graph,) = crm.delivered(datasets=[GRAPH]).batches
-    assert told(crm, before) == {
+    assert sent(crm, before) == {
         (1, "email", "one@example.com", "delete"),
         (1, "email", "new@example.com", "create"),
         (2, "phone", "+2", "create"),
