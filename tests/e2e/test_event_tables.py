@@ -17,9 +17,9 @@ from pyspark.sql import SparkSession
 from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
-from rover_spark.produce.currents import arrived as appends
+from rover_spark.produce.currents import arrived
 from rover_spark.produce.currents.plan import EventPlan
-from rover_spark.produce.currents.records import companies
+from rover_spark.produce.currents.scan import scan_groups
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
 
@@ -161,8 +161,8 @@ def test_types_that_are_read_together_are_told_apart(stream: Stream) -> None:
     assert fingerprint(stream.bucket) == before and commands.verify(stream.spark, stream.settings).ok
     plan = batch.plan
     assert isinstance(plan, EventPlan)
-    together = companies(enumerate(plan.slices))
-    assert [len(each) for each in together] == [3, 1], "all but the wide one are read together"
+    together = scan_groups(enumerate(plan.slices))
+    assert [len(each.slices) for each in together] == [3, 1], "all but the wide one are read together"
 
 
 def test_two_types_may_tell_of_one_row_under_one_id(stream: Stream) -> None:
@@ -214,8 +214,8 @@ def test_files_whose_folders_spark_would_read_otherwise_are_not_read_by_themselv
     stream: Stream, monkeypatch: pytest.MonkeyPatch, feed: bool
 ) -> None:
     """Another writer escapes UTF-8 octet by octet: Spark would make two characters of one."""
-    monkeypatch.setattr(appends, "LARGE_TABLE", 0)
-    monkeypatch.setattr(appends, "LARGE_FILE", 0)
+    monkeypatch.setattr(arrived, "LARGE_TABLE", 0)
+    monkeypatch.setattr(arrived, "LARGE_FILE", 0)
     table = str(stream.root / "tables" / "parts")
     kept = "delta.enableChangeDataFeed" if feed else "delta.appendOnly"
     at = datetime(2026, 11, 20, 10, tzinfo=timezone.utc)
@@ -251,8 +251,8 @@ def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     assert by_feed(by_rows) == [True], "a small table: it is not even looked at"
     other = Stream(stream.spark, tmp_path / "other")
     other.events = stream.events
-    monkeypatch.setattr(appends, "LARGE_TABLE", 0)
-    monkeypatch.setattr(appends, "LARGE_FILE", 0)
+    monkeypatch.setattr(arrived, "LARGE_TABLE", 0)
+    monkeypatch.setattr(arrived, "LARGE_FILE", 0)
     (by_name,) = other.delivered().batches
     assert by_feed(by_name) == [False] and by_name.counts == by_rows.counts
     assert fingerprint(other.bucket) == fingerprint(stream.bucket)
@@ -268,7 +268,7 @@ def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     (taken,) = stream.delivered().batches
     assert by_feed(taken) == [True] and taken.counts["suppressed"] == 1, "only the feed tells what was taken"
     stream.add(values(40, 50))
-    monkeypatch.setattr(appends, "LARGE_FILE", 1 << 30)
+    monkeypatch.setattr(arrived, "LARGE_FILE", 1 << 30)
     (many,) = stream.delivered().batches
     assert by_feed(many) == [True], "a small file is dear to ask for"
     assert ids(stream) == expected((0, 50))

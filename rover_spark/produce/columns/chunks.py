@@ -1,4 +1,4 @@
-"""Chunks as Spark's hash partitioning takes them: a chunk of a value, a constant of a chunk, a task for each chunk."""
+"""Chunks as Spark's hash partitioning takes them: the chunk of a value, and a task for each chunk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ _MASK = 0xFFFFFFFF
 def chunk_of(column: Column, n: int) -> Column:
     """``pmod(hash(column), n)`` with Spark's own 32-bit Murmur3."""
     return F.pmod(F.hash(column), F.lit(n)).cast("int")
-
-
-def element(values: tuple[int, ...], index: Column) -> Column:
-    """The index-th (from 0) of constant integers; one of them alone is that constant."""
-    if len(values) == 1:
-        return F.lit(values[0]).cast("bigint")
-    return F.element_at(F.expr(f"array({','.join(f'{value}L' for value in values)})"), index + 1)
 
 
 @lru_cache(maxsize=8)

@@ -26,7 +26,7 @@ class EventFiles:
         Mark("replaced", "mended"),
         Mark("late", "late"),
         Mark("max_lateness_s", "lateness", "highest"),
-        Mark("timezone_dropped", "zoneless"),
+        Mark("timezone_dropped", "invalid_timezone"),
     )
 
     def begin(

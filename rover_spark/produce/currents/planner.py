@@ -29,7 +29,7 @@ from rover_spark.model.head import Head
 from rover_spark.model.plan import Phase, Plan
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.columns.avro import Misfit, derived
-from rover_spark.produce.currents.arrived import arrived, by_files, require_readable
+from rover_spark.produce.currents.arrived import arrivals, arrived, by_files, require_readable
 from rover_spark.produce.currents.fields import columns_of, require_fit, types_of
 from rover_spark.produce.currents.keys import Taken
 from rover_spark.produce.currents.plan import (
@@ -42,7 +42,8 @@ from rover_spark.produce.currents.plan import (
     batch_of,
     event_plan,
 )
-from rover_spark.produce.currents.records import Company, companies, counted, require_avro, told
+from rover_spark.produce.currents.records import counted, require_avro
+from rover_spark.produce.currents.scan import ScanGroup, described, scan_groups
 from rover_spark.produce.currents.steps import Counted, kept, laid_out, last_of, place, registered
 
 _REQUIRED = {"id": "string", "time": "int"}
@@ -120,7 +121,7 @@ class EventPlanner:
                     read_by=None if read_by is None else read_by[one.event_type],
                 )
             )
-        with reading(EVENTS, told(due), remedy=GIVE_UP):
+        with reading(EVENTS, described(due), remedy=GIVE_UP):
             found = self._tables.gaps(looks)
         for one, look, gap in zip(due, looks, found, strict=True):
             setting = f'events."{one.event_type}"'
@@ -203,7 +204,7 @@ class EventPlanner:
 
     def _read(self, due: Slice) -> None:
         self._require_whole([due])
-        with reading(EVENTS, told([due]), remedy=GIVE_UP):
+        with reading(EVENTS, described([due]), remedy=GIVE_UP):
             # every column of every row, as staging would: a count alone reads none
             rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
             rows.write.format("noop").mode("overwrite").save()
@@ -257,12 +258,13 @@ class EventPlanner:
     def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
         due = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
 
-        def of(some: Sequence[Company]) -> list[Counted]:
+        def of(some: Sequence[ScanGroup]) -> list[Counted]:
             try:
-                with reading(EVENTS, told(company[0][1] for company in some), remedy=GIVE_UP):
-                    rows = counted(self._spark, some, integration, partitions).collect()
+                with reading(EVENTS, described(group.leader for group in some), remedy=GIVE_UP):
+                    frames = arrivals(self._spark, some)
+                    rows = counted(frames, some, integration, partitions).collect()
             except SourceGap as gap:
-                own = [one for company in some for _, one in company]
+                own = [one for group in some for one in group.slices]
                 fresh = [f'events."{one.event_type}".start' for one in own if not one.offsets]
                 if not fresh:
                     raise
@@ -270,7 +272,7 @@ class EventPlanner:
                 raise SourceGap(gap.message, code=gap.code, remedy=begin_later(fresh) + others) from gap
             return [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
 
-        return [each for found in side_by_side(of, batched(companies(due))) for each in found]
+        return [each for found in side_by_side(of, batched(scan_groups(due))) for each in found]
 
     def _selected(self, event_type: str) -> DataFrame:
         wanted = self._wanted(event_type)

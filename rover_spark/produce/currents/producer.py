@@ -22,12 +22,14 @@ from rover_spark.model.head import Head
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.columns.quarantine import quarantine_rows
+from rover_spark.produce.currents.arrived import arrivals
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.currents.keys import owner
 from rover_spark.produce.currents.layout import arranged_events
 from rover_spark.produce.currents.plan import GIVE_UP, EventSource, Slice, event_plan
 from rover_spark.produce.currents.planner import EventPlanner
-from rover_spark.produce.currents.records import Company, companies, event_rows, told
+from rover_spark.produce.currents.records import event_rows
+from rover_spark.produce.currents.scan import ScanGroup, described, scan_groups
 from rover_spark.produce.currents.steps import last_of, refuse_changed
 from rover_spark.produce.port import Beside, Part, Place, Work
 
@@ -61,10 +63,10 @@ class EventProducer(EventPlanner):
             (number, plan.slices[number]) for number in plan.delivering if wanted is None or number in wanted
         ]
 
-        def part(some: Sequence[Company]) -> Callable[[], Part]:
+        def part(some: Sequence[ScanGroup]) -> Callable[[], Part]:
             def make() -> Part:
-                rows = event_rows(self._spark, plan, some, texts)
-                numbers = {number for company in some for number, _ in company}
+                rows = event_rows(arrivals(self._spark, some), plan, some, texts)
+                numbers = {number for group in some for number in group.numbers}
                 aside = quarantine_rows(rows, plan, F.col("event"), F.col("commit"))
                 frame = arranged_events(rows, plan, numbers)
                 return Part(frame, (Beside(QUARANTINE, "quarantined", aside),))
@@ -72,9 +74,9 @@ class EventProducer(EventPlanner):
             return make
 
         def read_whole() -> AbstractContextManager[None]:
-            return reading(plan.dataset, told(one for _, one in due), remedy=GIVE_UP)
+            return reading(plan.dataset, described(one for _, one in due), remedy=GIVE_UP)
 
-        parts = [part(some) for some in batched(companies(due, texts))]
+        parts = [part(some) for some in batched(scan_groups(due, texts))]
         return Work(parts, EventFiles(plan, texts), read_whole, chunks)
 
     # -- where its tables stand --------------------------------------------------------------------------------

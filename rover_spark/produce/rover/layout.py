@@ -9,7 +9,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from rover_spark.produce.columns.chunks import chunk_of, element, salts
+from rover_spark.produce.columns.chunks import chunk_of, salts
+from rover_spark.produce.columns.lookup import lookup
 from rover_spark.produce.rover.envelope import line, record_id
 from rover_spark.produce.rover.plan import BatchPlan
 
@@ -31,7 +32,7 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         .withColumn("chunk", chunk_of(F.col("id"), n))
         .select(
             "chunk",
-            element(salts(n), F.col("chunk")).alias("salt"),
+            lookup(salts(n), F.col("chunk")).alias("salt"),
             "event_us",
             "id",
             commit.alias("commit"),

@@ -11,7 +11,8 @@ from chispa import assert_column_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.produce.columns.chunks import chunk_of, element, murmur3_long, salts
+from rover_spark.produce.columns.chunks import chunk_of, murmur3_long, salts
+from rover_spark.produce.columns.lookup import lookup
 from rover_spark.produce.rover.layout import arranged
 from rover_spark.produce.rover.records import units
 from tests.produce.cases import NOON, feed, plan, snapshot_plan, source, staged, table, uuid
@@ -38,7 +39,7 @@ def test_salts_are_the_smallest_that_hit_each_chunk(n: int) -> None:
 def test_repartitioning_by_the_salt_uses_every_partition_once(spark: SparkSession) -> None:
     for n in (1, 2, 7, 37, 200):
         frame = spark.createDataFrame([(chunk,) for chunk in range(n)], "chunk int")
-        spread = frame.repartition(n, element(salts(n), F.col("chunk"))).select(
+        spread = frame.repartition(n, lookup(salts(n), F.col("chunk"))).select(
             F.spark_partition_id().alias("p")
         )
         assert sorted(row["p"] for row in spread.collect()) == list(range(n))

@@ -1,0 +1,171 @@
+"""Rows that a table gained in a range of commits, read from the data files that the commits added.
+
+The way to new rows of a table without a change data feed, and the cheaper one where few large files were added: Delta's
+feed makes an object of each row. ``added_files`` reads the log, ``added_rows`` only builds a frame. Writes nothing.
+Source: Delta transaction log protocol, "Add File and Remove File".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampType
+
+from rover_spark.delta.local_rows import local_rows
+from rover_spark.delta.log import literal
+from rover_spark.delta.names import backticked, quoted
+from rover_spark.delta.read import FEED_COLUMNS, snapshot
+from rover_spark.model.table import HistoryRow
+
+_ACTIONS = (
+    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, size: BIGINT, dataChange: BOOLEAN, deletionVector: "
+    "STRUCT<storageType: STRING>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>, cdc STRUCT<path: STRING>"
+)
+_REMOVES_ROWS = "remove.dataChange OR cdc IS NOT NULL OR (add.dataChange AND add.deletionVector IS NOT NULL)"
+_FILE = "_file"
+_OWN_COLUMNS = {_FILE, "_commit_ms", "_metadata", *FEED_COLUMNS}
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Spark's name of the folder of nulls
+_INEXACT_PARTITIONS = (
+    TimestampType,
+    TimestampNTZType,
+    BinaryType,
+)  # their folders' names do not spell the whole value
+_OCTET = re.compile("%([0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True)
+class AddedFile:
+    """A data file that a commit added: its path as the log spells it, its bytes, its partition values."""
+
+    path: str
+    version: int
+    size: int
+    partition: dict[str, str | None]
+
+    @property
+    def name(self) -> str:
+        """The file's name as the log spells it."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class AddedFiles:
+    """What consecutive commits of a table added.
+
+    ``removed_at`` is the first version that also changed or removed rows, ``obstacle`` why the files cannot be read by
+    themselves; None where nothing stands against it.
+    """
+
+    table: str
+    location: str
+    commits: tuple[HistoryRow, ...]
+    files: tuple[AddedFile, ...]
+    removed_at: int | None
+    obstacle: str | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the files hold every change of these commits."""
+        return self.removed_at is None and self.obstacle is None
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files together."""
+        return sum(each.size for each in self.files)
+
+
+def added_files(spark: SparkSession, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles:
+    """Reads from the log which files these commits added: a job of Spark, no row of the table."""
+    detail = spark.sql(f"DESCRIBE DETAIL {quoted(table)}").select("location", "properties")
+    location, properties = detail.collect()[0]
+    log = [f"{literal(location)}/_delta_log/{commit.version:020d}.json" for commit in commits]
+    actions = spark.read.schema(_ACTIONS).option("mode", "FAILFAST").json(log)
+    rows = (
+        actions.withColumn("removes", F.coalesce(F.expr(_REMOVES_ROWS), F.lit(False)))
+        .where("removes OR add.dataChange")
+        .select(
+            F.substring("_metadata.file_name", 1, 20).cast("bigint").alias("version"),
+            "add.path",
+            "add.size",
+            F.col("add.partitionValues").alias("partition"),
+            "removes",
+        )
+        .collect()
+    )
+    files = tuple(
+        AddedFile(row["path"], row["version"], row["size"] or 0, row["partition"] or {})
+        for row in rows
+        if row["path"] is not None
+    )
+    fields = snapshot(spark, table, commits[-1].version).schema.fields
+    return AddedFiles(
+        table,
+        location,
+        commits,
+        files,
+        removed_at=min((row["version"] for row in rows if row["removes"]), default=None),
+        obstacle=_obstacle({field.name: field.dataType for field in fields}, properties, files),
+    )
+
+
+def _obstacle(
+    types: dict[str, DataType], properties: dict[str, str], files: tuple[AddedFile, ...]
+) -> str | None:
+    """What the rows of these files would lack without the table's metadata, for messages, or None."""
+    if properties.get("delta.columnMapping.mode", "none") != "none":
+        return "maps its columns to other names"
+    if properties.get("delta.enableTypeWidening", "").lower() == "true":
+        return "may have files of narrower types"
+    if clash := sorted(_OWN_COLUMNS & {name.lower() for name in types}):
+        return f"has a column named {clash[0]}"
+    if len({each.name for each in files}) != len(files):
+        return "has files that are named alike"
+    return next((why for each in files if (why := _misread(types, each)) is not None), None)
+
+
+def _misread(types: dict[str, DataType], file: AddedFile) -> str | None:
+    """Why Spark would read this file with other partition values than the log says, or not at all; None where it does not."""
+    *folders, name = unquote(file.path).split("/")
+    pairs = (folder.partition("=") for folder in folders)
+    in_folders = {_unescaped(key): _unescaped(value) for key, _, value in pairs}
+    in_log = {key: value or _NO_VALUE for key, value in file.partition.items()}
+    if ":" in file.path or in_folders != in_log:
+        return "has files outside of the folders of their partitions"
+    if name.startswith(("_", ".")):
+        return "has files that Spark passes over"
+    if any(key not in types or isinstance(types[key], _INEXACT_PARTITIONS) for key in file.partition):
+        return f"is partitioned by {', '.join(file.partition)}, of which one is a time or bytes, or is gone"
+    return None
+
+
+def _unescaped(part: str) -> str:
+    """A folder's name or value as Spark reads it: octet by octet, which is not how every writer escapes it."""
+    return _OCTET.sub(lambda found: chr(int(found[1], 16)), part)
+
+
+def added_rows(spark: SparkSession, added: AddedFiles) -> DataFrame:
+    """The rows of the files, each as an insert, with the columns that Delta's change data feed would give."""
+    rows = snapshot(spark, added.table, added.commits[-1].version)
+    columns = [F.col(backticked(name)) for name in rows.columns]
+    if added.files:
+        paths = [literal(f"{added.location}/{unquote(each.path)}") for each in added.files]
+        reader = spark.read.schema(rows.schema).option("basePath", added.location)
+        rows = reader.parquet(*paths).select(*columns, F.col("_metadata.file_name").alias(_FILE))
+    else:
+        rows = rows.limit(0).withColumn(_FILE, F.lit(""))
+    times = {commit.version: commit.timestamp for commit in added.commits}
+    of_files = [(each.name, each.version, times[each.version]) for each in added.files]
+    known = F.broadcast(
+        local_rows(spark, of_files, f"{_FILE} STRING, _commit_version BIGINT, _commit_ms BIGINT")
+    )
+    stray = F.raise_error(F.lit("a file that no commit added")).cast("bigint")
+    return rows.join(known, _FILE, "left").select(
+        *columns,
+        F.lit("insert").alias("_change_type"),
+        F.coalesce("_commit_version", stray).alias("_commit_version"),
+        F.timestamp_millis("_commit_ms").alias("_commit_timestamp"),
+    )
