@@ -1,4 +1,4 @@
-"""Avro schemas of events, as values: read here, with their canonical texts, fingerprints and changes.
+"""Avro schemas of events: read and checked here, the only way from JSON to a tree (``avro_tree``).
 
 Promises that every reference is resolved and every default fits, that of a union its first branch: Avro 1.12 would take
 any, but readers of before refuse the whole file. Refuses what is no Avro 1.12 record, what has no columns (recursive
@@ -16,11 +16,23 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeGuard
 
-from rover_spark.contract.avro_types import Change, Field, Schema, canonical, changes, fingerprint
+from rover_spark.contract.avro_changes import Change, changes
+from rover_spark.contract.avro_tree import LOGICAL, Field, Schema, canonical, fingerprint
 
-__all__ = ["LOGICAL", "Change", "Field", "Schema", "canonical", "changes", "fingerprint", "parse"]
+__all__ = [
+    "Change",
+    "Field",
+    "Schema",
+    "canonical",
+    "changes",
+    "fingerprint",
+    "parse",
+    "registered_tree",
+    "type_of",
+]
 
 PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 MAX_LEVELS = 32  # records, arrays and maps in one another, down to the innermost value
@@ -30,14 +42,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGERS = {"int": 2**31, "long": 2**63}
 _FLOATS = {"float": (2 - 2**-23) * 2.0**127, "double": sys.float_info.max}
-_INSTANTS = [f"{zone}timestamp-{unit}" for zone in ("", "local-") for unit in ("millis", "micros", "nanos")]
-LOGICAL = {  # that Avro knows, by the kind that may have them; any other one changes nothing
-    "int": {"date", "time-millis"},
-    "long": {"time-micros", *_INSTANTS},
-    "bytes": {"decimal", "big-decimal"},
-    "string": {"uuid"},
-    "fixed": {"decimal", "uuid", "duration"},
-}
 _DAY = {"time-millis": 86_400_000, "time-micros": 86_400_000_000}
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SIZES = {"uuid": 16, "duration": 12}
@@ -70,6 +74,17 @@ def parse(source: str | Mapping[str, object], *, registered: bool = False) -> Sc
     if types["time"].logical:  # none counts seconds: readers would see 1970, or the year 50,000
         raise _wrong("time", f"counts seconds, so it cannot be {types['time'].words}")
     return event
+
+
+@lru_cache(maxsize=1024)
+def registered_tree(canonical_text: str) -> Schema:
+    """The tree of a schema that is registered, or is about to be. Each text is resolved once."""
+    return parse(canonical_text, registered=True)
+
+
+def type_of(tree: object) -> Schema:
+    """The type that a JSON tree stands for, whether or not it is an event's. Raises ValueError where it is none."""
+    return _Parser(registered=True).schema(tree, "", "", 1)
 
 
 class _Parser:

@@ -9,7 +9,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from rover_spark.contract.avro import MAX_LEVELS, canonical, changes, fingerprint, parse
+from rover_spark.contract.avro import MAX_LEVELS, canonical, changes, fingerprint, parse, registered_tree
 
 ID, TIME = {"name": "id", "type": "string"}, {"name": "time", "type": "int"}
 Tree = Any
@@ -354,3 +354,25 @@ def test_names_follow_the_namespace_around_them() -> None:
 def test_a_name_like_that_of_a_complex_type_is_a_name_in_its_place() -> None:
     tree = record(ID, TIME, {"name": "x", "type": {**ENUM, "name": "array"}}, {"name": "y", "type": "array"})
     assert parse(tree).fields[3].type.kind == "enum"
+
+
+def test_a_type_that_is_named_again_is_the_type_itself() -> None:
+    point = {"type": "record", "name": "Point", "fields": [{"name": "x", "type": "int"}]}
+    fields = [{"name": "id", "type": "string"}, {"name": "time", "type": "int"}]
+    pair = [{"name": "one", "type": point}, {"name": "two", "type": ["null", "Point"]}]
+    event = parse({"type": "record", "name": "Pair", "namespace": "a", "fields": [*fields, *pair]})
+    one, two = (field.type for field in event.fields[2:])
+    assert two.nullable and two.besides_null == one and one.name == "a.Point"
+
+
+def test_each_text_is_resolved_once() -> None:
+    text = canonical(
+        parse(
+            {
+                "type": "record",
+                "name": "E",
+                "fields": [{"name": "id", "type": "string"}, {"name": "time", "type": "int"}],
+            }
+        )
+    )
+    assert registered_tree(text) is registered_tree(text) == parse(text)

@@ -5,18 +5,18 @@ Refuses, before any row is read, columns that cannot become what the schema asks
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from functools import reduce
-from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZType, TimestampType
 
+from rover_spark.contract.avro_tree import Field, Schema
 from rover_spark.contract.zones import ZONES
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
-from rover_spark.produce.columns.avro import Misfit, is_text, shaped, spelled_out
+from rover_spark.produce.columns.avro import Misfit, is_text, shaped
 from rover_spark.produce.columns.expressions import filtered, selected
 from rover_spark.produce.columns.ids import ID_TYPES, encoded, id_text
 from rover_spark.produce.columns.maps import any_of, characters, ill_formed
@@ -75,9 +75,9 @@ def _check(frame: DataFrame, setting: str, wanted: EventSource) -> None:
             refuse("natural_key", f"{text} has no exact text", f"Write cast({text} as string).")
 
 
-def require_fit(frame: DataFrame, event_type: str, text: str) -> None:
+def require_fit(frame: DataFrame, event_type: str, schema: Schema) -> None:
     """Raises ConfigError unless what ``columns_of`` gave can become what the schema asks for."""
-    members(json.loads(text), types_of(frame), event_type)
+    members(schema, types_of(frame), event_type)
 
 
 def types_of(frame: DataFrame) -> dict[str, DataType]:
@@ -109,10 +109,9 @@ def identity(frame: DataFrame, source: EventSource, prefix: Column) -> Column:
 def seconds(dtype: DataType) -> Column:
     """The event's time in whole seconds since 1970; null where it is out of an int's range."""
     column = F.col("f_time")
-    told = (
-        column.cast("bigint") if isinstance(dtype, IntegralType) else F.unix_seconds(column.cast("timestamp"))
-    )
-    return F.when(told.between(*_INT), told)
+    counted = isinstance(dtype, IntegralType)
+    found = column.cast("bigint") if counted else F.unix_seconds(column.cast("timestamp"))
+    return F.when(found.between(*_INT), found)
 
 
 def zone() -> Column:
@@ -122,48 +121,54 @@ def zone() -> Column:
 
 
 def members(
-    schema: dict[str, Any], types: dict[str, DataType], event_type: str
+    schema: Schema, types: dict[str, DataType], event_type: str
 ) -> tuple[list[Column], list[Column], Column]:
     """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD was put into its text.
 
     Raises:
         ConfigError: a field without a column, or whose column cannot become its type.
     """
-    setting = f'events."{event_type}"'
     values: list[Column] = []
     replaced = [ill_formed(F.col("f_id"))] if "id" in types else []
     reasons = [
         F.when(F.col("id").isNull(), F.lit("id: null")),
         F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
     ]
-    for field in spelled_out(schema)["fields"]:
-        name = field["name"]
-        if name == "id":
-            values.append(F.col("id"))
-            reasons.append(shaped(F.col("id"), StringType(), field["type"], name)[1])
-        elif name == "time":
-            kind = field["type"] if isinstance(field["type"], str) else field["type"]["type"]
-            values.append(F.col("seconds").cast("int" if kind == "int" else "bigint").alias(name))
-        else:
-            column, dtype = (
-                (F.col("zone"), StringType()) if name == "timezone" else (F.col(f"f_{name}"), types.get(name))
+    for field in schema.fields:
+        if field.name == "time":
+            values.append(
+                F.col("seconds").cast("int" if field.type.kind == "int" else "bigint").alias("time")
             )
-            if dtype is None:
-                raise ConfigError(
-                    f"{setting}.columns.{name}: the schema has this field, and no column gives it",
-                    code="column_missing",
-                    remedy=f'Name it: columns = {{ {name} = "…" }}, or take the field out of the schema.',
-                )
-            try:
-                given, wrong = shaped(column, dtype, field["type"], name)
-            except Misfit as error:
-                raise ConfigError(
-                    f"{setting}: {error}",
-                    code="column_type",
-                    remedy="Convert the column, or change the schema.",
-                ) from None
-            values.append(given.alias(name))
-            reasons.append(wrong)
-            if name != "timezone" and is_text(field["type"]) and (raw := raw_text(column, dtype)) is not None:
-                replaced.append(ill_formed(raw))
+            continue
+        column, dtype = _column_of(field.name, types, event_type)
+        given, wrong = _fitted(column, dtype, field, event_type)
+        values.append(F.col("id") if field.name == "id" else given.alias(field.name))
+        reasons.append(wrong)
+        if field.name not in {"id", "timezone"} and is_text(field.type):
+            text = raw_text(column, dtype)
+            replaced += [] if text is None else [ill_formed(text)]
     return values, reasons, any_of(replaced)
+
+
+def _column_of(name: str, types: Mapping[str, DataType], event_type: str) -> tuple[Column, DataType]:
+    """The column that gives a field. Of an id and a time zone that is what was made of the source's."""
+    if name in {"id", "timezone"}:
+        return F.col("id" if name == "id" else "zone"), StringType()
+    if name not in types:
+        raise ConfigError(
+            f'events."{event_type}".columns.{name}: the schema has this field, and no column gives it',
+            code="column_missing",
+            remedy=f'Name it: columns = {{ {name} = "…" }}, or take the field out of the schema.',
+        )
+    return F.col(f"f_{name}"), types[name]
+
+
+def _fitted(column: Column, dtype: DataType, field: Field, event_type: str) -> tuple[Column, Column]:
+    try:
+        return shaped(column, dtype, field.type, field.name)
+    except Misfit as error:
+        raise ConfigError(
+            f'events."{event_type}": {error}',
+            code="column_type",
+            remedy="Convert the column, or change the schema.",
+        ) from None

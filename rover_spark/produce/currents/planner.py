@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import IntegerType, StringType
 
 from rover_spark.config.settings import Settings
-from rover_spark.contract.avro import canonical, parse
+from rover_spark.contract.avro import Schema, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.delta import gaps, read
 from rover_spark.delta.anchor import begin_later, reach
@@ -28,7 +27,8 @@ from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import Head
 from rover_spark.model.plan import Phase, Plan
 from rover_spark.model.table import HistoryRow, TableState
-from rover_spark.produce.columns.avro import Misfit, derived
+from rover_spark.produce.columns.avro import Misfit
+from rover_spark.produce.columns.avro_schema import derived
 from rover_spark.produce.currents.arrived import arrivals, arrived, by_files, require_readable
 from rover_spark.produce.currents.fields import columns_of, require_fit, types_of
 from rover_spark.produce.currents.keys import Taken
@@ -66,7 +66,7 @@ class EventPlanner:
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         self._tables = Tables(self._spark)
-        self._texts = cache(self._valid)
+        self._schema = cache(self._valid)
         self._frame = cache(self._selected)
 
     def table(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
@@ -144,7 +144,7 @@ class EventPlanner:
         wanted = self._wanted(event_type)
         state = self.table(event_type, wanted.table, None)
         require_readable(f'events."{event_type}".table', wanted.table, state)
-        require_fit(self._frame(event_type), event_type, self._texts(event_type))
+        require_fit(self._frame(event_type), event_type, self._schema(event_type))
 
     def next_plan(self, stream: str, head: Head) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
@@ -217,11 +217,11 @@ class EventPlanner:
         seq = head.seq + 1
         known = self._ledger.schemas()
         named = [one.event_type for one in slices if one.event_type in registers]
-        texts = {event_type: self._texts(event_type) for event_type in named}
+        schemas = {event_type: self._schema(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
         aborted = {batch_of(number) for number in head.aborted}
         ids, new = registered(
-            texts,
+            schemas,
             known,
             batch_of(seq),
             aborted,
@@ -290,16 +290,16 @@ class EventPlanner:
             chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
         )
 
-    def _valid(self, event_type: str) -> str:
+    def _valid(self, event_type: str) -> Schema:
         try:
-            text = canonical(parse(self._schema(event_type)))
+            schema = parse(self._schema_text(event_type))
         except ValueError as error:
             raise ConfigError(
                 f'events."{event_type}".schema: {error}',
                 code="schema_invalid",
                 remedy="Mend the .avsc file; or give one, schema = …; or other names to fields, columns = { … }.",
             ) from None
-        fields = {each["name"] for each in json.loads(text)["fields"]}
+        fields = {field.name for field in schema.fields}
         for name in self._settings.events[event_type].columns:
             if name not in fields:
                 raise ConfigError(
@@ -307,9 +307,9 @@ class EventPlanner:
                     code="field_missing",
                     remedy="Add the field to the .avsc file, or take the column out.",
                 )
-        return text
+        return schema
 
-    def _schema(self, event_type: str) -> str:
+    def _schema_text(self, event_type: str) -> str:
         """The schema that today's settings ask for: that of the file, else one made of the columns."""
         chosen = self._settings.events[event_type]
         if chosen.schema_file is not None:

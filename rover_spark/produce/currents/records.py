@@ -7,7 +7,6 @@ is quarantined with its reason; a row that was not appended is suppressed (or th
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.types import DataType
 
+from rover_spark.contract.avro import registered_tree
 from rover_spark.contract.currents import natural_prefix
 from rover_spark.delta.frames import union
 from rover_spark.errors import ConfigError
@@ -110,16 +110,15 @@ def _events(frame: DataFrame, plan: EventPlan, group: ScanGroup, schema: str) ->
     """
     one = group.leader
     types = types_of(frame)
-    tree = json.loads(schema)
     frame = (
         frame.withColumn("id", _event_id(frame, group, plan.integration.integration_id))
         .withColumn("seconds", seconds(types["time"]))
         .withColumn("zone", zone() if "timezone" in types else F.lit(None).cast("string"))
     )
-    values, reasons, mended = members(tree, types, one.event_type)
+    values, reasons, mended = members(registered_tree(schema), types, one.event_type)
     appended = F.col("_change_type") == "insert"
     frame = frame.withColumn("problem", F.when(appended, F.coalesce(*reasons)))
-    datum = F.when(appended & F.col("problem").isNull(), to_avro(F.struct(*values), json.dumps(tree)))
+    datum = F.when(appended & F.col("problem").isNull(), to_avro(F.struct(*values), schema))
     frame = frame.withColumn("datum", datum)
     large = F.octet_length("datum") > plan.max_event_bytes
     frame = frame.withColumn("problem", F.when(large, F.lit(TOO_LARGE)).otherwise(F.col("problem")))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from rover_spark.contract.avro import registered_tree
 from rover_spark.delta.names import span
 from rover_spark.produce.currents.plan import Slice
 
@@ -51,12 +51,11 @@ def scan_groups(
     Slices of a group read the same rows and make the same columns and natural key of them; where ``schemas`` are given, by
     event type, the same fields of an event as well.
     """
-    found: dict[str, list[tuple[int, Slice]]] = {}
+    found: dict[object, list[tuple[int, Slice]]] = {}
     for number, one in slices:
-        fields = json.loads(schemas[one.event_type])["fields"] if schemas else []
-        source, scan = one.source, scan_of(one)
-        alike = [scan.table, scan.first, scan.last, scan.by_feed, source.columns, source.natural_key, fields]
-        found.setdefault(json.dumps(alike), []).append((number, one))
+        fields = registered_tree(schemas[one.event_type]).fields if schemas else ()
+        columns = tuple(one.source.columns.items())
+        found.setdefault((scan_of(one), columns, one.source.natural_key, fields), []).append((number, one))
     return [
         ScanGroup(tuple(number for number, _ in each), tuple(one for _, one in each))
         for each in found.values()

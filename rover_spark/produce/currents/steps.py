@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from rover_spark.contract.avro import canonical, changes, fingerprint, parse
+from rover_spark.contract.avro import Schema, canonical, changes, fingerprint, registered_tree
 from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
 from rover_spark.delta.anchor import begin_later, check_anchor, first_version
 from rover_spark.errors import RunError, SourceChanged, SourceGap
@@ -89,7 +89,7 @@ def refuse_changed(event_type: str, wanted: EventSource, last: Slice) -> None:
 
 
 def registered(
-    texts: Mapping[str, str],
+    schemas: Mapping[str, Schema],
     known: Iterable[RegisteredSchema],
     batch: str,
     aborted: Collection[str] = (),
@@ -110,13 +110,13 @@ def registered(
     taken = max(taken, *(each.id for each in known)) if known else taken
     ids: dict[str, int] = {}
     new: list[RegisteredSchema] = []
-    for event_type in sorted(texts, key=str.encode):
-        text = canonical(parse(texts[event_type]))
+    for event_type in sorted(schemas, key=str.encode):
+        text = canonical(schemas[event_type])
         before = latest.get(event_type)
         if before is not None and before.fingerprint == fingerprint(text):
             ids[event_type] = before.id
             continue
-        found = changes(parse(before.text, registered=True), parse(text)) if before else ()
+        found = changes(registered_tree(before.text), schemas[event_type]) if before else ()
         if any(each.breaking for each in found) and not allow_breaking:
             breaking = "; ".join(each.text for each in found if each.breaking)
             raise RunError(

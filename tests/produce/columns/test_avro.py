@@ -15,10 +15,10 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
-from pyspark.sql.types import IntegerType, MapType
 
+from rover_spark.contract.avro import type_of
 from rover_spark.face.pinned import pinned
-from rover_spark.produce.columns.avro import Misfit, derived, shaped, spelled_out
+from rover_spark.produce.columns.avro import Misfit, shaped
 
 POINT = {
     "type": "record",
@@ -180,7 +180,7 @@ def encoded(
     columns, schemas = [], []
     for n, (_, avro, _) in enumerate(cases):
         schema = {"type": "record", "name": "Event", "fields": [{"name": "v", "type": avro}]}
-        given, wrong = shaped(F.col(f"c{n}"), frame.schema[n].dataType, spelled_out(avro), "v")
+        given, wrong = shaped(F.col(f"c{n}"), frame.schema[n].dataType, type_of(avro), "v")
         datum = F.when(wrong.isNull(), to_avro(F.struct(given.alias("v")), json.dumps(schema)))
         columns += [datum.alias(f"d{n}"), wrong.alias(f"w{n}")]
         schemas.append(json.dumps(schema))
@@ -220,7 +220,7 @@ def test_what_does_not_fit_says_why(spark: SparkSession) -> None:
 def test_a_column_of_another_kind_is_refused_by_its_name(spark: SparkSession, text: str, avro: Any) -> None:
     frame = spark.sql(f"SELECT {text} AS v")
     with pytest.raises(Misfit):
-        shaped(F.col("v"), frame.schema[0].dataType, spelled_out(avro), "v")
+        shaped(F.col("v"), frame.schema[0].dataType, type_of(avro), "v")
 
 
 OTHER_CLOCKS = [
@@ -240,37 +240,4 @@ def test_a_timestamp_is_not_seconds_where_the_schema_counts_something_else(
 ) -> None:
     frame = spark.sql(f"SELECT {column} AS v")
     with pytest.raises(Misfit, match=logical):
-        shaped(F.col("v"), frame.schema[0].dataType, {"type": kind, "logicalType": logical}, "v")
-
-
-def test_a_schema_of_columns_lets_everything_but_the_required_be_null(spark: SparkSession) -> None:
-    frame = spark.sql(
-        "SELECT 'a' AS id, 1 AS time, cast(1 AS decimal(9, 2)) AS price, array(1L) AS tags, map('k', 1.5f) AS more, "
-        "named_struct('city', named_struct('zip', 'x')) AS home, now() AS at, current_date() AS day, true AS yes"
-    )
-    fields = {field.name: field.dataType for field in frame.schema.fields}
-    text = derived("Event", "com.acme", fields, {"id": "string", "time": "int"})
-    tree = json.loads(text)
-    fastavro.parse_schema(tree)
-    types = {each["name"]: each["type"] for each in tree["fields"]}
-    assert (tree["namespace"], types["id"], types["time"], types["tags"][1]["items"]) == (
-        "com.acme", "string", "int", ["null", "long"],
-    )  # fmt: skip
-    assert (
-        types["home"][1]["name"] == "Event_home"
-        and types["home"][1]["fields"][0]["type"][1]["name"] == "Event_home_city"
-    )
-    assert types["at"] == ["null", {"type": "long", "logicalType": "timestamp-micros"}]
-    with pytest.raises(Misfit):
-        derived("Event", "", {"v": MapType(IntegerType(), IntegerType())}, {})
-
-
-def test_a_type_that_is_named_again_is_spelled_out() -> None:
-    again = {
-        "type": "record",
-        "name": "Pair",
-        "namespace": "a",
-        "fields": [{"name": "one", "type": POINT}, {"name": "two", "type": ["null", "Point"]}],
-    }
-    one, two = (each["type"] for each in spelled_out(again)["fields"])
-    assert two == ["null", one] and one["name"] == "a.Point"
+        shaped(F.col("v"), frame.schema[0].dataType, type_of({"type": kind, "logicalType": logical}), "v")

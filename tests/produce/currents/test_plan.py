@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from rover_spark.config.settings import parse
+from rover_spark.contract import avro
 from rover_spark.contract.currents import Integration
 from rover_spark.errors import ConfigError, RunError, SourceGap
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import HistoryRow, TableState
+from rover_spark.produce.currents import steps
 from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Group, Slice
-from rover_spark.produce.currents.steps import kept, laid_out, place, registered
+from rover_spark.produce.currents.steps import kept, laid_out, place
 from rover_spark.produce.port import decode
 
 PLACE = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
@@ -117,6 +119,13 @@ def schema(*fields: str, name: str = "Event") -> str:
     told = [{"name": "id", "type": "string"}, {"name": "time", "type": "int"}]
     told += [{"name": field, "type": ["null", "string"], "default": None} for field in fields]
     return json.dumps({"type": "record", "name": name, "fields": told})
+
+
+def registered(
+    texts: dict[str, str], *args: Any, **more: Any
+) -> tuple[dict[str, int], tuple[RegisteredSchema, ...]]:
+    """What becomes of schemas as a file or the columns spell them."""
+    return steps.registered({name: avro.parse(text) for name, text in texts.items()}, *args, **more)
 
 
 def test_schema_ids_are_one_sequence_in_byte_order_and_stay_while_nothing_changes() -> None:

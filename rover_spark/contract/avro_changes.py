@@ -1,21 +1,19 @@
-"""Avro types as values: the one text of each, and what changed between two.
+"""What changed between two Avro schemas, and which changes break readers.
 
-Promises that schemas with one text are one to every reader, and that where two texts differ the differences have names.
-Refuses nothing: what can be no schema was refused by ``contract.avro``, the only way in.
+Promises that where the canonical texts of two schemas differ, the differences have names.
 
 Paths: ``user.city`` in a record, ``tags[]`` the items of an array, ``props{}`` the values of a map, ``value(a.Click)`` one
 of several branches of a union; a union of null and one type adds nothing.
-Source: Apache Avro 1.12, "Schema Resolution" and "Parsing Canonical Form"; Currents, "Avro schema changes".
+Source: Apache Avro 1.12, "Schema Resolution"; Currents, "Avro schema changes".
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
+
+from rover_spark.contract.avro_tree import Schema
 
 ChangeKind = Literal[
     "added optional",
@@ -52,60 +50,6 @@ _PROMOTIONS = {
 
 
 @dataclass(frozen=True)
-class Field:
-    """A field of a record. ``default`` is JSON text, None where there is no default."""
-
-    name: str
-    type: Schema
-    default: str | None = None
-
-
-@dataclass(frozen=True)
-class Schema:
-    """One type. ``kind`` is Avro's word for it, or "union"; ``name`` the full name of a record, an enum or a fixed.
-
-    ``parts`` are an array's items, a map's values, a union's branches. A reference stands as the type that it names.
-    ``logical`` is empty without a logical type, ``precision`` and ``scale`` are a decimal's, ``default`` is an enum's.
-    """
-
-    kind: str
-    name: str = ""
-    fields: tuple[Field, ...] = ()
-    parts: tuple[Schema, ...] = ()
-    symbols: tuple[str, ...] = ()
-    default: str | None = None
-    size: int = 0
-    logical: str = ""
-    precision: int = 0
-    scale: int = 0
-
-    @property
-    def key(self) -> str:
-        """What distinguishes the branches of a union."""
-        return self.name or self.kind
-
-    @property
-    def words(self) -> str:
-        """The type for people: ``[null, array of long (timestamp-micros)]``."""
-        if self.kind == "union":
-            return f"[{', '.join(part.words for part in self.parts)}]"
-        text = f"{self.kind} {self.name}" if self.name else self.kind
-        if self.parts:
-            text = f"{text} of {self.parts[0].words}"
-        if self.kind == "fixed":
-            text = f"{text} of {self.size} octets"
-        digits = f" {self.precision}, {self.scale}" if self.logical == "decimal" else ""
-        return f"{text} ({self.logical}{digits})" if self.logical else text
-
-    @cached_property
-    def extent(self) -> tuple[int, int]:
-        """How deep it nests (a union is no level) and of how many types it is made, references written out."""
-        inside = [part.extent for part in (*(field.type for field in self.fields), *self.parts)]
-        deepest = max((levels for levels, _ in inside), default=0)
-        return deepest + (self.kind != "union"), 1 + sum(types for _, types in inside)
-
-
-@dataclass(frozen=True)
 class Change:
     """One difference. ``breaking``: a reader with the old schema fails on new files, or the contract calls it so.
 
@@ -123,61 +67,6 @@ class Change:
         """The change as one sentence."""
         where = f"field {self.path}" if self.path else "the event"
         return _SENTENCES[self.kind].format(where, self.before or "none", self.after or "none")
-
-
-# -- texts ---------------------------------------------------------------------------------------------------
-
-
-def canonical(schema: Schema) -> str:
-    """The one text of a schema: compact JSON in ASCII, itself a schema.
-
-    Full names, types, orders, defaults, logical types and symbols; no documentation, aliases, sort orders or else.
-    """
-    return json.dumps(_tree(schema, "", set()), separators=(",", ":"))
-
-
-def fingerprint(canonical_text: str) -> str:
-    """SHA-256 of a canonical text, in hex."""
-    return hashlib.sha256(canonical_text.encode()).hexdigest()
-
-
-def _tree(schema: Schema, space: str, known: set[str]) -> Any:
-    """The schema as JSON has it. ``space`` is the namespace around it, ``known`` the names defined before it."""
-    if schema.kind == "union":
-        return [_tree(part, space, known) for part in schema.parts]
-    if schema.name in known:
-        return schema.name
-    tree: dict[str, Any] = {"type": schema.kind}
-    if schema.name:
-        known.add(schema.name)
-        tree = {"name": schema.name, **tree}
-        if space and "." not in schema.name:
-            tree["namespace"] = ""  # else it would take the one around it
-        space = schema.name.rpartition(".")[0]
-    match schema.kind:
-        case "record":
-            tree["fields"] = [_field(field, space, known) for field in schema.fields]
-        case "enum":
-            tree |= {"symbols": schema.symbols} | ({"default": schema.default} if schema.default else {})
-        case "array":
-            tree["items"] = _tree(schema.parts[0], space, known)
-        case "map":
-            tree["values"] = _tree(schema.parts[0], space, known)
-        case "fixed":
-            tree["size"] = schema.size
-    if schema.logical:
-        tree["logicalType"] = schema.logical
-    if schema.logical == "decimal":
-        tree |= {"precision": schema.precision, "scale": schema.scale}
-    return tree if len(tree) > 1 else schema.kind
-
-
-def _field(field: Field, space: str, known: set[str]) -> dict[str, Any]:
-    tree = {"name": field.name, "type": _tree(field.type, space, known)}
-    return tree if field.default is None else {**tree, "default": json.loads(field.default)}
-
-
-# -- changes -------------------------------------------------------------------------------------------------
 
 
 def changes(old: Schema, new: Schema) -> tuple[Change, ...]:
