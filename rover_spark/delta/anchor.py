@@ -31,7 +31,7 @@ def check_anchor(about: str, table: str, anchor: HistoryRow, state: TableState, 
     else:
         what = "another commit stands at that version: the table was made anew, or copied from elsewhere"
     raise SourceGap(
-        f"{about}: changes after version {delivered} of {table} cannot be told: {what}. "
+        f"{about}: changes after version {delivered} of {table} cannot be delivered: {what}. "
         f"The ledger stays at version {delivered}",
         code="source_gap",
         remedy=remedy,

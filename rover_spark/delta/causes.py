@@ -1,7 +1,7 @@
-"""What an engine's error means: it passes, it stays, or nobody knows. One table, and the text that is told of it. Pure.
+"""The table of engine errors: by its text, an error passes, stays, or is unknown. And which part of the text users see. Pure.
 
-A failure that passes is met by the same command again. One that stays is a gap where rows of a range are read: a rerun
-gives that range up. What the table does not know may be either; its remedy names both.
+After a failure that passes, the same command succeeds later. One that stays is a gap where rows of a range are read: a
+rerun gives that range up. An unknown one may be either, so its remedy names both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CLASSES = re.compile(r"^(Caused by: )?((\w+\.)+[\w$]*(Exception|Error)\b(: |$))
 
 @dataclass(frozen=True)
 class Cause:
-    """What was found in an error's text: the word that says it, and why, for messages."""
+    """The meaning of an error: the word of its text that decides it, and the reason, for messages."""
 
     kind: Kind
     word: str = ""
@@ -30,9 +30,9 @@ _FEED_OFF = "the change data feed was off for a part of it"
 _RETYPED = "a column was renamed, dropped or retyped in this range"
 _LOG_GONE = "a part of its log is gone"
 _DAMAGED = "a file of it is damaged, or is not what the log says"
-_BARE = "its log tells too little of a file that was taken away, as writers other than Spark may leave it"
+_BARE = "its log says too little of a removed file, as writers other than Spark may leave it"
 
-# The first row that holds counts. Words as engines write them; a pattern where a word alone could stand in a name.
+# The first row that matches counts. Words as engines write them; a pattern where a word alone could be part of a name.
 _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("no_file_system", "ClassNotFoundException: Class org.apache.hadoop.fs.", ""),
     ("no_file_system", "No FileSystem for scheme", ""),
@@ -103,7 +103,7 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
 
 
 def cause_of(text: str) -> Cause:
-    """What an error's whole text tells of it."""
+    """The meaning of an error with this whole text."""
     for kind, word, why in _TABLE:
         if word.startswith("re:"):
             found = re.search(word[3:], text)
@@ -115,7 +115,7 @@ def cause_of(text: str) -> Cause:
 
 
 def then(cause: Cause) -> str:
-    """What to do where no range of a table is to be given up: the same again, or what must be mended first."""
+    """The remedy where no range of a table can be given up: run it again, or mend something first."""
     if cause.kind == "no_file_system":
         return "Give Spark the Hadoop package of that file system, as hadoop-aws for s3a://, or name another path."
     if cause.kind == "refused":
@@ -130,7 +130,7 @@ def then(cause: Cause) -> str:
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """The text, or its first words and dots where it is longer."""
+    """The text; its first words and an ellipsis where it is longer."""
     if len(text) <= longest:
         return text
     begun = text[: longest - 1]
@@ -141,18 +141,18 @@ def cut(text: str, longest: int = LONGEST) -> str:
 
 
 def first_line(text: str) -> str:
-    """The line of an engine's error that says most, without the names of its classes, cut at a word."""
-    said = said_most(text)
-    return cut(_CLASSES.sub("", said) or said)
+    """The most telling line of an engine's error, without the names of exception classes, cut at a word."""
+    line = most_telling(text)
+    return cut(_CLASSES.sub("", line) or line)
 
 
-def said_most(text: str) -> str:
-    """The line of an engine's error that says most: a Python worker's own, the cause, the first."""
+def most_telling(text: str) -> str:
+    """The most telling line of an engine's error: that of a Python worker, else the last cause, else the first line."""
     lines = [line for line in text.splitlines() if line.strip()]
     traceback = next(
         (n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")), len(lines)
     )
     raised = next((line for line in lines[traceback + 1 :] if not line.startswith(" ")), None)
     causes = [line.strip() for line in lines if line.strip().startswith("Caused by:")]
-    said = raised or (causes[-1] if causes else lines[0] if lines else "no message")
-    return said.strip()
+    line = raised or (causes[-1] if causes else lines[0] if lines else "no message")
+    return line.strip()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-from rover_spark.delta.causes import cause_of, first_line, said_most, then
+from rover_spark.delta.causes import cause_of, first_line, most_telling, then
 from rover_spark.delta.task_errors import problem_in
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
 
@@ -39,7 +39,7 @@ def reading(dataset: str, what: str, *, remedy: str) -> Iterator[None]:
         yield
     except ENGINE_ERRORS as error:
         text = text_of(error)
-        problem = problem_in(said_most(text))
+        problem = problem_in(most_telling(text))
         if problem is not None:
             after = "" if "export again" in problem.remedy else " Then run export again."
             raise StoreError(

@@ -1,9 +1,9 @@
-"""A change data feed whose rows stay as they lie in the files.
+"""A change data feed that keeps maps as they stand in the files.
 
-Delta's feed makes an object of each row, and of each object a row again. On the way a map that has a key twice, as other
-writers leave it, loses one of them, and nobody could tell. Where a table has maps, the frame inside of the feed is taken,
-from before there are objects. Where that is out of reach (sessions that are shared, a Delta that keeps it elsewhere) the
-feed is read as it is: of such a map its last value is told.
+Delta's feed converts each row to an object and back. A map that has a key twice, as other writers leave it, loses one of
+its values on the way, and no check could notice. So where a table has maps, this module takes the frame inside Delta's feed,
+before the conversion. Where that frame is out of reach (shared sessions, other versions of Delta) the feed is read as it is:
+of such a key the last value remains.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def as_written(feed: DataFrame) -> DataFrame:
         return _inner(feed).select(*names)
     except Py4JError as error:
         if isinstance(error, Py4JJavaError) and not _ELSEWHERE.search(str(error.java_exception)):
-            raise  # what Delta says of reading it: that passes, or stays
+            raise  # Delta could not read the table: ``causes`` decides whether that passes
         return feed
     except (AttributeError, TypeError, StopIteration):
         return feed
@@ -46,7 +46,7 @@ def _holds_maps(dtype: DataType) -> bool:
 
 
 def _inner(feed: DataFrame) -> DataFrame:
-    """What the feed's own relation reads, with its own versions and schema."""
+    """The frame that the feed's relation reads, with the same versions and schema."""
     outer: Any = feed._jdf
     session: Any = feed.sparkSession
     scala: Any = session._jvm.scala

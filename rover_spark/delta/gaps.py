@@ -55,7 +55,7 @@ def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
     """Raises SourceGap where something was found; ``about`` says whose range it is."""
     if found is not None:
         raise SourceGap(
-            f"{about}: {span(one.table, one.since + 1, one.last)} cannot be told: {found}. "
+            f"{about}: {span(one.table, one.since + 1, one.last)} cannot be delivered: {found}. "
             f"The ledger stays at version {one.since}",
             code="source_gap",
             remedy=remedy,
@@ -115,7 +115,9 @@ def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change])
         if why is not None:
             return f"in version {change.version} {why}"
     if one.read_by is not None and base is not None and shape is not None:
-        why = difference(base, shape, one.used, by_feed=False)  # a feed that is off by now has told it once
+        why = difference(
+            base, shape, one.used, by_feed=False
+        )  # the feed may be off by now: it was read before
         if why is not None:
             return f"by version {one.end} {why}"
     unvectored = shape is not None and shape.features is not None and _VECTORS not in shape.features

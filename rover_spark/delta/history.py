@@ -78,7 +78,7 @@ def commits_after(spark: SparkSession, table: str, version: int) -> list[Commit]
         raise SourceGap(
             f"{table}: its newest version is {listed[-1].version}, and {version} was delivered",
             code="source_gap",
-            remedy="Run export: it tells what to do.",
+            remedy="Run export: it says what to do.",
         )
     return [each for each in listed if each.version > version]
 

@@ -1,4 +1,4 @@
-"""What a table's log says of its columns, partitions and features at a version, and what of a later one breaks its feed. Pure.
+"""A table's columns, partitions and features at a version, and which later change of them makes its feed a gap. Pure.
 
 Delta's change data feed reads every file of a range by what the table says at the range's end. So a column that was
 dropped, renamed, made again or retyped, one that became a partition or is none any more (files of writers other than
@@ -51,7 +51,7 @@ class Shape:
 
 
 def difference(before: Shape, after: Shape, used: Used, *, by_feed: bool) -> str | None:
-    """Why rows that were committed up to ``after`` cannot be told against what ``before`` gave, or None.
+    """Why the feed up to ``after`` would give other values than ``before`` did for the same rows, or None.
 
     ``used`` is what the expressions read.
     """
@@ -67,7 +67,7 @@ def difference(before: Shape, after: Shape, used: Used, *, by_feed: bool) -> str
         was, is_one = (_among(path[0], each) for each in (before.partitions, after.partitions))
         if was != is_one:
             became = "became a partition" if is_one else "is no partition any more"
-            return f"column {path[0]} {became}: of rows from before, the feed no longer tells it"
+            return f"column {path[0]} {became}: of rows from before, the feed no longer has it"
     if before.features is not None and after.features is not None:
         dropped = sorted(before.features - after.features - _NOT_READ)
         if dropped:
@@ -100,18 +100,18 @@ def _through(dtype: Any, path: Path) -> Any:
 def _lost(
     before: dict[str, Any], after: dict[str, Any], above: Path, columns: dict[str, Any] | None = None
 ) -> str | None:
-    """What of a struct's fields is gone or other in another one, told for people; None where nothing is."""
+    """The first field of a struct that is missing or different in another struct, for messages; None where all are there."""
     # a column is found by its name in any case, a field's own case stands in what is delivered
     there = columns if columns is not None else {each["name"]: each for each in after["fields"]}
     for each in before["fields"]:
         name = ".".join((*above, each["name"]))
         what = "field" if above else "column"
         found = there.get(each["name"].casefold() if columns is not None else each["name"])
-        told, tells = _marks(each), None if found is None else _marks(found)
+        mark, now = _mark(each), None if found is None else _mark(found)
         if found is None:
-            renamed = [other["name"] for other in after["fields"] if told and _marks(other) == told]
+            renamed = [other["name"] for other in after["fields"] if mark and _mark(other) == mark]
             return f"{what} {name} was renamed to {renamed[0]}" if renamed else f"{what} {name} was dropped"
-        if told and tells and told != tells:
+        if mark and now and mark != now:
             return f"{what} {name} was dropped and made again"
         other = _retyped(each["type"], found["type"], (*above, each["name"]))
         if other is not None:
@@ -119,8 +119,8 @@ def _lost(
     return None
 
 
-def _marks(column: dict[str, Any]) -> str | None:
-    """What column mapping knows a field by, whatever its name."""
+def _mark(column: dict[str, Any]) -> str | None:
+    """The name by which column mapping knows a field, whatever users call it."""
     mark = (column.get("metadata") or {}).get("delta.columnMapping.physicalName")
     return None if mark is None else str(mark)
 

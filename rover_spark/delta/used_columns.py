@@ -1,4 +1,4 @@
-"""Which columns SQL expressions read, told from their text: as much as can be, never less. Pure.
+"""Which columns SQL expressions read, found in their text: perhaps more than they read, never fewer. Pure.
 
 A name that is a column counts as read, with all that lies below it, unless the text goes on to one of its fields. What
 stands in quotes is text; what a bracket follows is a function.

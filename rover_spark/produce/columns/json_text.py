@@ -60,12 +60,12 @@ def one_line(text: Column) -> Column:
 
 
 def too_deep(text: Column) -> Column:
-    """True where a valid object's top-level nulls cannot be told from nested ones."""
+    """True where a valid object's top-level nulls cannot be distinguished from nested ones."""
     return text.contains("null") & ~text.rlike(rf"^{_FLAT_ENOUGH}$")
 
 
 def without_null_members(text: Column) -> Column:
-    """Valid object text without its top-level nulls; null where it is nested ``too_deep`` to tell."""
+    """Valid object text without its top-level nulls; null where it is nested ``too_deep`` to know."""
     stripped = F.regexp_replace(F.regexp_replace(_body(text), _NULL_MEMBER, "$1"), r",\s*+$", "")
     removed = F.when(~too_deep(text), F.concat(F.lit("{"), stripped, F.lit("}")))
     return F.when(text.contains("null"), removed).otherwise(text)
@@ -93,7 +93,7 @@ def names_twice(text: Column) -> Column:
 
 
 def not_one_variant(text: Column) -> Column:
-    """True where the text cannot become a VARIANT, which holds a name once; Spark 4's own parser tells."""
+    """True where the text cannot become a VARIANT, which holds a name once; Spark 4's own parser decides."""
     return F.when(text.isNotNull(), F.try_parse_json(text).isNull())
 
 

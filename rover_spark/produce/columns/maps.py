@@ -1,7 +1,7 @@
 """Maps as JSON has them: keys that are text, each once, in their order; at any depth of a value.
 
 Promises a key the text that JSON has of such a value (a date as 2026-01-31, octets in base64, a struct as its JSON), and
-that no value raises: what has a key twice is told by ``key_twice``. All Column -> Column.
+that no value raises: ``key_twice`` finds those that have a key twice. All Column -> Column.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _is_ordered(dtype: DataType) -> bool:
 
 
 def fields_of(column: Column, dtype: StructType) -> list[tuple[StructField, Column]]:
-    """A struct's fields with their values, also where names differ by their case only, which Spark cannot tell apart."""
+    """A struct's fields with their values, also where names differ by their case only, which Spark takes for one."""
     names = [field.name for field in dtype.fields]
     if len({name.casefold() for name in names}) < len(names):
         names = [f"_{n}" for n in range(len(names))]

@@ -1,7 +1,7 @@
 """Reads what arrived in event tables: through the change data feed, or from the files that commits added.
 
 Files are read where a table keeps no feed, and where few large files were added. Without a feed, a commit that changed or
-removed rows is a SourceGap: its new rows cannot be told from rows that were written again. Writes nothing.
+removed rows is a SourceGap: its new rows look like rows that were written again. Writes nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ LARGE_TABLE, LARGE_FILE = 64 << 20, 1 << 20
 
 
 def require_readable(setting: str, table: str, state: TableState) -> None:
-    """Raises ConfigError, with the statement that mends it, where neither a feed nor append-only commits tell rows apart."""
+    """Raises ConfigError, with the statement that mends it, where a table has no feed and may also change rows."""
     if state.keeps_feed:
         return
     if state.properties.get("delta.appendOnly", "").lower() != "true":
         raise ConfigError(
-            f"{setting}: {table} neither keeps a change data feed nor is append-only, so new rows could not be told",
+            f"{setting}: {table} neither keeps a change data feed nor is append-only, so new rows could not be found",
             code="feed_off",
             remedy=f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true), "
             "or delta.appendOnly = true",
@@ -104,7 +104,7 @@ def _require_whole(one: Slice, added: AddedFiles) -> None:
     if added.removed_at is not None:
         raise SourceGap(
             f'events."{one.event_type}": version {added.removed_at} of {table} changed or removed rows, and without a '
-            "change data feed its new rows cannot be told from them. Nothing was staged",
+            "change data feed its new rows cannot be distinguished from them. Nothing was staged",
             code="event_changed",
             remedy=GIVE_UP,
         )
@@ -114,5 +114,5 @@ def _require_whole(one: Slice, added: AddedFiles) -> None:
             "which is off",
             code="feed_off",
             remedy=f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES (delta.enableChangeDataFeed = true); what came before "
-            "cannot be told: " + GIVE_UP,
+            "cannot be delivered: " + GIVE_UP,
         )

@@ -68,7 +68,7 @@ def _check(frame: DataFrame, setting: str, wanted: EventSource) -> None:
         )
     if not isinstance(types.get("f_timezone", StringType()), StringType):
         refuse(
-            "columns.timezone", "a time zone is told by its name, as text", "Name a column of text, or none."
+            "columns.timezone", "a time zone is given by its name, as text", "Name a column of text, or none."
         )
     for n, text in enumerate(wanted.natural_key):
         if not isinstance(types[f"k_{n}"], ID_TYPES):

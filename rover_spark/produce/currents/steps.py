@@ -125,8 +125,8 @@ def registered(
                 remedy="Put the columns back, or tell the receivers and set currents.allow_breaking = true for one run.",
             )
         ids[event_type] = taken + len(new) + 1
-        told_of = tuple(each.text for each in found)
-        new.append(RegisteredSchema(ids[event_type], event_type, text, fingerprint(text), told_of, batch))
+        sentences = tuple(each.text for each in found)
+        new.append(RegisteredSchema(ids[event_type], event_type, text, fingerprint(text), sentences, batch))
     return ids, tuple(new)
 
 
