@@ -1,1 +1,1 @@
-"""Delta tables as sources: names, history, log, snapshot, change data feed, and what their errors mean."""
+"""Delta tables as sources: SQL names, history and log, rows of a snapshot or a feed, and what engine errors mean."""
