@@ -17,11 +17,14 @@ from rover_spark.deliver.schedule import Sources, Waiting
 from rover_spark.delta import history
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
 from rover_spark.face import commands
+from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
+from rover_spark.produce.port import decode
 from rover_spark.produce.rover.planner import Planner
+from rover_spark.store import open_store
 from tests import receiver
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import FEED, World, row
@@ -128,6 +131,36 @@ def test_what_nobody_knows_the_reason_of_is_tried_again_as_it_was_and_what_is_st
     (problem,) = world.export().problems
     assert "it was staged" in problem.message and problem.code == "source_gap"
     assert finished == ["fan_identity_graph.1.3"], "it is not tried again and again"
+
+
+@pytest.mark.law(7)
+def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.add(values(0, 3))
+    purchases = f"{stream.root}/tables/purchases"
+    shutil.copytree(stream.table, purchases)
+    columns = stream.events[CUSTOM]["columns"]
+    stream.events = {
+        CUSTOM: {"table": stream.table, "columns": columns, "start": "earliest"},
+        PURCHASE: {"table": purchases, "columns": columns, "start": "earliest"},
+    }
+    stream.currents["partitions"] = 2  # no row's file can be known before the row is read
+    with monkeypatch.context() as outage:
+        outage.setattr(deliver, "publish", _failing(StoreError("away", code="store_refused")))
+        assert not stream.export().ok
+    settings = stream.settings
+    ledger = Ledger(stream.spark, settings.ledger, "acme", decode)
+    ledger.open(create=False)
+    (record,) = ledger.batches()
+    gone = [file.staged for file in record.files if CUSTOM in file.key]
+    assert record.state == "STAGED" and 0 < len(gone) < len(record.files)
+    assert open_store(settings.destination, "acme", settings.access).abort(gone) == []
+    for path in Path(purchases).glob("*.parquet"):
+        path.unlink()
+    stream.delivered()
+    found = [(key.event_type, event["id"]) for key, events in stream.files().items() for event in events]
+    assert sorted(found) == [(kind, f"e{n}") for kind in (CUSTOM, PURCHASE) for n in range(3)]
 
 
 def _failing(error: RunError) -> Callable[..., Any]:
