@@ -13,7 +13,7 @@ import pytest
 from pyspark.errors import PySparkException
 
 from rover_spark.deliver import batch as deliver
-from rover_spark.deliver.schedule import Sources, Waiting
+from rover_spark.deliver.schedule import Waiting
 from rover_spark.delta import history
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
 from rover_spark.face import commands
@@ -27,6 +27,7 @@ from rover_spark.produce.rover.planner import Planner
 from rover_spark.store import open_store
 from tests import receiver
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
+from tests.e2e.test_cadence import sources_of
 from tests.e2e.world import FEED, World, row
 from tests.store.buckets import SERVERS
 
@@ -225,7 +226,7 @@ def test_commits_of_a_table_that_was_made_anew_are_waited_for_no_longer(world: W
     for n in (2, 3, 4):
         add(world, n)
     world.delivered()
-    sources = Sources(world.spark, world.settings)
+    sources, _ = sources_of(world.spark, world.settings)
     add(world, 5)
     assert sources.waiting().rows == 1
     shutil.rmtree(world.table("ids"))
