@@ -8,72 +8,37 @@ from __future__ import annotations
 
 import sys
 import threading
-import traceback
-from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rover_spark.errors import Problem, RoverSparkError
-from rover_spark.face.arguments import age, instant
-from rover_spark.face.console.streams import console_of, progress_of, refuse, set_up, tell
-from rover_spark.face.result import named
-from rover_spark.face.stopping import Signals, UnderWay
-from rover_spark.face.unexpected import problem_of
+from rover_spark.face.arguments import Config, Datasets, Json, Now, Verbose
+from rover_spark.face.console.streams import console_of
+from rover_spark.face.running import run_command, run_configured
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from rover_spark.deliver.progress import Progress
-    from rover_spark.face.result import Result
+    from rover_spark.face import commands
+    from rover_spark.face.results import Result
+else:
 
-    Command = Callable[[SparkSession, UnderWay], Result]
+    class _Commands:
+        """The module of the commands, imported at the first call: `--help` loads no Spark."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(import_module("rover_spark.face.commands"), name)
+
+    commands = _Commands()
 
 app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-
-# what a person waits for, until something more telling is under way
-_WAITS = {
-    "demo": "looking at the demo's directory",
-    "export": "looking at tables",
-    "export_every": "waiting for changes",
-    "plan": "looking at tables",
-    "status": "looking at tables",
-    "check": "trying what delivery needs",
-    "quarantine": "looking at the quarantine",
-    "redeliver": "looking at the ledger",
-    "verify": "reading the bucket back",
-    "sweep": "looking for what was left behind",
-}
-
-Config = Annotated[
-    Path,
-    typer.Option(
-        "--config",
-        "-c",
-        envvar="ROVER_SPARK_CONFIG",
-        help="The TOML configuration file.",
-        show_default=False,
-    ),
-]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print one JSON document on standard output, the rest on standard error."),
-]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Spark's own log and every step.")]
-Now = Annotated[
-    str | None,
-    typer.Option(
-        "--now", metavar="ISO", help="The instant of this run, with a time zone, not before the last batch's."
-    ),
-]
-Datasets = Annotated[
-    list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")
-]
 
 
 def main() -> None:
@@ -117,9 +82,9 @@ def demo(
     """Create a sample company and deliver it: snapshot, a day of changes, a rerun, events; verify and show it."""
 
     def command(spark: SparkSession, progress: Progress) -> Result:
-        from rover_spark.demo.story import tell
+        from rover_spark.demo.story import run
 
-        return tell(
+        return run(
             spark,
             directory,
             fans=fans,
@@ -131,7 +96,7 @@ def demo(
 
     from rover_spark.demo import SESSION
 
-    _run("demo", lambda: command, as_json, verbose, SESSION)
+    run_command("demo", lambda: command, as_json, verbose, SESSION)
 
 
 @app.command(epilog="Example: rover-spark export -c acme.toml")
@@ -164,22 +129,46 @@ def export(
     verbose: Verbose = False,
 ) -> None:
     """Deliver what is due."""
-    options: dict[str, Any]
     if every is None:
-        options = {
-            "datasets": dataset or (),
-            "now": now,
-            "strict": strict,
-            "adopt_empty_ledger": adopt_empty_ledger,
-        }
-        _configured("export", config, as_json, verbose, options, tells=True)
+        run_configured(
+            "export",
+            config,
+            as_json,
+            verbose,
+            lambda run: commands.export(
+                run.spark,
+                run.settings,
+                datasets=dataset or (),
+                now=run.now,
+                strict=strict,
+                adopt_empty_ledger=adopt_empty_ledger,
+                progress=run.progress,
+            ),
+            now=now,
+        )
     elif dataset or now or adopt_empty_ledger:
         raise typer.BadParameter(
             "goes with none of --dataset, --now and --adopt-empty-ledger", param_hint="--every"
         )
     else:
-        options = {"every": every, "strict": strict, "stop": threading.Event()}
-        _configured("export", config, as_json, verbose, options, tells=True, act="export_every")
+        stop = threading.Event()
+        run_configured(
+            "export",
+            config,
+            as_json,
+            verbose,
+            lambda run: commands.export_every(
+                run.spark,
+                run.settings,
+                run.age,
+                on_result=run.show,
+                stop=stop,
+                strict=strict,
+                progress=run.progress,
+            ),
+            age_of=("--every", every),
+            stop=stop,
+        )
 
 
 @app.command(epilog="Example: rover-spark plan -c acme.toml")
@@ -187,7 +176,16 @@ def plan(
     config: Config, dataset: Datasets = None, now: Now = None, as_json: Json = False, verbose: Verbose = False
 ) -> None:
     """Show what export would do; changes nothing."""
-    _configured("plan", config, as_json, verbose, {"datasets": dataset or (), "now": now}, tells=True)
+    run_configured(
+        "plan",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.plan(
+            run.spark, run.settings, datasets=dataset or (), now=run.now, progress=run.progress
+        ),
+        now=now,
+    )
 
 
 @app.command(epilog="Example: rover-spark rerun -c acme.toml --dataset fan_profiles")
@@ -201,7 +199,13 @@ def rerun(
     verbose: Verbose = False,
 ) -> None:
     """Ask for a snapshot rerun of a dataset at the next export; confirms any changed setting."""
-    _configured("rerun", config, as_json, verbose, {"dataset": dataset, "accept_gap": accept_gap})
+    run_configured(
+        "rerun",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.rerun(run.spark, run.settings, dataset, accept_gap=accept_gap),
+    )
 
 
 @app.command(epilog="Example: rover-spark accept -c acme.toml --dataset fan_profiles")
@@ -214,7 +218,13 @@ def accept(
     verbose: Verbose = False,
 ) -> None:
     """Confirm changed columns of a dataset without a snapshot: they count from the next batch on."""
-    _configured("accept", config, as_json, verbose, {"dataset": dataset})
+    run_configured(
+        "accept",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.accept(run.spark, run.settings, dataset),
+    )
 
 
 @app.command(epilog="Example: rover-spark redeliver -c acme.toml --batch fan_profiles.1.2")
@@ -225,19 +235,37 @@ def redeliver(
     verbose: Verbose = False,
 ) -> None:
     """Deliver a batch again from its pinned versions: the same keys, the same bytes."""
-    _configured("redeliver", config, as_json, verbose, {"batch": batch}, tells=True)
+    run_configured(
+        "redeliver",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.redeliver(run.spark, run.settings, batch, progress=run.progress),
+    )
 
 
 @app.command(epilog="Example: rover-spark status -c acme.toml")
 def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Show where each dataset stands: phase, versions, lag, days until changes expire, quarantine, last batches."""
-    _configured("status", config, as_json, verbose, {})
+    run_configured(
+        "status",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.status(run.spark, run.settings),
+    )
 
 
 @app.command(epilog="Example: rover-spark verify -c acme.toml")
 def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Read the bucket back and compare it with the ledger; exit 1 where objects are missing, changed or foreign."""
-    _configured("verify", config, as_json, verbose, {}, tells=True)
+    run_configured(
+        "verify",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.verify(run.spark, run.settings, progress=run.progress),
+    )
 
 
 @app.command(epilog="Example: rover-spark schemas -c acme_events.toml --publish")
@@ -251,13 +279,25 @@ def schemas(
     verbose: Verbose = False,
 ) -> None:
     """Show the history of an integration's schemas: ids, first batches, what changed (Currents)."""
-    _configured("schemas", config, as_json, verbose, {"publish": publish})
+    run_configured(
+        "schemas",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.schemas(run.spark, run.settings, publish=publish),
+    )
 
 
 @app.command(epilog="Example: rover-spark check -c acme.toml")
 def check(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
     """Try what an export needs: tables, fields, first rows, ledger, rights, clocks; exit 1 where it would fail."""
-    _configured("check", config, as_json, verbose, {})
+    run_configured(
+        "check",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.check(run.spark, run.settings),
+    )
 
 
 @app.command(epilog="Example: rover-spark quarantine -c acme.toml --dataset fan_profiles")
@@ -272,8 +312,13 @@ def quarantine(
     verbose: Verbose = False,
 ) -> None:
     """Show the rows that could not be delivered: counts by reason, the newest rows."""
-    options = {"dataset": dataset, "batch": batch, "limit": limit}
-    _configured("quarantine", config, as_json, verbose, options)
+    run_configured(
+        "quarantine",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.quarantine(run.spark, run.settings, dataset=dataset, batch=batch, limit=limit),
+    )
 
 
 @app.command(epilog="Example: rover-spark sweep -c acme.toml --older-than 12h")
@@ -289,98 +334,11 @@ def sweep(
     verbose: Verbose = False,
 ) -> None:
     """Remove files that abandoned runs staged."""
-    _configured("sweep", config, as_json, verbose, {"older_than": older_than})
-
-
-def _configured(
-    name: str,
-    config: Path,
-    as_json: bool,
-    verbose: bool,
-    options: dict[str, Any],
-    *,
-    tells: bool = False,
-    act: str = "",
-) -> None:
-    def prepare() -> Command:
-        from rover_spark.config.settings import load
-
-        settings = load(config)
-        if options.get("now") is not None:
-            options["now"] = instant(options["now"])
-        for option in {"older_than", "every"} & set(options):
-            options[option] = age(f"--{option.replace('_', '-')}", options[option])
-
-        def command(spark: SparkSession, progress: UnderWay) -> Result:
-            from rover_spark.face import commands
-
-            def told(result: Result) -> None:
-                progress.settle()
-                tell(result.naming(str(config)), as_json, progress)
-
-            more: dict[str, Any] = {"progress": progress} if tells else {}
-            if "stop" in options:
-                more["told"] = told
-            result: Result = getattr(commands, act or name)(spark, settings, **options, **more)
-            return result
-
-        return command
-
-    _run(name, prepare, as_json, verbose, waits=act, file=str(config), stop=options.get("stop"))
-
-
-def _run(
-    name: str,
-    prepare: Callable[[], Command],
-    as_json: bool,
-    verbose: bool,
-    conf: Mapping[str, str] | None = None,
-    waits: str = "",
-    file: str = "FILE",
-    stop: threading.Event | None = None,
-) -> None:
-    set_up(verbose)
-    under_way = UnderWay(progress_of(verbose))
-
-    def say(problem: Problem) -> None:
-        refuse(name, named(problem, file), as_json)
-
-    def fail(problem: Problem) -> None:
-        under_way.settle()
-        with under_way.quiet():
-            say(problem)
-
-    signals = Signals(name, under_way, say, _end_jvm, stop)
-    with signals.held():
-        try:
-            with under_way.doing("starting Spark"):
-                command = prepare()  # a wrong configuration is told before Spark starts
-                from rover_spark.face.session import build_session
-
-                session = build_session(verbose=verbose, conf=conf)
-                from rover_spark.delta.engine_errors import engine
-
-            signals.take()  # Spark has put a handler of its own
-            under_way.starting = False
-            with engine(name), under_way.doing(_WAITS.get(waits or name, "looking at the ledger")):
-                result = command(session, under_way).naming(file)
-            under_way.settle()
-            tell(result, as_json, under_way)
-            code = 0 if result.ok else 1
-        except RoverSparkError as error:
-            code = error.exit_code
-            fail(error.problem)
-        except BrokenPipeError:  # whoever reads the output has enough of it
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message, and with -v the rest
-            code = 1
-            if verbose:
-                traceback.print_exc()
-            fail(problem_of(error, name))
-    raise typer.Exit(code)
-
-
-def _end_jvm() -> None:
-    from rover_spark.face.session import end_jvm
-
-    end_jvm()
+    run_configured(
+        "sweep",
+        config,
+        as_json,
+        verbose,
+        lambda run: commands.sweep(run.spark, run.settings, older_than=run.age),
+        age_of=("--older-than", older_than),
+    )

@@ -27,9 +27,9 @@ from rich.cells import cell_len
 
 from rover_spark.contract.currents import parse_currents_key
 from rover_spark.deliver.progress import LoggedProgress
-from rover_spark.demo.story import tell
+from rover_spark.demo.story import run
 from rover_spark.errors import ConfigError
-from rover_spark.face.result import Result
+from rover_spark.face.results import DemoResult
 from tests import apache, receiver
 from tests.documents import runs
 from tests.documents.blocks import ROOT, blocks, shape
@@ -49,7 +49,7 @@ class Demo:
     """A demo: its directory, its result, and what it printed on a terminal of 80 columns."""
 
     place: Path
-    result: Result
+    result: DemoResult
     said: str
 
 
@@ -57,7 +57,7 @@ class Demo:
 class Looked:
     """What the demo delivered, and what a notebook's cells put out about it."""
 
-    demo: Result
+    demo: DemoResult
     outputs: list[Any]
 
     def printed(self) -> str:
@@ -143,10 +143,10 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     ]
     assert sorted(key.schema_id for key, _ in streamed if key) == list(range(1, 17))
     with pytest.raises(ConfigError, match="holds something already"):
-        tell(spark, demo.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
+        run(spark, demo.place, fans=150, seed=3, progress=LoggedProgress(), console=None)
     second, taken = demo.place.with_name("second"), f"file://{bucket}"
     with pytest.raises(ConfigError, match="holds files of another demo"):
-        tell(spark, second, fans=150, seed=3, progress=LoggedProgress(), console=None, destination=taken)
+        run(spark, second, fans=150, seed=3, progress=LoggedProgress(), console=None, destination=taken)
     assert not second.exists(), "nothing was begun"
 
 

@@ -24,7 +24,7 @@ import pytest
 import typer
 import yaml
 
-from rover_spark.audit.status import DatasetStatus
+from rover_spark.audit.found import DatasetStatus
 from rover_spark.cli import app
 from rover_spark.config.settings import parse
 

@@ -1,1 +1,1 @@
-"""What stands, held against what should: status, verify, preflight."""
+"""Compares what is with what should be: status, verify, preflight."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from rover_spark.audit.found import DatasetStatus
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import Problem, RoverSparkError, SourceChanged
 from rover_spark.model.head import Head
@@ -17,31 +17,8 @@ _UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "
 WARN_BELOW_DAYS = 2.0
 
 
-@dataclass(frozen=True)
-class DatasetStatus:
-    """One dataset. ``lag`` counts undelivered versions; ``oldest_minutes`` is the age of the oldest of them.
-
-    Both ages are None where nothing is undelivered. ``days_left`` counts from the oldest undelivered commit to the day
-    VACUUM or log clean-up may take it. ``waits`` says what must be confirmed before it is delivered again.
-    """
-
-    dataset: str
-    phase: str
-    epoch: int
-    delivered_version: int | None
-    latest_version: int | None
-    lag: int | None
-    oldest_minutes: float | None
-    days_left: float | None
-    last_batch: str | None
-    last_instant: int | None
-    rerun_requested: bool
-    problem: Problem | None = None
-    waits: Problem | None = None
-
-
 def statuses(producer: Producer, streams: Iterable[str], heads: Mapping[str, Head]) -> list[DatasetStatus]:
-    """One a dataset, or one an event type; what is wrong with a source stands in ``problem``, nothing is raised for it."""
+    """One status a dataset, or event type. What is wrong with a source stands in its ``problem``; nothing is raised."""
     each = [
         (place, head)
         for stream in streams
@@ -110,7 +87,7 @@ def _days_left(now: int, delivered: int, state: TableState) -> float | None:
 
 
 def kept_days(state: TableState) -> float:
-    """For how many days after its commit a change can be read, whatever VACUUM and log clean-up do."""
+    """The days after its commit for which neither VACUUM nor log clean-up may remove a change."""
     kept = min(
         interval_ms(state.properties.get("delta.deletedFileRetentionDuration", "interval 1 week")),
         interval_ms(state.properties.get("delta.logRetentionDuration", "interval 30 days")),

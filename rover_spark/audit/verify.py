@@ -1,17 +1,17 @@
-"""The bucket held against the ledger, as a value: reads every object that the ledger names, writes nothing.
+"""Compares the bucket with the ledger: reads every object that the ledger names, writes nothing.
 
-Finds a missing object, changed bytes, other text or counts inside, a foreign object where receivers read, counts
-that do not add up; of events also keys, thresholds and offsets that are not those planned. An object is read in
-pieces and never further than the ledger says it reaches.
+Finds a missing object, changed bytes, other text or counts inside, a foreign object where receivers read, and counts
+that do not add up; of events also keys, thresholds and offsets that differ from the plan. Reads an object in pieces,
+and at most one byte more than the ledger says it has.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
+from rover_spark.audit.found import Verified
 from rover_spark.errors import Problem
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BY_HAND, BatchRecord
@@ -32,17 +32,6 @@ _ANOTHER_LEDGER = (
 _HEAL = "rover-spark redeliver -c FILE --batch {batch} puts the same bytes back while Delta still holds the version."
 
 
-@dataclass(frozen=True)
-class Verified:
-    """How much was read, and what was found wrong; ``elsewhere`` files went to a destination of another day."""
-
-    files: int
-    records: int
-    bytes: int
-    elsewhere: int
-    problems: tuple[Problem, ...]
-
-
 def verify(
     store: Store,
     batches: Iterable[BatchRecord],
@@ -53,10 +42,10 @@ def verify(
     destination: str | None = None,
     notice: Callable[[StagedFile], None] | None = None,
 ) -> Verified:
-    """Holds every COMMITTED file against its object, and every object that receivers read against the ledger.
+    """Compares every COMMITTED file with its object, and every object that receivers read with the ledger.
 
-    ``schemas`` is the registry, by id; ``destination`` the place of today, where files are missing if they
-    are nowhere; ``receives`` the folder below its prefix that receivers read; ``owner`` whose files they are.
+    ``schemas`` is the registry, by id; ``receives`` the folder below the prefix that receivers read. A file that is not
+    there counts as ``elsewhere`` if its batch went to another bucket than ``destination``, today's.
     """
     problems: list[Problem] = []
     known: set[str] = set()
@@ -85,7 +74,7 @@ def verify(
 
 
 def _foreign(found: ObjectInfo, batch: str | None) -> Problem:
-    """What another ledger of this export may have delivered, receivers need; the rest nobody knows."""
+    """An object that no batch wrote. Where its key names a ``batch`` of this export, another ledger may have delivered it."""
     if batch is None:
         what = f"no batch of the ledger wrote this object ({found.bytes} bytes)"
         return Problem("object_foreign", f"{found.key}: {what}", _LOOK_FIRST)
@@ -96,7 +85,7 @@ def _foreign(found: ObjectInfo, batch: str | None) -> Problem:
 
 
 def _moved(plan: Plan | None, destination: str | None) -> bool:
-    """Whether a batch went into another bucket, or directory, than ``destination`` names; a prefix is no other bucket."""
+    """Whether a batch went into another bucket, or directory, than ``destination`` names; another prefix does not count."""
     if plan is None or destination is None:
         return False
     before, today = (url.removesuffix(prefix_of(url)).rstrip("/") for url in (plan.destination, destination))
@@ -105,11 +94,13 @@ def _moved(plan: Plan | None, destination: str | None) -> bool:
 
 def _counts(batch: BatchRecord) -> list[Problem]:
     counts = batch.counts
-    told = sum(counts.get(outcome, 0) for outcome in OUTCOMES)
+    accounted = sum(counts.get(outcome, 0) for outcome in OUTCOMES)
     held = sum(file.records for file in batch.files)
-    if counts.get("read", 0) == told and counts.get("delivered", 0) == held:
+    if counts.get("read", 0) == accounted and counts.get("delivered", 0) == held:
         return []
-    message = f"{batch.batch}: read {counts.get('read')}, accounted for {told}; {held} records in its files"
+    message = (
+        f"{batch.batch}: read {counts.get('read')}, accounted for {accounted}; {held} records in its files"
+    )
     return [Problem("counts_differ", message, BY_HAND)]
 
 

@@ -16,13 +16,13 @@ from rover_spark.model.wording import counted
 from rover_spark.store import Store
 
 _SHOWN = 3
-_MOST = 200_000_000  # bytes before compression: of a larger company nobody waits for one fan
+_MOST = 200_000_000  # bytes before compression: reading more takes too long for a demo
 
 
 def one_fan(store: Store, delivered: Sequence[BatchRecord], width: int) -> Text | None:
-    """The fan who has most to show, who outlived a merge if there is one; None where there is too much to look through.
+    """The records of the fan who is in most datasets; None where there is too much to read.
 
-    Records in order of delivery, without their envelope, each cut to the width.
+    They stand in order of delivery, without their envelope, each cut to the width.
     """
     if sum(file.raw_bytes for batch in delivered for file in batch.files) > _MOST:
         return None
@@ -50,7 +50,7 @@ def _lines(store: Store, batch: BatchRecord) -> Iterator[str]:
 
 
 def _read(line: str) -> tuple[tuple[str, str], str]:
-    """Whose record it is, and its text behind the envelope: digit for digit, as it was delivered."""
+    """The ids of a record, and its text after the envelope, exactly as it was delivered."""
     record = json.loads(line)
     _, _, behind = line.partition(f'"emittedAt":"{record["emittedAt"]}",')
     return (record["roverID"], record.get("mergedRoverID", "")), f"{{{behind.rstrip()}"
@@ -59,5 +59,5 @@ def _read(line: str) -> tuple[tuple[str, str], str]:
 def _chosen(records: Iterable[tuple[str, str]]) -> str | None:
     worth: Counter[str] = Counter()
     for (fan, _), count in Counter(records).items():
-        worth[fan] += 10 + min(count, _SHOWN)  # to be in one more dataset is worth more than records
+        worth[fan] += 10 + min(count, _SHOWN)  # one more dataset counts more than any number of records
     return min(worth, key=lambda fan: (-worth[fan], fan), default=None)

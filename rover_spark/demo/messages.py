@@ -1,4 +1,4 @@
-"""The sample company's stream of events: one Delta table of what its fans do and are sent, delivered as Currents.
+"""The sample company's stream of events: one Delta table of messages and behaviour, delivered under Currents.
 
 Promises that the same seed and number of fans give the same events. On the second day every event gains a field.
 """
@@ -22,12 +22,12 @@ STREAM = {
     "users.messages.email.Click": ("email_click", 0.05),
 }
 _ZONES = ("Europe/Oslo", "Europe/London", "America/New_York")
-_NO_ZONE = "Middle-earth/Shire"  # one event in a hundred; as many are told late
+_NO_ZONE = "Middle-earth/Shire"  # one event in a hundred has it; as many arrive late
 _COLUMNS = "id STRING, time TIMESTAMP, timezone STRING, kind STRING, user_id STRING, campaign STRING, properties MAP<STRING, STRING>"
 
 
 class Messages:
-    """The table, day by day."""
+    """Creates the table and appends a day of events at a time."""
 
     def __init__(self, spark: SparkSession, root: Path, *, fans: int, seed: int) -> None:
         self._spark, self._table, self._fans, self._seed = spark, root / "messages", fans, seed
@@ -38,18 +38,18 @@ class Messages:
         return f"delta.`{self._table}`"
 
     def found(self) -> int:
-        """Makes the table, and its first day; how many events."""
+        """Creates the table with its first day; returns the number of events."""
         self._spark.sql(
             f"CREATE TABLE {self._name} ({_COLUMNS}) USING delta TBLPROPERTIES (delta.enableChangeDataFeed = true)"
         )
         return self.live_a_day()
 
     def gain_a_field(self) -> None:
-        """From now on an event also says which device it came from."""
+        """Adds a column: later events also have the device that they came from."""
         self._spark.sql(f"ALTER TABLE {self._name} ADD COLUMNS (device STRING)")
 
     def live_a_day(self) -> int:
-        """Another day's events, some of them told more than an hour late; how many."""
+        """Appends another day's events, some of them more than an hour late; returns their number."""
         parts = [self._events(kind, max(1, int(self._fans * share))) for kind, share in STREAM.values()]
         wide = "device" in self._spark.table(self._name).columns
         device = ", element_at(array('iOS', 'Android'), 1 + cast(pmod(h, 2) AS int))" if wide else ""
@@ -72,7 +72,7 @@ class Messages:
         """The configuration file of the integration."""
 
         def text(value: object) -> str:
-            return json.dumps(str(value))  # a TOML basic string has JSON's escapes
+            return json.dumps(str(value))  # TOML's basic strings have JSON's escapes
 
         events = "\n".join(
             f'[events."{name}"]\ntable = {text(self._table)}\nwhere = "kind = \'{kind}\'"\nstart = "earliest"\n'

@@ -18,9 +18,9 @@ _NAME = "rover-spark"
 def next_commands(
     program: str, config: str, delivered: Sequence[BatchRecord], bucket: Path | None, width: int
 ) -> Text:
-    """A heading and a command a line. ``bucket`` is the directory of what was delivered, None where it is elsewhere.
+    """A heading and one command a line. ``bucket`` is the directory that was delivered into, None for a real bucket.
 
-    A command that is wider than ``width`` goes on in the next line after a backslash.
+    A command that is wider than ``width`` continues in the next line after a backslash.
     """
     changes = next((b for b in reversed(delivered) if b.phase == "changes" and b.files), None)
     events = str(Path(config).with_name("acme_events.toml"))
@@ -42,7 +42,7 @@ def next_commands(
 
 
 def pasteable(words: Sequence[str], width: int) -> list[str]:
-    """A command in lines that fit, as far as its words do; pasted together they are the command."""
+    """A command as lines that fit the width, where its words do; pasted as they stand they are one command."""
     lines = [f"  {words[0]}"]
     for word in words[1:]:
         if len(lines[-1]) + len(word) + 3 > width:
@@ -54,9 +54,9 @@ def pasteable(words: Sequence[str], width: int) -> list[str]:
 
 
 def program_name(argument: str) -> str:
-    """How this program is called from here: by its name where the PATH leads to it, else by its path."""
+    """What to type to call this program: its name where the PATH finds it, else its path."""
     path = Path(argument)
-    if path.name != _NAME:  # run by Python itself, or by a test
+    if path.name != _NAME:  # called by Python itself, or by a test
         return _NAME
     found = shutil.which(_NAME)
     same = found is not None and path.exists() and Path(found).samefile(path)
@@ -67,7 +67,7 @@ def program_name(argument: str) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """A path from where the user stands, where it lies below."""
+    """A path relative to the current directory where it lies below, else the absolute path."""
     here = Path.cwd()
     absolute = path if path.is_absolute() else here / path
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

@@ -1,4 +1,4 @@
-"""A bucket as a tree: what the sample company's receiver finds."""
+"""Draws a bucket as a tree: what the sample company's receiver finds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def bucket_tree(
     depth: int | None = None,
     prefix: str = "",
 ) -> Tree:
-    """The bucket as receivers see it: folders with counts and sizes, the first files of each, cut to the width.
+    """The bucket as receivers see it: folders with counts and sizes, and the first files of each, cut to the width.
 
-    ``title`` names the place at ``prefix``, which all keys begin with. A folder with nothing but one folder inside
-    stands in one line with it. With ``depth`` only the folders down to there.
+    ``title`` names the place at ``prefix``, with which all keys begin. A folder that holds only one folder shares its
+    line. ``depth`` limits the levels of folders; no files are shown then.
     """
     tree = Tree(plain(title))
     folders: dict[tuple[str, ...], _Files] = {}

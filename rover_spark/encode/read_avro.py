@@ -7,7 +7,7 @@ Values are read as they are stored: what a logical type makes of them (a date, a
 from __future__ import annotations
 
 import json
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.errors import ConfigError
@@ -33,7 +33,7 @@ def events_wrong(stream: BinaryIO, schema: str | None, records: int) -> str | No
         ) from None
     placed = _Placed(stream)
     # the type of its blocks does not declare their bytes
-    reader: Any = fastavro.block_reader(placed)  # type: ignore[arg-type]
+    reader: Any = fastavro.block_reader(cast("BinaryIO", placed))
     if placed.first != b"Obj\x01":  # fastavro passes over it
         return "does not begin as an Avro file"
     header = reader.metadata["avro.schema"]

@@ -1,11 +1,40 @@
-"""Instants and ages as they are written on a command line."""
+"""What several commands take on the command line: their shared options, and instants and ages as they are written."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from rover_spark.errors import ConfigError
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="ROVER_SPARK_CONFIG",
+        help="The TOML configuration file.",
+        show_default=False,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output, the rest on standard error."),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Spark's own log and every step.")]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now", metavar="ISO", help="The instant of this run, with a time zone, not before the last batch's."
+    ),
+]
+Datasets = Annotated[
+    list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")
+]
 
 
 def instant(text: str) -> datetime:

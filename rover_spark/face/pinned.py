@@ -1,4 +1,4 @@
-"""The values of a Spark session that records depend on: set for the time of a command, and put back after it."""
+"""Spark settings that records depend on: a command sets them while it runs and restores what was there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PINNED = {
     "spark.sql.caseSensitive": "false",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
-    # what finds a name twice in JSON text
+    # a name that stands twice in JSON text is an error
     "spark.sql.variant.allowDuplicateKeys": "false",
-    # a feed's dates pass through objects of Java: the older ones know another calendar
+    # dates of a change feed pass through Java objects: the older classes have another calendar
     "spark.sql.datetime.java8API.enabled": "true",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.avro.datetimeRebaseModeInWrite": "CORRECTED",
@@ -23,16 +23,16 @@ PINNED = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
-    # many commits of a log are looked for by so many tasks, not by one each
+    # so many tasks at most list the commits of a log, instead of one task each
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
-    # the ledger's rows go to the JVM as they are: see local_rows
+    # the ledger's rows reach the JVM as Arrow: see delta/local_rows
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
 
 @contextmanager
 def pinned(spark: SparkSession) -> Iterator[None]:
-    """Sets the session's values that records depend on, and puts back what was there."""
+    """Sets the values while the block runs, and restores what was there."""
     before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in PINNED}
     for name, value in PINNED.items():
         spark.conf.set(name, value)

@@ -1,10 +1,10 @@
 """A SparkSession with Delta, for jobs, notebooks and tests.
 
-Promises: the session that exists is taken (Databricks, a notebook); what spark-submit or spark-defaults.conf set
-is kept, and only what is missing is added: Delta, UTC, the Delta and Avro jars. Spark stays silent unless asked.
+Promises: takes the session that exists (Databricks, a notebook); keeps what spark-submit or spark-defaults.conf set,
+and adds only what is missing: Delta, UTC, the Delta and Avro jars. Spark logs nothing unless asked.
 Refuses, with a ConfigError: no Java 17 or 21, no pyspark, a Spark without Delta.
 
-Only `cli`, `demo` and `jobs/` import this; everything else takes the session as an argument.
+Only `running` imports this, and users do; everything else takes the session as an argument.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 
-# Spark's minor version -> Delta and Avro, each pair tried out: the newest of each do not fit together
+# Spark's minor version -> Delta and Avro, each pair is tested: the newest of each do not fit together
 JARS = {
     "4.1": ("io.delta:delta-spark_4.1_2.13:4.4.0", "org.apache.spark:spark-avro_2.13:4.1.1"),
     "3.5": ("io.delta:delta-spark_2.12:3.3.2", "org.apache.spark:spark-avro_2.12:3.5.7"),
 }
-# what Spark bundles itself, or what tables by path never touch: 10 MB to fetch instead of 87
+# Spark bundles these itself, or tables by path never need them: 10 MB to fetch instead of 87
 EXCLUDES = (
     "org.apache.hadoop:hadoop-client-api,org.apache.hadoop:hadoop-client-runtime,"
     "org.apache.parquet:parquet-hadoop,org.apache.parquet:parquet-column,"
@@ -41,9 +41,9 @@ EXCLUDES = (
     "io.unitycatalog:unitycatalog-client,io.unitycatalog:unitycatalog-hadoop,"
     "io.delta:delta-kernel-api,io.delta:delta-kernel-defaults,io.delta:delta-kernel-unitycatalog"
 )
-# Names of settings whose values Spark keeps out of its UI and event logs: its own list lacks the SDKs' variables
+# names of settings whose values Spark keeps out of its UI and event logs: Spark's own list lacks the SDKs' variables
 SECRETS = "(?i)secret|password|token|access[._]?key|account[._]?key|storage[._]?key|connection[._]?string"
-_ENVIRON = os.environ  # noqa: TID251 - Spark is told of Java, Python and its home by variables only
+_ENVIRON = os.environ  # noqa: TID251 - Spark takes Java, Python and its home from variables only
 
 
 def build_session(
@@ -51,12 +51,12 @@ def build_session(
 ) -> SparkSession:
     """The session that exists, else a new one with Delta; its time zone is UTC in both cases.
 
-    `conf` is for a new one and wins over spark-submit and spark-defaults.conf. `verbose` lets Spark's log through
-    at INFO; without it a JVM started here writes nothing to the terminal, and a submitted one what its log4j says.
+    `conf` is for a new one and wins over spark-submit and spark-defaults.conf. With `verbose` Spark logs at INFO;
+    without it a JVM started here writes nothing to the terminal, and a submitted one what its log4j settings say.
     Raises ConfigError where there is no pyspark, pyarrow or pandas, no Java 17 or 21, no Delta.
     """
     try:
-        import pandas  # noqa: F401 - whoever lacks one of these is told here, not by a stack trace later
+        import pandas  # noqa: F401 - a missing one is an error here, not a stack trace later
         import pyarrow  # noqa: F401
         from pyspark import SparkContext
         from pyspark.sql import SparkSession
@@ -83,9 +83,8 @@ def build_session(
     context = SparkContext.getOrCreate(_completed(at_launch, verbose, submitted))
     server = getattr(context, "_accumulatorServer", None)
     if server is not None and not verbose:
-        server.handle_error = lambda *_: (
-            None
-        )  # where the JVM dies it prints a stack trace; the command tells of it
+        # pyspark prints a stack trace when the JVM dies; the command reports that itself
+        server.handle_error = lambda *_: None
     session = SparkSession.builder.getOrCreate()  # noqa: TID251
     if submitted:
         _assert_delta(session)
@@ -122,7 +121,7 @@ def _missing_jars(conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
-    """Start the JVM (under spark-submit: connect to it) and keep what it writes, unless `verbose`."""
+    """Starts the JVM (under spark-submit: connects to it) and keeps what it writes, unless `verbose`."""
     from py4j.protocol import Py4JError
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
@@ -133,8 +132,8 @@ def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
     with tempfile.TemporaryFile() as log:
         # standard output never: it belongs to --json
         streams: dict[str, Any] = {"stdout": 2, "stderr": 2} if verbose else {"stdout": log, "stderr": log}
-        # A session of its own: what a terminal, `timeout` or a scheduler sends to the driver's process group ends the
-        # driver, which says what is true; its JVM ends with it, when its standard input does.
+        # A process group of its own: a signal that a terminal, `timeout` or a scheduler sends to the driver's group reaches
+        # the driver only, which says what is true. The JVM ends with the driver, when its standard input is closed.
         streams["start_new_session"] = True
         try:
             launch: Any = launch_gateway  # not annotated in pyspark
@@ -144,7 +143,7 @@ def _start_jvm(conf: Mapping[str, str], verbose: bool) -> None:
     if getattr(gateway, "proc", None) is not None:
         signals = gateway.jvm.sun.misc
         with suppress(Py4JError):  # with -Xrs the JVM leaves its signals alone
-            # systemd asks every process to end
+            # systemd sends SIGTERM to every process
             signals.Signal.handle(signals.Signal("TERM"), signals.SignalHandler.SIG_IGN)
     SparkContext._ensure_initialized(gateway=gateway)
 
@@ -164,7 +163,7 @@ def end_jvm(seconds: float = 5.0) -> None:
 
 
 def _silence(verbose: bool) -> None:
-    """Spark 4 logs each error of a query a second time, from Python, as JSON with its stack: only where it is asked for."""
+    """Turns off what Spark 4 logs from Python for each error of a query, as JSON with a stack trace; `verbose` keeps it."""
     try:
         from pyspark.logger import PySparkLogger
     except ImportError:  # Spark 3.5 has none
@@ -174,7 +173,7 @@ def _silence(verbose: bool) -> None:
 
 
 def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:
-    """What Spark was started with, and what rover_spark needs beyond it: nothing that was set is replaced."""
+    """The settings that Spark starts with: those given, and what rover_spark needs beyond them. Replaces none that was set."""
     from pyspark import SparkConf
 
     complete = SparkConf().setAll(list(conf.items()))
@@ -190,16 +189,18 @@ def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:
     if not submitted:
         complete.setIfMissing("spark.log.level", "ERROR")
         complete.setIfMissing("spark.ui.enabled", "false")
-        complete.setIfMissing("spark.sql.ui.explainMode", "simple")  # nobody looks at what is dear to write
-        # Delta's default, 50 tasks for each first look at a table, costs 10 s on two cores
+        complete.setIfMissing(
+            "spark.sql.ui.explainMode", "simple"
+        )  # long plans cost time to write, and there is no UI to show them
+        # Delta's default of 50 tasks for the first read of a table's log costs 10 s on two cores
         complete.setIfMissing("spark.databricks.delta.snapshotPartitions", "2")
-        # Spark 4 asks the JVM five more questions for each operator of a column, to name its line in an error
+        # Spark 4 calls the JVM five times more for each operator of a column, to name its line in an error
         complete.setIfMissing("spark.python.sql.dataFrameDebugging.enabled", "false")
     return complete
 
 
 def _not_started(log: IO[bytes]) -> ConfigError:
-    """The JVM's last words, as an error that says what to do; no stack trace."""
+    """An error made of the last lines that the JVM wrote; no stack trace."""
     log.seek(0)
     lines = [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
     noise = re.compile(
@@ -221,7 +222,7 @@ def _not_started(log: IO[bytes]) -> ConfigError:
 
 
 def _assert_delta(session: SparkSession) -> None:
-    """Ask for a Delta table that is not there: only a Spark without Delta fails with these words."""
+    """Reads a Delta table that does not exist: only a Spark without Delta fails with these words."""
     try:
         session.read.format("delta").load("file:/nonexistent/rover_spark").schema  # noqa: B018 - schema is the action
     except Exception as failed:  # noqa: BLE001 - vendors differ, and any other failure comes from Delta itself

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM: says what was interrupted and what is true now, and ends the process; no stack trace.
+"""Ctrl-C and SIGTERM: says what was interrupted and what is true now, then ends the process; no stack trace.
 
-Promises that what it says stays true until the process has ended: while it speaks, no batch takes its next step. Exit
+Promises that what it says stays true until the process has ended: meanwhile no batch takes its next step. Exit
 codes are those of a shell: 130 after SIGINT, 143 after SIGTERM. A second signal ends the process at once. Removes
 nothing: a process may die anywhere, and the next run goes on from the ledger.
 """
@@ -20,7 +20,7 @@ from rover_spark.deliver.progress import Counter, Progress
 from rover_spark.errors import Problem
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "stopped by SIGTERM"}
-# what no batch says: by command, what is true and what to do
+# where no batch is under way: by command, what is true and what to do
 _READING = ("nothing was changed", "")
 _TRUE = {
     "plan": _READING,
@@ -31,7 +31,7 @@ _TRUE = {
         "rover-spark sweep -c FILE removes it in time.",
     ),
     "sweep": ("what it removed stays removed", ""),
-    "rerun": ("rover-spark status -c FILE tells whether the rerun is asked for", ""),
+    "rerun": ("rover-spark status -c FILE shows whether the rerun is asked for", ""),
     "schemas": ("what it put stays", ""),
     "demo": ("its directory is half made", "Remove the directory first, or name another one with --dir."),
 }
@@ -42,7 +42,7 @@ _ENDS = {"committed", "lost", "aborted"}
 
 
 class UnderWay:
-    """A progress that also knows which batches are under way, and how far each is."""
+    """A Progress that also keeps which batches are under way, and how far each is."""
 
     def __init__(self, shown: Progress) -> None:
         self.starting = True
@@ -51,31 +51,31 @@ class UnderWay:
         self._batches: dict[str, str] = {}
 
     def step(self, event: str, **fields: object) -> None:
-        """Notes it, then shows it."""
+        """Keeps the batch's step, then shows it."""
         batch = str(fields.get("batch", ""))
         with self._lock:
             if event in _BEGINS:
                 self._batches[batch] = _BEGINS[event]
             elif event == "staged" and self._batches.get(batch) == _STAGING:
-                self._batches[batch] = _PUBLISHING  # from here on the ledger may have its manifest
+                self._batches[batch] = _PUBLISHING  # from here on the ledger may hold its manifest
             elif event in _ENDS:
                 self._batches.pop(batch, None)
         self._shown.step(event, **fields)
 
     def doing(self, what: str) -> AbstractContextManager[None]:
-        """As the progress that is shown does it."""
+        """As the progress that is shown."""
         return self._shown.doing(what)
 
     def watch(self, what: str, total: int, done: Counter, unit: str = "rows") -> AbstractContextManager[None]:
-        """As the progress that is shown does it."""
+        """As the progress that is shown."""
         return self._shown.watch(what, total, done, unit)
 
     def quiet(self) -> AbstractContextManager[None]:
-        """As the progress that is shown does it."""
+        """As the progress that is shown."""
         return self._shown.quiet()
 
     def settle(self) -> None:
-        """Returns at once, but never again after ``halt``: what is told then is the last word."""
+        """Returns at once, but never again after ``halt``: what `halt`'s caller prints is the last word."""
         with self._lock:
             pass
 
@@ -95,16 +95,16 @@ def interrupted(word: str, command: str, batches: dict[str, str], starting: bool
     if again_of := those(_REDELIVERING):
         what = f"{word} while redelivering {again_of}; each of its keys holds a whole file, and equal bytes"
         return Problem("interrupted", what, f"{again}: it puts back the rest.")
-    told = []
+    parts = []
     if staging := those(_STAGING):
-        told.append(f"while staging {staging}; nothing of it is visible")
+        parts.append(f"while staging {staging}; nothing of it is visible")
     if publishing := those(_PUBLISHING):
-        told.append(
+        parts.append(
             f"while publishing {publishing}; it is staged, and a part of it may be visible: the next export goes on"
         )
-    if told:
+    if parts:
         return Problem(
-            "interrupted", f"{word} {'; and '.join(told)}", f"{again}: it goes on where it stopped."
+            "interrupted", f"{word} {'; and '.join(parts)}", f"{again}: it goes on where it stopped."
         )
     if starting:
         return Problem("interrupted", f"{word} while Spark was starting; nothing was done", f"{again}.")
@@ -113,22 +113,22 @@ def interrupted(word: str, command: str, batches: dict[str, str], starting: bool
 
 
 class Signals:
-    """The handlers of one command's signals, and what they tell."""
+    """Handles the signals of one command, and says what is true when one ends it."""
 
     def __init__(
         self,
         command: str,
         under_way: UnderWay,
-        tell: Callable[[Problem], None],
+        show: Callable[[Problem], None],
         end: Callable[[], None],
         stop: Event | None = None,
     ) -> None:
-        """``tell`` shows a problem, ``end`` takes down what must not outlive the process.
+        """``show`` prints a problem, ``end`` stops what must not outlive the process.
 
-        With ``stop`` the first SIGTERM only sets it: whoever stays up ends after the batch under way.
+        With ``stop`` the first SIGTERM only sets it: the command ends after the batch under way.
         """
         self._command, self._under_way = command, under_way
-        self._tell, self._end, self._stop = tell, end, stop
+        self._show, self._end, self._stop = show, end, stop
         self._ending = False
 
     @contextmanager
@@ -138,7 +138,7 @@ class Signals:
         self.take()
         try:
             yield
-        except KeyboardInterrupt:  # of a handler that Spark put in place of this one
+        except KeyboardInterrupt:  # raised by a handler that Spark put in place of ours
             self.end(signal.SIGINT)
         finally:
             if threading.current_thread() is threading.main_thread():
@@ -155,27 +155,27 @@ class Signals:
         if self._ending:
             os._exit(128 + number)
         if number == signal.SIGTERM and self._stop is not None and not self._stop.is_set():
-            # not in the handler: it may have interrupted whoever holds the event's own lock
+            # in its own thread: the interrupted code may hold the event's lock
             threading.Thread(target=self._stop.set, daemon=True).start()
             return
         self._ending = True
-        # in a thread of its own: what was interrupted may hold the locks that printing needs
+        # in its own thread: the interrupted code may hold the locks that printing needs
         threading.Thread(target=self.end, args=(number,), daemon=True).start()
 
     def end(self, number: int) -> None:
-        """Tells what is true, takes down what must not outlive the process, and ends it."""
+        """Says what is true, stops what must not outlive the process, and ends it."""
         self._ending = True
-        # where nobody reads what this process prints, its last word would wait for ever
+        # a full pipe that nobody reads would block the last message for ever
         last = threading.Timer(_LAST_WORD_SECONDS, os._exit, (128 + number,))
         last.daemon = True
         last.start()
         try:
             batches = self._under_way.halt()
             word = _WORDS[signal.Signals(number)]
-            with self._under_way.quiet():  # to the end: it is the last word
-                self._tell(interrupted(word, self._command, batches, self._under_way.starting))
+            with self._under_way.quiet():  # never left: this message is the last
+                self._show(interrupted(word, self._command, batches, self._under_way.starting))
                 sys.stderr.flush()
-                sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - what still fails now says nothing new
+                sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - later errors say nothing new
                 self._end()
                 os._exit(128 + number)
         finally:

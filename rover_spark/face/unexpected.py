@@ -1,6 +1,6 @@
-"""What nobody has named an error for: the disk, Spark's process, a fault of our own. One message each, no stack trace.
+"""Errors that no other module expects: the disk, Spark's Java process, a defect of this program. One message each.
 
-A stack trace is for whoever asks for it: `-v` prints it.
+Only `-v` prints the stack trace.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ _NO_ANSWER = (
 
 
 def problem_of(error: BaseException, command: str) -> Problem:
-    """An exception as a person reads it."""
+    """The problem that a person reads for an exception."""
     if _of_the_gateway(error):
         return Problem(
             "spark_gone",
             f"Spark's Java process ended, or is out of reach, while {command} ran; what the ledger holds is still true",
-            f"Run {command} again. Where memory ran out (the system's log tells), give spark.driver.memory less or the "
+            f"Run {command} again. Where memory ran out (the system's log says so), give spark.driver.memory less or the "
             "machine more.",
         )
     if isinstance(error, OSError) and error.errno is not None:
         return of_a_file(error, str(error.filename or "a file"), f"Then run {command} again.")
-    said = next(iter(str(error).splitlines()), "")[:300]
-    told = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    first = next(iter(str(error).splitlines()), "")[:300]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return Problem(
         "unexpected",
-        f"{command} met what it does not expect: {told}; what the ledger holds is still true",
+        f"{command} met what it does not expect: {what}; what the ledger holds is still true",
         "This is a fault of rover_spark: run it again with -v, which prints a stack trace, and report that.",
     )
 
 
 def _of_the_gateway(error: BaseException | None) -> bool:
-    """Whether Spark's process did not answer; its own errors have names of their own."""
+    """Whether Spark's Java process did not answer. What it answers with an error is none of these."""
     while error is not None:
         module = type(error).__module__
         if module.startswith("py4j") and (

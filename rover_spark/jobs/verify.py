@@ -1,4 +1,4 @@
-"""Job: read the bucket back and hold it against the ledger.
+"""Job: read the bucket back and compare it with the ledger.
 
     spark-submit jobs/verify.py -c FILE [-v]
     python -m rover_spark.jobs.verify -c FILE [-v]

@@ -6,7 +6,7 @@ Each batch writes into them at most once, under a transaction of its own name, s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import fields
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +16,7 @@ from rover_spark.delta.history import is_missing
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.head import FLOORS
 from rover_spark.model.plan import Plan
+from rover_spark.model.quarantine import QuarantineCount, QuarantinedRow
 
 QUARANTINE = "quarantine"
 
@@ -54,12 +55,19 @@ def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
     return rows.where(~F.col("batch").isin(*aborted)) if aborted else rows
 
 
-def newest_first(rows: DataFrame, limit: int) -> list[dict[str, Any]]:
+def newest_first(rows: DataFrame, limit: int) -> tuple[QuarantinedRow, ...]:
     """So many rows of a quarantine, those of the latest batches and versions first."""
     epoch, seq = (F.element_at(F.split("batch", r"\."), part).cast("bigint") for part in (-2, -1))
     found = rows.orderBy(epoch.desc(), seq.desc(), F.desc("source_version"), "dataset", "reason", "row")
-    names = ("dataset", "batch", "source_version", "reason", "row")
-    return [row.asDict() for row in found.select(*names).limit(limit).collect()]
+    names = [each.name for each in fields(QuarantinedRow)]
+    return tuple(QuarantinedRow(**row.asDict()) for row in found.select(*names).limit(limit).collect())
+
+
+def by_reason(rows: DataFrame) -> tuple[QuarantineCount, ...]:
+    """The rows of a quarantine, counted by dataset and reason, in their order."""
+    counts = rows.groupBy("dataset", "reason").agg(F.count("*").alias("rows")).collect()
+    found = (QuarantineCount(**row.asDict()) for row in counts)
+    return tuple(sorted(found, key=lambda each: (each.dataset or "", each.reason or "")))
 
 
 def floors_before(spark: SparkSession, ledger: Ledger, plan: Plan, aborted: Iterable[int]) -> DataFrame:

@@ -263,10 +263,6 @@ class Auditor(Protocol):
 class SchemaPages(Protocol):
     """The schemas of an export where receivers can look them up."""
 
-    def documents(self, schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
-        """The schemas in order of their ids, as ``--json`` prints them."""
-        ...
-
     def place(self) -> str:
         """The URL below which they are put. Raises ConfigError where there is no such place."""
         ...

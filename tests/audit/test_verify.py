@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from rover_spark.audit.verify import Verified, verify
+from rover_spark.audit.found import Verified
+from rover_spark.audit.verify import verify
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import NdjsonFile
 from rover_spark.model.file import StagedFile

@@ -14,7 +14,8 @@ import fastavro
 import pyarrow as pa
 import pytest
 
-from rover_spark.audit.verify import Verified, verify
+from rover_spark.audit.found import Verified
+from rover_spark.audit.verify import verify
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import Integration
 from rover_spark.encode.avro import AvroFile

@@ -144,8 +144,8 @@ def status(spark: SparkSession, root: Path, rows: int) -> dict[str, Any]:
     )
     commands.status(spark, settings, now=NOW)
     with Meter() as meter:
-        told = commands.status(spark, settings, now=NOW)
-    assert told.more["datasets"][0]["last_batch"].endswith(f".{BATCHES}")
+        standing = commands.status(spark, settings, now=NOW)
+    assert standing.datasets[0].last_batch.endswith(f".{BATCHES}")
     return {**meter.figures, "batches": BATCHES}
 
 

@@ -12,14 +12,16 @@ from typing import Any, cast
 import pytest
 from py4j.protocol import Py4JError
 
+from rover_spark.audit.found import Finding
 from rover_spark.config.settings import load, parse
 from rover_spark.deliver.progress import LoggedProgress
-from rover_spark.demo.story import tell
+from rover_spark.demo.story import run
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.face.console.progress import TerminalProgress
 from rover_spark.face.console.streams import progress_of
-from rover_spark.face.result import Result
+from rover_spark.face.results import CheckResult, QuarantineResult
 from rover_spark.face.unexpected import problem_of
+from rover_spark.model.quarantine import Quarantine, QuarantinedRow
 from rover_spark.store.aws import shown_address
 from tests.config.test_settings import MINIMAL, refused, tree
 
@@ -138,12 +140,14 @@ def test_what_may_be_a_secret_is_never_repeated(secret: str) -> None:
     assert "hunter2" not in found.message + found.remedy
 
 
-def test_what_to_do_names_the_file_that_was_given_wherever_it_is_told() -> None:
+def test_what_to_do_names_the_file_that_was_given_wherever_it_stands() -> None:
     problem = Problem("source_gap", "a gap", "rover-spark rerun -c FILE --dataset fan_profiles, then export")
-    check = {"checks": [{"remedy": "rover-spark sweep -c FILE removes it", "found": 3}]}
-    told = Result("check", "failed", problems=(problem,), more=check).naming("my files/acme.toml").document()
-    assert told["problems"][0]["remedy"].startswith("rover-spark rerun -c 'my files/acme.toml' --dataset")
-    assert told["checks"] == [{"remedy": "rover-spark sweep -c 'my files/acme.toml' removes it", "found": 3}]
+    check = Finding("d", "stage", "failed", "3", "rover-spark sweep -c FILE removes it")
+    named = CheckResult(problems=(problem,), checks=(check,)).naming("my files/acme.toml").document()
+    assert named["problems"][0]["remedy"].startswith("rover-spark rerun -c 'my files/acme.toml' --dataset")
+    (found,) = named["checks"]
+    assert found["remedy"] == "rover-spark sweep -c 'my files/acme.toml' removes it"
+    assert (found["about"], found["found"]) == ("d", "3")
 
 
 @pytest.mark.parametrize(
@@ -178,9 +182,11 @@ def test_an_address_that_the_environment_gave_is_shown_without_its_secrets() -> 
 
 
 def test_rows_and_keys_stay_as_they_are_where_they_hold_words_of_ours() -> None:
-    rows = {"quarantine": {"rows": [{"reason": "x", "row": '{"note":"use -c FILE"}'}]}}
-    told = Result("quarantine", "done", more=rows).naming("/etc/acme.toml").document()
-    assert told["quarantine"] == rows["quarantine"]
+    row = QuarantinedRow("d", "d.1.1", 1, "x", '{"note":"use -c FILE"}')
+    result = QuarantineResult(quarantine=Quarantine("/l", 1, (), (row,)))
+    named = result.naming("/etc/acme.toml").document()
+    assert named["quarantine"]["rows"][0]["row"] == '{"note":"use -c FILE"}'
+    assert named == result.document()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +203,7 @@ def test_only_a_process_that_no_longer_answers_is_said_to_be_gone(text: str, cod
 
 def test_a_demo_whose_destination_is_wrong_leaves_nothing_in_the_way_of_the_next_try(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="destination"):
-        tell(
+        run(
             cast("Any", None),
             tmp_path / "demo",
             fans=20,

@@ -52,10 +52,8 @@ def test_a_killed_run_is_finished_by_the_next_one(
     result = commands.export(spark, settings, now=NOW)
     assert result.ok and [b.state for b in result.batches] == ["COMMITTED"] * (point != "COMMITTED")
     # what a try left that no manifest names is sweep's; a finished run leaves nothing itself
-    swept = commands.sweep(spark, settings, older_than=timedelta(0), now=datetime.now(timezone.utc)).more[
-        "removed"
-    ]
-    assert bool(swept) == (point in {"half staged", "before STAGED"})
+    swept = commands.sweep(spark, settings, older_than=timedelta(0), now=datetime.now(timezone.utc))
+    assert bool(swept.removed) == (point in {"half staged", "before STAGED"})
     assert fingerprint(tmp_path / "bucket") == fingerprint(whole / "bucket")
     assert _ledger(spark, tmp_path) == _ledger(spark, whole)
     assert commands.verify(spark, settings).ok

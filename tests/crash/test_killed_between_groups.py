@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.demo import SESSION
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 from tests.crash.child import FILES, GROUP, GROUP_HALF, GROUP_NOTED, NOW, settings_of
 from tests.crash.scene import copy_tables, destined, run_child
 from tests.proxy import LEAST, Proxy, UsedUp, least_rights

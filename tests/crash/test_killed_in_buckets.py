@@ -59,8 +59,8 @@ def test_a_killed_run_is_finished_by_the_next_one(
     settings = settings_of(tmp_path)
     assert commands.export(spark, settings, now=NOW).ok
     assert bucket.fingerprint() == delivered
-    swept = commands.sweep(spark, settings, older_than=timedelta(days=-1)).more
-    assert swept["left"] or bucket.staged() == 0
+    swept = commands.sweep(spark, settings, older_than=timedelta(days=-1))
+    assert swept.left or bucket.staged() == 0
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"
 
 

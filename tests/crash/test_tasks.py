@@ -37,8 +37,7 @@ def _troubled(
 
 
 def _swept(spark: SparkSession, root: Path) -> list[str]:
-    removed: list[str] = commands.sweep(spark, settings_of(root), older_than=timedelta()).more["removed"]
-    return removed
+    return list(commands.sweep(spark, settings_of(root), older_than=timedelta()).removed)
 
 
 @pytest.mark.law(4)

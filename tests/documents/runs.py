@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from rover_spark.cli import app
 from rover_spark.deliver.progress import LoggedProgress
-from rover_spark.demo.story import tell
+from rover_spark.demo.story import run
 from rover_spark.face.console.results import show
-from rover_spark.face.result import Result
+from rover_spark.face.results import DemoResult
 from tests.documents.blocks import ROOT, fenced
 
 DEMO = "rover_demo"
@@ -29,12 +29,12 @@ WIDTH = 80
 _CONFIGURATION = re.compile(r'```toml\n(name = "acme".*?)```', re.DOTALL)
 
 
-def demo(spark: SparkSession, fans: int = 2_000, seed: int = 7) -> tuple[Result, str]:
+def demo(spark: SparkSession, fans: int = 2_000, seed: int = 7) -> tuple[DemoResult, str]:
     """The demo in the current directory: its result, and what `make demo` says on a terminal of 80 columns."""
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=WIDTH, color_system=None)
     with mock.patch.object(sys, "argv", [str(Path(".venv/bin/rover-spark").absolute())]):
-        result = tell(spark, Path(DEMO), fans=fans, seed=seed, progress=LoggedProgress(), console=console)
+        result = run(spark, Path(DEMO), fans=fans, seed=seed, progress=LoggedProgress(), console=console)
     show(console, result)
     return result, out.getvalue()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 from tests import receiver
 from tests.e2e.world import World, uuid
 

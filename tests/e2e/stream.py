@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.currents import CurrentsKey, parse_currents_key
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 from rover_spark.produce.currents.plan import HOUR_MS
 from tests.e2e.world import FEED
 

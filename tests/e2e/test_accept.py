@@ -81,7 +81,7 @@ def test_a_trait_more_counts_from_the_next_batch_on(
     )
     assert f"rover-spark accept -c {tmp_path / 'acme.toml'} --dataset fan_profiles" in problem["remedy"]
     waiting = commands.status(acme.spark, acme.settings)
-    assert {each["dataset"]: bool(each["waits"]) for each in waiting.more["datasets"]} == {
+    assert {each.dataset: bool(each.waits) for each in waiting.datasets} == {
         GRAPH: False,
         PROFILES: True,
     }
@@ -114,7 +114,7 @@ def test_a_trait_more_counts_from_the_next_batch_on(
         acme.export(datasets=[PROFILES])
     traits(acme, "struct(first, town)")
     ahead = commands.plan(acme.spark, acme.settings)
-    assert ahead.more["accepted"] == {PROFILES: ["traits"]}
+    assert ahead.accepted == {PROFILES: ["traits"]}
     show(console, ahead)
     assert "fan_profiles: columns accepted: traits" in console.export_text()
     (batch,) = acme.delivered().batches

@@ -253,9 +253,9 @@ def test_a_destination_that_moved_is_swept_and_verified_for_what_it_holds(world:
     assert commands.sweep(world.spark, world.settings, older_than=timedelta(days=-1)).ok
     verified = commands.verify(world.spark, world.settings)
     assert verified.ok, verified.problems
-    assert (verified.more["verified"]["files"], verified.more["verified"]["elsewhere"]) == (1, 1)
+    assert (verified.verified.files, verified.verified.elsewhere) == (1, 1)
     world.options = {}
     back = commands.verify(world.spark, world.settings)
-    assert back.ok and back.more["verified"]["elsewhere"] == 1
+    assert back.ok and back.verified.elsewhere == 1
     next(world.bucket.rglob("*.gz")).unlink()
     assert [each.code for each in commands.verify(world.spark, world.settings).problems] == ["object_missing"]

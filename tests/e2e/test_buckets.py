@@ -100,8 +100,8 @@ def test_put_and_abort_are_rights_enough_to_export_and_to_redeliver(remote: Remo
     with pytest.raises(ConfigError) as caught:
         commands.verify(world.spark, world.settings)
     assert caught.value.code == "store_unreadable"
-    swept = commands.sweep(world.spark, world.settings).more
-    assert "AbortIncompleteMultipartUpload" in swept["left"]
+    swept = commands.sweep(world.spark, world.settings)
+    assert "AbortIncompleteMultipartUpload" in swept.left
     assert set(remote.proxy.seen) <= LEAST, "a role that may no more is enough"
     remote.straight()
     assert commands.verify(world.spark, world.settings).ok

@@ -26,7 +26,7 @@ from rover_spark.delta import history
 from rover_spark.delta.log import Commit
 from rover_spark.errors import Problem
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import ExportResult
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.table import TableState
 from rover_spark.produce import port
@@ -43,8 +43,8 @@ def sources_of(spark: SparkSession, settings: Settings) -> tuple[Sources, int]:
     return Sources(spark, settings.delivers, ledger, producer), producer.enough
 
 
-DONE = Result("export", "done")
-FAILED = Result("export", "failed", ok=False, problems=(Problem("store_refused", "away"),))
+DONE = ExportResult()
+FAILED = ExportResult(result="failed", ok=False, problems=(Problem("store_refused", "away"),))
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,19 @@ class Resting(Event):
 
 
 def staying(
-    outcomes: list[Result], due: Callable[[], bool], times: int
-) -> tuple[bool, list[float], list[Result]]:
-    stop, told = Resting(times), list[Result]()
-    well = stay(due, lambda: outcomes.pop(0), told.append, stop)
-    return well, stop.waits, told
+    outcomes: list[ExportResult], due: Callable[[], bool], times: int
+) -> tuple[bool, list[float], list[ExportResult]]:
+    stop, results = Resting(times), list[ExportResult]()
+    well = stay(due, lambda: outcomes.pop(0), results.append, stop)
+    return well, stop.waits, results
 
 
 def test_a_failed_delivery_is_tried_again_with_growing_pauses_before_anything_else() -> None:
     looks: Iterator[bool] = iter([True, False])
-    well, waits, told = staying([FAILED, FAILED, FAILED, DONE], lambda: next(looks), 5)
+    well, waits, results = staying([FAILED, FAILED, FAILED, DONE], lambda: next(looks), 5)
     rest = cadence.REST.total_seconds()
     assert waits == [rest, 2 * rest, 4 * rest, rest, rest]
-    assert told == [FAILED] * 3 and well, "a delivery that did nothing is not told"
+    assert results == [FAILED] * 3 and well, "a delivery that did nothing is no result"
 
 
 def test_pauses_end_growing_and_the_last_failure_is_what_it_ends_with() -> None:
@@ -97,7 +97,7 @@ def test_pauses_end_growing_and_the_last_failure_is_what_it_ends_with() -> None:
     assert not well and waits[-1] == 300 and max(waits) == 300
 
 
-def test_what_waits_is_told_by_the_histories_alone(spark: SparkSession, tmp_path: Path) -> None:
+def test_what_waits_is_read_from_the_histories_alone(spark: SparkSession, tmp_path: Path) -> None:
     stream, other = Stream(spark, tmp_path), Stream(spark, tmp_path / "other")
 
     def waiting() -> Waiting:
@@ -130,10 +130,10 @@ def test_a_table_that_was_made_anew_is_no_source_in_which_nothing_waits(
     stream.delivered()
     shutil.rmtree(stream.table)
     anew = Stream(spark, tmp_path)
-    told, stop = list[Result](), Resting(1)
-    assert not commands.export_every(spark, anew.settings, MINUTES, told=told.append, stop=stop).ok
-    (problem,) = told[0].problems
-    assert problem.code == "source_gap" and told[0].batches == ()
+    results, stop = list[ExportResult](), Resting(1)
+    assert not commands.export_every(spark, anew.settings, MINUTES, on_result=results.append, stop=stop).ok
+    (problem,) = results[0].problems
+    assert problem.code == "source_gap" and results[0].batches == ()
 
 
 def test_rover_datasets_wait_for_a_file_of_the_size_that_is_aimed_at(world: World) -> None:
@@ -168,7 +168,7 @@ def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(
 ) -> None:
     stream.delivered()
     stream.add(values(0, 2))
-    stop, told, real = Resting(3), list[Result](), history.table_state
+    stop, results, real = Resting(3), list[ExportResult](), history.table_state
     failing = iter([True, True, False])
 
     def throttled(*args: Any) -> TableState:
@@ -181,10 +181,12 @@ def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(
 
     monkeypatch.setattr(history, "table_state", throttled)
     monkeypatch.setattr(history, "commits_after", refused)
-    result = commands.export_every(stream.spark, stream.settings, MINUTES, told=told.append, stop=stop)
-    assert result.ok and [each.ok for each in told] == [False, False, True]
-    assert "SlowDown" in told[0].problems[0].message and told[0].problems[0].code == "spark_failed"
-    assert sum(batch.counts["delivered"] for batch in told[2].batches) == 2
+    result = commands.export_every(
+        stream.spark, stream.settings, MINUTES, on_result=results.append, stop=stop
+    )
+    assert result.ok and [each.ok for each in results] == [False, False, True]
+    assert "SlowDown" in results[0].problems[0].message and results[0].problems[0].code == "spark_failed"
+    assert sum(batch.counts["delivered"] for batch in results[2].batches) == 2
 
 
 @pytest.mark.full
@@ -216,8 +218,8 @@ def test_it_stays_up_delivers_what_comes_and_ends_after_a_sigterm(
         assert staying.wait(120) == 0
     finally:
         staying.kill()
-    told = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
-    assert [sum(batch["counts"]["delivered"] for batch in each["batches"]) for each in told] == [3, 2, 0]
+    results = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert [sum(batch["counts"]["delivered"] for batch in each["batches"]) for each in results] == [3, 2, 0]
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from rover_spark.audit.found import Finding
 from rover_spark.cli import app
 from rover_spark.face import commands
 from rover_spark.face.console.results import show
-from rover_spark.face.result import Result
+from rover_spark.face.results import CheckResult
 from tests.e2e.world import NOON, World, row
 from tests.proxy import Proxy, least_rights
 from tests.store import buckets
@@ -28,16 +29,16 @@ def acme(world: World) -> World:
     return world
 
 
-def check(world: World, **options: Any) -> Result:
+def check(world: World, **options: Any) -> CheckResult:
     return commands.check(world.spark, world.settings, **options)
 
 
-def states(result: Result) -> dict[tuple[str, str], str]:
-    return {(each["about"], each["tried"]): each["state"] for each in result.more["checks"]}
+def states(result: CheckResult) -> dict[tuple[str, str], str]:
+    return {(each.about, each.tried): each.state for each in result.checks}
 
 
-def found(result: Result, tried: str) -> dict[str, str]:
-    (one,) = (each for each in result.more["checks"] if each["tried"] == tried)
+def found(result: CheckResult, tried: str) -> Finding:
+    (one,) = (each for each in result.checks if each.tried == tried)
     return one
 
 
@@ -66,7 +67,7 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     assert not list((acme.root / "control").glob("*")), "no ledger was made, and nothing is left beside it"
     assert check(acme).ok, "a second check finds the same"
     acme.delivered()
-    assert found(check(acme), "read it")["found"] == "1 batch"
+    assert found(check(acme), "read it").found == "1 batch"
     monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: acme.spark)
     told = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
     document = json.loads(told.stdout)
@@ -90,8 +91,8 @@ def test_a_table_that_cannot_be_delivered_is_named(
         acme.datasets["fan_identity_graph"]["table"] += "_gone"
     result = check(acme)
     one = found(result, tried)
-    assert (one["state"], result.ok) == (state, state != "failed")
-    assert words in one["found"] and one["remedy"]
+    assert (one.state, result.ok) == (state, state != "failed")
+    assert words in one.found and one.remedy
     assert states(result)["destination", "stage"] == "ok", "the rest is tried all the same"
 
 
@@ -106,7 +107,7 @@ def test_a_ledger_that_cannot_be_written_is_named(acme: World) -> None:
     (acme.root / "file").write_text("no directory")
     acme.options["ledger"] = str(acme.root / "file" / "acme")
     result = check(acme)
-    assert not result.ok and found(result, "write beside it")["state"] == "failed"
+    assert not result.ok and found(result, "write beside it").state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -130,14 +131,14 @@ def test_a_log_store_that_takes_commits_of_one_driver_only_is_named(
     seen = states(result)
     assert seen.get(("ledger", "log store")) == ("warning" if warned else None)
     assert seen["ledger", "write beside it"] == "failed", "Spark has no code for s3a:// here"
-    assert "hadoop-aws" in found(result, "read it")["remedy"]
+    assert "hadoop-aws" in found(result, "read it").remedy
     assert seen["destination", "stage"] == "ok", "one failure does not hide the rest"
 
 
 def test_clocks_that_are_apart_are_named(acme: World) -> None:
     result = check(acme, now=NOON)  # the table's commits are of today
     one = found(result, "against fan_identity_graph")
-    assert one["state"] == "warning" and "ahead of this machine's clock" in one["found"]
+    assert one.state == "warning" and "ahead of this machine's clock" in one.found
 
 
 def test_a_directory_that_cannot_be_written_is_named(acme: World) -> None:
@@ -160,14 +161,14 @@ def test_the_least_rights_are_tried_and_no_more(acme: World, s3: str) -> None:
         assert (bucket.objects(), bucket.staged()) == ({}, 0)
         proxy.decide = lambda name, n: "refuse" if name == "AbortMultipartUpload" else None
         result = check(acme)
-        assert result.ok and found(result, "abort")["state"] == "warning"
+        assert result.ok and found(result, "abort").state == "warning"
         proxy.decide = lambda name, n: "refuse" if name == "UploadPart" else None
         result = check(acme)
         assert not result.ok and "s3:PutObject" in result.problems[0].remedy
         acme.options["store"]["can_read"] = True
         proxy.decide = lambda name, n: "refuse" if name == "HeadObject" else None
         result = check(acme)
-        assert "store.can_read = false" in found(result, "publish, read, list")["remedy"]
+        assert "store.can_read = false" in found(result, "publish, read, list").remedy
 
 
 @pytest.mark.parametrize("make", [buckets.s3, buckets.gcs, buckets.azure], ids=["s3", "gs", "az"])
@@ -178,8 +179,8 @@ def test_a_bucket_is_tried_by_the_driver_and_by_a_task(
     bucket = make(request.getfixturevalue(name))
     acme.options = {"destination": bucket.url, "store": bucket.access.model_dump(exclude_unset=True)}
     result = check(acme)
-    assert set(states(result).values()) == {"ok"}, result.more
-    assert found(result, "against the destination's")["found"].endswith("UTC")
+    assert set(states(result).values()) == {"ok"}, result.checks
+    assert found(result, "against the destination's").found.endswith("UTC")
     assert bucket.objects() == {}, "what receivers read is untouched"
     acme.options["destination"] = bucket.url.replace("://b", "://x", 1)
     assert not check(acme).ok
@@ -201,6 +202,6 @@ def test_rights_that_only_a_publish_takes_are_warned_of(
     acme.options = {"destination": bucket.url, "store": {"endpoint": bucket.access.endpoint, **store}}
     result = check(acme)
     one = found(result, "publish, read, list")
-    assert result.ok and one["found"].startswith("not tried")
-    assert one["state"] == ("warning" if words else "ok") and words in one["remedy"]
+    assert result.ok and one.found.startswith("not tried")
+    assert one.state == ("warning" if words else "ok") and words in one.remedy
     assert bucket.objects() == {}

@@ -234,12 +234,12 @@ def test_types_that_many_jobs_stage_are_one_batch(stream: Stream, monkeypatch: p
     assert counts["late"] == 51 and counts["timezone_dropped"] == 1
     quarantine = stream.spark.read.format("delta").load(f"{stream.settings.ledger}_quarantine")
     assert sorted(row["dataset"] for row in quarantine.collect()) == ["users.custom", "users.fifth"]
-    standing = commands.status(stream.spark, stream.settings).more["datasets"]
-    aside = {row["dataset"]: row["quarantined"] for row in standing}
-    assert aside == dict.fromkeys(aside, 0) | {"users.custom": 1, "users.fifth": 1}, "by event type"
+    standing = commands.status(stream.spark, stream.settings).datasets
+    broken = {row.dataset: row.quarantined for row in standing}
+    assert broken == dict.fromkeys(broken, 0) | {"users.custom": 1, "users.fifth": 1}, "by event type"
     for name, count in (("users.fifth", 1), ("events", 2)):
-        shown = commands.quarantine(stream.spark, stream.settings, dataset=name)
-        assert shown.more["quarantine"]["total"] == len(shown.more["quarantine"]["rows"]) == count
+        shown = commands.quarantine(stream.spark, stream.settings, dataset=name).quarantine
+        assert shown.total == len(shown.rows) == count
     assert [file.chunk for file in batch.files] == [0, 1, 2, 3, 4]
     assert commands.verify(stream.spark, stream.settings).ok
     before = fingerprint(stream.bucket)

@@ -144,16 +144,16 @@ def test_rows_that_cannot_be_delivered_go_to_the_quarantine(world: World) -> Non
     assert (standing["lag"], standing["oldest_minutes"], standing["quarantined"]) == (1, 90.0, 5)
 
     shown = commands.quarantine(world.spark, world.settings, limit=2)
-    found = shown.more["quarantine"]
-    assert shown.result == "done" and (found["total"], len(found["rows"])) == (5, 2)
-    counts = {each["reason"]: each["rows"] for each in found["reasons"]}
+    found = shown.quarantine
+    assert shown.result == "done" and (found.total, len(found.rows)) == (5, 2)
+    counts = {each.reason: each.rows for each in found.reasons}
     assert counts == dict.fromkeys({r["reason"] for r in held}, 1) | {"updatedAt_missing": 2}
-    assert [each["batch"] for each in found["rows"]] == ["fan_identity_graph.1.2", "fan_identity_graph.1.1"]
-    assert json.loads(found["rows"][0]["row"])["roverID"] == uuid(4), "the row is whole"
+    assert [each.batch for each in found.rows] == ["fan_identity_graph.1.2", "fan_identity_graph.1.1"]
+    assert json.loads(found.rows[0].row)["roverID"] == uuid(4), "the row is whole"
     first = commands.quarantine(world.spark, world.settings, batch="fan_identity_graph.1.1")
-    assert first.more["quarantine"]["total"] == len(first.more["quarantine"]["rows"]) == 4
+    assert first.quarantine.total == len(first.quarantine.rows) == 4
     none = commands.quarantine(world.spark, world.settings, batch="fan_identity_graph.1.9")
-    assert (none.result, none.ok, none.more["quarantine"]["rows"]) == ("nothing to do", True, [])
+    assert (none.result, none.ok, none.quarantine.rows) == ("nothing to do", True, ())
     with pytest.raises(ConfigError, match="no such dataset"):
         commands.quarantine(world.spark, world.settings, dataset="fan_profiles")
 

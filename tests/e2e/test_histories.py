@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 from tests import receiver
 from tests.e2e.world import FEED, World, row, uuid
 

@@ -89,16 +89,13 @@ def held(world: World) -> set[tuple[str, str, str]]:
 
 
 def test_what_the_page_says_of_a_wide_table_is_shown_and_comes_out(crm: World) -> None:
-    found = {
-        (each["about"], each["tried"]): each
-        for each in commands.check(crm.spark, crm.settings).more["checks"]
-    }
+    found = {(each.about, each.tried): each for each in commands.check(crm.spark, crm.settings).checks}
     profiles, graph, rows = snippet("text").splitlines()
-    assert found["fan_profiles", "fields"]["found"] == profiles
-    assert found[GRAPH, "fields"]["found"] == graph
-    assert found["fan_profiles", "first rows"]["found"] == rows
-    assert found["fan_profiles", "first rows"]["state"] == "warning"
-    assert found[GRAPH, "first rows"]["found"] == "5 rows tried: each can be delivered"
+    assert found["fan_profiles", "fields"].found == profiles
+    assert found[GRAPH, "fields"].found == graph
+    assert found["fan_profiles", "first rows"].found == rows
+    assert found["fan_profiles", "first rows"].state == "warning"
+    assert found[GRAPH, "first rows"].found == "5 rows tried: each can be delivered"
     assert not [each for each in found.values() if "Ada" in str(each) or "example.com" in str(each)]
     first = crm.delivered()
     assert [(each.dataset, each.counts["read"], each.counts["delivered"]) for each in first.batches] == [

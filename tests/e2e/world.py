@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.config.settings import Settings, parse
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 FEED = "TBLPROPERTIES (delta.enableChangeDataFeed = true)"

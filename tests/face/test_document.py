@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from rover_spark.audit.preflight import Finding
-from rover_spark.audit.status import DatasetStatus
-from rover_spark.audit.verify import Verified
+from rover_spark.audit.found import DatasetStatus, Finding, Verified
 from rover_spark.errors import Problem
-from rover_spark.face.commands import _status_document
-from rover_spark.face.result import Result
+from rover_spark.face.results import (
+    AcceptResult,
+    CheckResult,
+    DemoResult,
+    ExportResult,
+    PlannedRows,
+    PlanResult,
+    QuarantineResult,
+    RedeliverResult,
+    RerunResult,
+    SchemasResult,
+    StatusResult,
+    SweepResult,
+    VerifyResult,
+)
 from rover_spark.model.file import StagedFile
 from rover_spark.model.head import BatchRecord
+from rover_spark.model.quarantine import Quarantine, QuarantineCount, QuarantinedRow
 from rover_spark.model.schema import RegisteredSchema
-from rover_spark.produce.currents.schemas import documents
 from tests.deliver.test_adoption import plan_of
 from tests.deliver.test_task import a_plan
 
@@ -27,7 +37,9 @@ COMMITTED = BatchRecord.of(a_plan(), "COMMITTED", {"read": 12, "delivered": 10, 
 EVENTS = BatchRecord.of(plan_of("a.B", "c.D"), "STAGED", {"read": 0})
 OLD = BatchRecord("d.1.1", "d", 1, 1, "snapshot", "COMMITTED", 1_790_000_000_302, {}, note="redelivered")
 PROBLEM = Problem("source_gap", "rover-spark says: -c FILE é", "rover-spark rerun -c FILE --dataset d")
-STANDING = DatasetStatus("d", "changes", 1, 3, 7, 4, 90.4, 6.25, "d.1.1", 1_790_000_000_302, False)
+STANDING = DatasetStatus(
+    "d", "changes", 1, 3, 7, 4, 90.4, 6.25, "d.1.1", 1_790_000_000_302, False, quarantined=21
+)
 NEVER = DatasetStatus("e", "not enabled", 0, None, 7, None, None, None, None, None, True, PROBLEM, PROBLEM)
 FINDINGS = (
     Finding("d", "fields", "ok", "found -c FILE"),
@@ -36,43 +48,40 @@ FINDINGS = (
 SCHEMA = RegisteredSchema(
     1, "a.B", '{"type":"record","name":"B","fields":[]}', "ff", ("the first",), "events.1.1"
 )
-SET_ASIDE = {
-    "dataset": "d",
-    "batch": "d.1.1",
-    "source_version": 3,
-    "reason": "x",
-    "row": '{"note":"-c FILE"}',
-}
-REASON = {"dataset": "d", "reason": "x", "rows": 21}
+BROKEN = QuarantinedRow("d", "d.1.1", 3, "x", '{"note":"-c FILE"}')
+FOUND = Quarantine("/l_quarantine", 21, (QuarantineCount("d", "x", 21),), (BROKEN,))
+VERIFIED = Verified(2, 12, 3_000, 1, (PROBLEM,))
+PAGES = ("a/1.avsc", "a/CHANGELOG.md")
 PLANNED = {
-    each.batch: {"source_rows": each.plan.source_rows, "chunks": each.plan.chunks}
+    each.batch: PlannedRows(each.plan.source_rows, each.plan.chunks)
     for each in (COMMITTED, EVENTS)
     if each.plan
 }
-VERIFIED = {
-    name: each for name, each in asdict(Verified(2, 12, 3_000, 1, (PROBLEM,))).items() if name != "problems"
-}
 RESULTS = {
-    "export": Result("export", "done", True, (COMMITTED, EVENTS, OLD), (PROBLEM,)),
-    "export, nothing": Result("export", "nothing to do"),
-    "export, failed": Result("export", "failed", ok=False, problems=(PROBLEM,)),
-    "plan": Result("plan", "done", True, (COMMITTED, EVENTS), (), {"planned": PLANNED, "accepted": {"d": ["traits"]}}),
-    "plan, nothing": Result("plan", "nothing to do", more={"planned": {}, "accepted": {}}),
-    "rerun": Result("rerun", "requested", more={"dataset": "d"}),
-    "accept": Result("accept", "accepted", more={"dataset": "d", "columns": ["traits", "x"]}),
-    "redeliver": Result("redeliver", "done", True, (OLD,)),
-    "status": Result("status", "done", True, (OLD,), (PROBLEM,), {"datasets": [{**_status_document(STANDING), "quarantined": 21}, {**_status_document(NEVER), "quarantined": 0}]}),
-    "quarantine": Result("quarantine", "done", more={"quarantine": {"place": "/l_quarantine", "total": 21, "reasons": [REASON], "rows": [SET_ASIDE]}}),
-    "quarantine, nothing": Result("quarantine", "nothing to do", more={"quarantine": {"place": "/l_quarantine", "total": 0, "reasons": [], "rows": []}}),
-    "schemas": Result("schemas", "done", more={"schemas": documents([SCHEMA])}),
-    "schemas, nothing": Result("schemas", "nothing to do", more={"schemas": []}),
-    "schemas, published": Result("schemas", "done", more={"schemas": documents([SCHEMA]), "place": "file:///b/schemas.acme", "published": ["a/1.avsc", "a/CHANGELOG.md"]}),
-    "verify": Result("verify", "failed", False, problems=(PROBLEM,), more={"verified": VERIFIED}),
-    "check": Result("check", "failed", False, problems=(PROBLEM,), more={"checks": [asdict(each) for each in FINDINGS]}),
-    "sweep": Result("sweep", "done", more={"removed": ["a", "b"], "left": "what is left"}),
-    "sweep, nothing": Result("sweep", "nothing to do", more={"removed": [], "left": ""}),
-    "demo": Result("demo", "done", True, (OLD,), (), {"verified": VERIFIED, "currents": VERIFIED, "directory": "demo", "config": "/demo/acme.toml"}),
-}  # fmt: skip
+    "export": ExportResult(batches=(COMMITTED, EVENTS, OLD), problems=(PROBLEM,)),
+    "export, nothing": ExportResult(result="nothing to do"),
+    "export, failed": ExportResult(result="failed", ok=False, problems=(PROBLEM,)),
+    "plan": PlanResult(batches=(COMMITTED, EVENTS), planned=PLANNED, accepted={"d": ["traits"]}),
+    "plan, nothing": PlanResult(result="nothing to do", planned={}, accepted={}),
+    "rerun": RerunResult(result="requested", dataset="d"),
+    "accept": AcceptResult(result="accepted", dataset="d", columns=("traits", "x")),
+    "redeliver": RedeliverResult(batches=(OLD,)),
+    "status": StatusResult(batches=(OLD,), problems=(PROBLEM,), datasets=(STANDING, NEVER)),
+    "quarantine": QuarantineResult(quarantine=FOUND),
+    "quarantine, nothing": QuarantineResult(
+        result="nothing to do", quarantine=Quarantine("/l_quarantine", 0, (), ())
+    ),
+    "schemas": SchemasResult(schemas=(SCHEMA,)),
+    "schemas, nothing": SchemasResult(result="nothing to do", schemas=()),
+    "schemas, published": SchemasResult(schemas=(SCHEMA,), place="file:///b/schemas.acme", published=PAGES),
+    "verify": VerifyResult(result="failed", ok=False, problems=(PROBLEM,), verified=VERIFIED),
+    "check": CheckResult(result="failed", ok=False, problems=(PROBLEM,), checks=FINDINGS),
+    "sweep": SweepResult(removed=("a", "b"), left="what is left"),
+    "sweep, nothing": SweepResult(result="nothing to do", removed=(), left=""),
+    "demo": DemoResult(
+        batches=(OLD,), verified=VERIFIED, currents=VERIFIED, directory="demo", config="/demo/acme.toml"
+    ),
+}
 
 
 @pytest.mark.parametrize("name", RESULTS)

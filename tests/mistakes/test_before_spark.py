@@ -85,7 +85,7 @@ MISTAKES = {
     # the store
     "a secret": of(GOOD + '[store]\nsecret_key = "hunter2"\n', "secret_key is a secret"),
     "another cloud's key": of(GOOD + '[store]\nregion = "eu-west-1"\n', "store.region: has no effect on file://"),
-    "an id without a role": of(GOOD + '[store]\nexternal_id = "abc"\n', "role_arn is missing"),
+    "an id without a role": of(GOOD + '[store]\nexternal_id = "abc"\n', "role_arn, which is missing"),
     "an endpoint without a scheme": of(GOOD + '[store]\nendpoint = "minio:9000"\n', "store.endpoint"),
     "staging elsewhere": of(GOOD + '[store]\nstaging = "gs://b/x"\n', "store.staging"),
     # Currents

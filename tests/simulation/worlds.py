@@ -23,7 +23,7 @@ from rover_spark.config.settings import Settings, parse
 from rover_spark.deliver import staging as staged
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
-from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 from rover_spark.ledger.table import Ledger
 from rover_spark.store.local import LocalStore
 from tests.e2e.world import FEED, uuid

@@ -1,7 +1,7 @@
-"""What a person sees. Here the words that all of it uses; ``progress``, ``tables`` and ``results`` are its rooms.
+"""What the terminal shows. Here is what all of it shares: plain text, lines that fit, problems with their remedies.
 
-Everything that comes from outside (keys, messages) is printed as plain text: no markup, no control characters.
-Loads no Spark: a person sees something before Spark is there.
+Text from outside (keys, messages) is printed without markup and control characters. Loads no Spark: the first line
+appears before Spark starts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def indented(text: Text, width: int, indent: int = 4) -> list[Text]:
 
 
 def hanging(text: Text, width: int, indent: int = 4) -> list[Text]:
-    """A text's lines, wrapped at words, all but the first behind an indent; what is too long for a line goes on in the next."""
+    """A text's lines, wrapped at words, all but the first behind an indent; a word longer than a line continues in the next."""
     first, *rest = text.wrap(Console(width=width), max(width - indent, 20))
     for line in (first, *rest):
         line.rstrip()
@@ -36,9 +36,9 @@ def hanging(text: Text, width: int, indent: int = 4) -> list[Text]:
 
 
 def problems(console: Console, found: Iterable[Problem], *, color: str = "red") -> None:
-    """What went wrong, and what to do; in another color what is only to be noticed.
+    """Prints each problem and its remedy; ``color`` sets notices apart from errors.
 
-    On a terminal lines end between words, but a command is in one piece.
+    On a terminal lines break between words; a line with a command is never broken.
     """
     for problem in found:
         message = Text.assemble((f"{problem.code}: ", f"bold {color}"), plain(problem.message))

@@ -1,7 +1,7 @@
 """Rows and columns that fit a width: no cell is ever cut.
 
-Where all columns are too wide, those that can best be done without are left out; where even that is too wide, the first
-one stands on a line of its own above the others.
+Where the columns are too wide together, the most dispensable ones are left out. Where that is not enough, the first
+column gets a line of its own above the others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GAP = "  "
 
 @dataclass(frozen=True)
 class Column:
-    """A column. ``spare`` is 0 where it always stands; of the others those with the highest go first."""
+    """A column. One whose ``spare`` is 0 is always shown; of the others the highest ``spare`` is left out first."""
 
     name: str
     cells: Sequence[str | Text]
@@ -28,7 +28,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Of its widest cell."""
+        """The width of its widest cell."""
         return max(cell_len(str(cell)) for cell in (self.name, *self.cells))
 
     def padded(self, cell: str | Text) -> Text:
@@ -38,7 +38,7 @@ class Column:
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns that stand, in their order."""
+    """The columns that are shown, in their order."""
     shown = list(columns)
     while natural(shown) > width and any(column.spare for column in shown):
         shown.remove(max(reversed(shown), key=lambda column: column.spare))
@@ -46,16 +46,16 @@ def fitting(columns: Sequence[Column], width: int) -> list[Column]:
 
 
 def fits(columns: Sequence[Column], width: int) -> bool:
-    """Whether those that always stand do so side by side."""
+    """Whether the columns that are always shown fit side by side."""
     return natural(fitting(columns, width)) <= width
 
 
 def grid(columns: Sequence[Column], width: int, below: Sequence[Sequence[Text]] = ()) -> Text:
-    """The rows below their names; after each row the lines that belong ``below`` it, wrapped at words."""
+    """The names of the columns, then the rows; after each row its lines in ``below``, wrapped at words."""
     shown = fitting(columns, width)
     stacked = natural(shown) > width and len(shown) > 1
-    heads = [Text(column.name, "bold") for column in shown]
-    lines = _row(shown, heads, stacked)
+    names = [Text(column.name, "bold") for column in shown]
+    lines = _row(shown, names, stacked)
     for number in range(len(columns[0].cells)):
         lines += _row(shown, [column.cells[number] for column in shown], stacked)
         for text in below[number] if below else ():
@@ -64,7 +64,7 @@ def grid(columns: Sequence[Column], width: int, below: Sequence[Sequence[Text]] 
 
 
 def natural(columns: Sequence[Column]) -> int:
-    """As wide as all of these columns are."""
+    """The width of these columns side by side."""
     return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
 
 

@@ -1,7 +1,7 @@
-"""Progress on a terminal: what is under way, each with its bar where its length is known; a line for each step of a batch.
+"""Progress on a terminal: one line for each thing under way, with a bar where its length is known, and one a batch's step.
 
-Draws below all that is printed, and leaves nothing behind. Whoever writes to the same terminal meanwhile does so in
-``quiet``; what goes to ``sys.stderr`` finds its place by itself.
+Draws below all that is printed and removes it at the end. Code that prints to the same terminal meanwhile does so in
+``quiet``; what is written to ``sys.stderr`` appears above by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
@@ -19,24 +19,24 @@ from rover_spark.face.console import hanging, plain
 from rover_spark.model.wording import counted, duration, size
 
 _REFRESH_SECONDS = 0.5
-_NARROW, _WIDE, _WIDER = 100, 120, 140  # columns that there must be, so that nothing is cut
+_NARROW, _WIDE, _WIDER = 100, 120, 140  # columns of the terminal from which more is shown
 _BESIDE = (
     "replaced",
     "late",
     "max_lateness_s",
     "timezone_dropped",
-)  # counts of what was delivered: told at the end
+)  # counts of delivered records: the result shows them
 _COLORS = {"committed": "green", "aborted": "yellow", "lost": "yellow"}
 
 
 class TerminalProgress(LoggedProgress):
-    """One line for each thing under way, at the foot of the terminal."""
+    """Draws one line for each thing under way, at the foot of the terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
         self._lock = threading.RLock()
-        # the thread of each, and whether it always has a line; the outer before the inner
+        # the thread of each task, and whether it is always drawn; an outer task stands before its inner ones
         self._under_way: dict[TaskID, tuple[int, bool]] = {}
         self._drawn = Progress(
             SpinnerColumn(),
@@ -50,7 +50,7 @@ class TerminalProgress(LoggedProgress):
         )
 
     def step(self, event: str, **fields: object) -> None:
-        """Shows what became of a batch; single files are the bar's matter."""
+        """Prints a batch's step; the bar shows single files."""
         if event in {"published", "publishing", "redelivering"}:
             return
         about = fields.get("batch", fields.get("dataset", ""))
@@ -62,7 +62,7 @@ class TerminalProgress(LoggedProgress):
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """A spinner, its word and the time."""
+        """Draws a spinner, what is done and the time."""
         task = self._begin(what)
         try:
             yield
@@ -71,7 +71,7 @@ class TerminalProgress(LoggedProgress):
 
     @contextmanager
     def watch(self, what: str, total: int, done: Counter, unit: str = "rows") -> Iterator[None]:
-        """A bar that moves with rows, refreshed twice a second; until the first of them has come, that they are read."""
+        """Draws a bar that moves with the rows, twice a second; until the first row arrives it says that they are read."""
         ended = threading.Event()
         first = what.replace("staging", "reading", 1) if unit == "rows" else what
         task = self._begin(first, shown=True, seen=f"{total:,} {unit}")
@@ -83,7 +83,7 @@ class TerminalProgress(LoggedProgress):
                 if not now.rows:
                     continue
                 seconds += _REFRESH_SECONDS  # from the first rows on
-                rows = min(now.rows, total)  # a task that Spark ran again is counted again
+                rows = min(now.rows, total)  # a task that Spark runs again counts its rows again
                 seen = f"{rows:,} of {total:,} {unit}"
                 if self._console.width >= _WIDER:
                     seen += f"  {counted(now.files, 'file')}  {size(now.bytes)}"
@@ -104,7 +104,7 @@ class TerminalProgress(LoggedProgress):
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Takes what is drawn off the terminal while the block runs."""
+        """Removes what is drawn while the block runs."""
         with self._lock:
             self._drawn.stop()
             try:
@@ -130,7 +130,7 @@ class TerminalProgress(LoggedProgress):
                 self._drawn.stop()
 
     def _settle(self) -> None:
-        """What only waits for something that has a line of its own has none: in its thread, or in those that it started."""
+        """Hides a task that only waits for an inner one, in its own thread or in the threads that it started."""
         innermost = {thread: task for task, (thread, _) in self._under_way.items()}
         first = next(iter(innermost), None)
         for task, (thread, shown) in self._under_way.items():
@@ -138,15 +138,19 @@ class TerminalProgress(LoggedProgress):
             self._drawn.update(task, visible=shown or not waits)
 
 
-class _Bar(BarColumn):
-    """A bar where the length is known; nothing where it is not."""
+class _Bar(ProgressColumn):
+    """A bar where the length is known, else nothing."""
 
-    def render(self, task: Task) -> Text:  # type: ignore[override]
-        return Text() if task.total is None else super().render(task)  # type: ignore[return-value]
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self._bar = BarColumn(width)
+
+    def render(self, task: Task) -> RenderableType:
+        return Text() if task.total is None else self._bar.render(task)
 
 
 class _Elapsed(ProgressColumn):
-    """How long it has taken, once that is worth telling."""
+    """The time that a task has taken, from the first second on."""
 
     def render(self, task: Task) -> Text:
         seconds = task.elapsed or 0
@@ -154,22 +158,22 @@ class _Elapsed(ProgressColumn):
 
 
 def _happened(event: str, fields: dict[str, object]) -> str:
-    """What a step says of its batch, in the words of all others: rows of the source, records in files."""
+    """A step in words: rows are of the source, records are in files."""
     if "why" in fields:
         return str(fields["why"])
-    told = {name: count for name, count in fields.items() if isinstance(count, int) and count}
+    counts = {name: count for name, count in fields.items() if isinstance(count, int) and count}
     if event == "planned":
-        return counted(told.get("rows", 0), "row")
-    files = f"in {counted(told['files'], 'file')}" if "files" in told else ""
-    records = f"{counted(told.get('delivered', 0), 'record')} {files}".strip()
+        return counted(counts.get("rows", 0), "row")
+    files = f"in {counted(counts['files'], 'file')}" if "files" in counts else ""
+    records = f"{counted(counts.get('delivered', 0), 'record')} {files}".strip()
     if event != "staged":
         return records if files else "no file"
-    before = told.get("rows", 0) - told.get("read", 0)
+    before = counts.get("rows", 0) - counts.get("read", 0)
     others = [
         f"{count:,} {name.replace('_', ' ')}"
-        for name, count in told.items()
+        for name, count in counts.items()
         if name not in {"rows", "files", "read", "delivered", *_BESIDE}
     ]
     if before > 0:
         others.append(counted(before, "before-image"))
-    return f"{counted(told.get('rows', 0), 'row')}: {', '.join([records, *others])}"
+    return f"{counted(counts.get('rows', 0), 'row')}: {', '.join([records, *others])}"

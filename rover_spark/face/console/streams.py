@@ -1,4 +1,4 @@
-"""The two streams: results on standard output, or one JSON document and nothing else; the rest on standard error."""
+"""The two streams: standard output has the result, or one JSON document and nothing else; standard error has the rest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import logging
 import sys
 import warnings
 from contextlib import suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 
@@ -17,30 +16,30 @@ from rover_spark.deliver.progress import LoggedProgress, Progress
 from rover_spark.errors import Problem
 from rover_spark.face.console import problems
 from rover_spark.face.console.progress import TerminalProgress
-
-if TYPE_CHECKING:
-    from rover_spark.face.result import Result
+from rover_spark.face.results import Result
 
 
 class ErrorLines(logging.Handler):
-    """Writes to what standard error is at that moment: while progress is drawn, above it."""
+    """Logs to the ``sys.stderr`` of the moment: while progress is drawn, lines appear above it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line, or what an error has to say."""
+        """Writes one record."""
         with suppress(OSError, ValueError):  # a terminal that was closed
             sys.stderr.write(f"{self.format(record)}\n")
 
 
 def set_up(verbose: bool) -> None:
-    """What may be said on them: without ``verbose`` nothing of libraries."""
+    """Sets up logging and warnings; only ``verbose`` lets those of libraries through."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a character that the terminal cannot show must not fail the command
             stream.reconfigure(errors="backslashreplace")
     handler = ErrorLines()
     if not verbose:
         handler.addFilter(logging.Filter("rover_spark"))
         warnings.simplefilter("ignore")
-    # where a host of ours logs already, it knows best what to show
+    # does nothing where the host program has set up logging
     logging.basicConfig(
         handlers=[handler], format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING
     )
@@ -49,19 +48,19 @@ def set_up(verbose: bool) -> None:
 
 
 def progress_of(verbose: bool) -> Progress:
-    """On a terminal what is under way, elsewhere a line a step."""
+    """Drawn progress on a terminal, elsewhere a line a step."""
     console = Console(stderr=True)
     return TerminalProgress(console) if console.is_interactive and not verbose else LoggedProgress()
 
 
 def console_of(stream: TextIO) -> Console:
-    """Where results go. A pipe or a log file has no width to keep to."""
+    """The console for results. A pipe or a log file has no width of its own: 200 columns."""
     return Console(file=stream) if stream.isatty() else Console(file=stream, width=200)
 
 
-def tell(result: Result, as_json: bool, progress: Progress) -> None:
-    """A command's result."""
-    with progress.quiet():  # it writes to the same terminal
+def show_result(result: Result, as_json: bool, progress: Progress) -> None:
+    """Prints a command's result."""
+    with progress.quiet():  # progress draws on the same terminal
         if as_json:
             return _print(result.document())
         from rover_spark.face.console.results import show
@@ -70,10 +69,10 @@ def tell(result: Result, as_json: bool, progress: Progress) -> None:
 
 
 def refuse(command: str, problem: Problem, as_json: bool) -> None:
-    """Why there is no result."""
+    """Prints why there is no result."""
     problems(Console(stderr=True), [problem])
     if as_json:
-        _print({"command": command, "result": "failed", "batches": [], "problems": [asdict(problem)]})
+        _print(Result(command=command, result="failed", ok=False, problems=(problem,)).document())
 
 
 def _print(document: dict[str, Any]) -> None:

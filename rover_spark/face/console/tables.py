@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
+from rover_spark.audit.found import DatasetStatus, Finding
 from rover_spark.face.console import indented, plain
 from rover_spark.face.console.grid import Column, fits, grid, natural
-from rover_spark.face.result import iso
+from rover_spark.face.document import iso
 from rover_spark.model.head import BatchRecord
 from rover_spark.model.manifest import OUTCOMES
+from rover_spark.model.quarantine import QuarantineCount, QuarantinedRow
+from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.wording import size
 
 _WIDE = 110
-_STATE = 9  # columns for how a try ended
+_STATE = 9  # width of a try's state
 _COLORS = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned: bool = False) -> Text:
-    """One row a batch. Counts that are nought everywhere have no column."""
+    """One row a batch. A count that is 0 in every batch has no column."""
     records = list(records)
     state = [r.phase if r.state in {"COMMITTED", "PLANNED"} else f"{r.phase} {r.state}" for r in records]
     columns = [
@@ -48,7 +51,7 @@ def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned
     if fits([*columns, *beside, *files], width):
         return grid([*columns, *beside, *files], width)
     below = [[f"{r.counts[name]:,} {_words(name)}" for name in others if r.counts.get(name)] for r in records]
-    return grid([*columns, *files], width, [[Text(", ".join(told))] if told else [] for told in below])
+    return grid([*columns, *files], width, [[Text(", ".join(counts))] if counts else [] for counts in below])
 
 
 def _words(name: str) -> str:
@@ -60,97 +63,92 @@ def _numbers(name: str, counts: Sequence[int | None], spare: int = 0) -> Column:
     return Column(name, cells, right=True, spare=spare)
 
 
-def schemas_table(found: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
+def schemas_table(found: Sequence[RegisteredSchema], width: int = _WIDE) -> Text:
     """One row a schema id; what changed stands below it."""
     columns = [
-        Column("id", [str(each["id"]) for each in found], right=True),
-        Column("event type", [each["event_type"] for each in found]),
-        Column("fields", [str(len(each["schema"]["fields"])) for each in found], right=True),
-        Column("since batch", [each["first_batch"] for each in found]),
+        Column("id", [str(each.id) for each in found], right=True),
+        Column("event type", [each.event_type for each in found]),
+        Column("fields", [str(len(json.loads(each.text)["fields"])) for each in found], right=True),
+        Column("since batch", [each.batch for each in found]),
     ]
-    changes = ["; ".join(each["changes"]) or "the first" for each in found]
+    changes = ["; ".join(each.changes) or "the first" for each in found]
     beside = Column("changes", changes)
     if natural([*columns, beside]) <= width:
         return grid([*columns, beside], width)
     return grid(columns, width, [[plain(text)] if text != "the first" else [] for text in changes])
 
 
-def checks_table(found: Sequence[Mapping[str, str]], width: int = _WIDE) -> Text:
-    """One row a try, what to do below it; where four columns are too wide, how it ended stands before one sentence."""
+def checks_table(found: Sequence[Finding], width: int = _WIDE) -> Text:
+    """One row a try, its remedy below it; where four columns are too wide, its state and one sentence."""
     columns = [
-        Column("", [each["about"] for each in found]),
-        Column("tried", [each["tried"] for each in found]),
+        Column("", [each.about for each in found]),
+        Column("tried", [each.tried for each in found]),
         Column("result", [_state(each) for each in found]),
-        Column("found", [each["found"] for each in found]),
+        Column("found", [each.found for each in found]),
     ]
     if natural(columns) <= width:
-        return grid(columns, width, [[_remedy(each)] if each["remedy"] else [] for each in found])
+        return grid(columns, width, [[_remedy(each)] if each.remedy else [] for each in found])
     lines: list[Text] = []
     for each in found:
-        said = plain(f"{each['about']}, {each['tried']}: {each['found']}")
-        first, *rest = indented(said, width, _STATE)
-        lines += [Text.assemble(_state(each), first[len(each["state"]) :]), *rest]
-        lines += indented(_remedy(each), width, _STATE) if each["remedy"] else []
+        sentence = plain(f"{each.about}, {each.tried}: {each.found}")
+        first, *rest = indented(sentence, width, _STATE)
+        lines += [Text.assemble(_state(each), first[len(each.state) :]), *rest]
+        lines += indented(_remedy(each), width, _STATE) if each.remedy else []
     return Text("\n").join(lines)
 
 
-def _state(each: Mapping[str, str]) -> Text:
-    return Text(each["state"], _COLORS[each["state"]])
+def _state(found: Finding) -> Text:
+    return Text(found.state, _COLORS[found.state])
 
 
-def _remedy(each: Mapping[str, str]) -> Text:
-    return Text.assemble(("→ ", "bold"), plain(each["remedy"]))
+def _remedy(found: Finding) -> Text:
+    return Text.assemble(("→ ", "bold"), plain(found.remedy))
 
 
-def status_table(rows: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
+def status_table(rows: Sequence[DatasetStatus], width: int = _WIDE) -> Text:
     """One row a dataset, or an event type."""
-
-    def of(name: str) -> list[Any]:
-        return [row[name] for row in rows]
-
-    below = [
-        [Text("rerun asked for: it comes with the next export")]
-        if row["rerun_requested"]
-        else [Text("waits for a confirmation: its settings changed")]
-        if row["waits"]
-        else []
-        for row in rows
-    ]
-    minutes = ["-" if age is None else f"{age:,.0f} min" for age in of("oldest_minutes")]
-    days = ["-" if left is None else f"{left:g}" for left in of("days_left")]
+    instants = [None if row.last_instant is None else iso(row.last_instant) for row in rows]
+    minutes = ["-" if row.oldest_minutes is None else f"{row.oldest_minutes:,.0f} min" for row in rows]
+    days = ["-" if row.days_left is None else f"{row.days_left:g}" for row in rows]
     return grid(
         [
-            Column("dataset", of("dataset")),
-            Column("phase", of("phase")),
-            _numbers("epoch", of("epoch"), spare=5),
-            _numbers("delivered", of("delivered_version"), spare=3),
-            _numbers("newest", of("latest_version"), spare=4),
-            _numbers("behind", of("lag")),
+            Column("dataset", [row.dataset for row in rows]),
+            Column("phase", [row.phase for row in rows]),
+            _numbers("epoch", [row.epoch for row in rows], spare=5),
+            _numbers("delivered", [row.delivered_version for row in rows], spare=3),
+            _numbers("newest", [row.latest_version for row in rows], spare=4),
+            _numbers("behind", [row.lag for row in rows]),
             Column("waiting", minutes, right=True),
             Column("days left", days, right=True, spare=1),
-            _numbers("quarantine", of("quarantined")),
-            Column("last batch (UTC)", [(at or "-")[:19] for at in of("last_instant")], spare=2),
+            _numbers("quarantine", [row.quarantined for row in rows]),
+            Column("last batch (UTC)", [(at or "-")[:19] for at in instants], spare=2),
         ],
         width,
-        below,
+        [_noticed(row) for row in rows],
     )
 
 
-def quarantine_table(reasons: Sequence[Mapping[str, Any]], width: int = _WIDE) -> Text:
+def _noticed(row: DatasetStatus) -> list[Text]:
+    if row.rerun_requested:
+        return [Text("rerun asked for: it comes with the next export")]
+    return [Text("waits for a confirmation: its settings changed")] if row.waits else []
+
+
+def quarantine_table(reasons: Sequence[QuarantineCount], width: int = _WIDE) -> Text:
     """One row a dataset and reason."""
     columns = [
-        Column("dataset", [each["dataset"] for each in reasons]),
-        Column("reason", [each["reason"] for each in reasons]),
-        _numbers("rows", [each["rows"] for each in reasons]),
+        Column("dataset", [each.dataset for each in reasons]),
+        Column("reason", [each.reason for each in reasons]),
+        _numbers("rows", [each.rows for each in reasons]),
     ]
     return grid(columns, width)
 
 
-def quarantined_row(row: Mapping[str, Any], width: int | None) -> Text:
-    """Where a row came from and why it was set aside; below it the row, cut to the width where there is one."""
-    about = f"{row['batch']}  version {row['source_version']}  {row['reason']}"
-    text = plain(row["row"])
+def quarantined_row(row: QuarantinedRow, width: int | None) -> Text:
+    """Where a row comes from and the reason; below it the row itself, cut to the width where there is one."""
+    about = f"{row.batch}  version {row.source_version}  {row.reason}"
+    text = plain(row.row)
     if width is not None:
         text.truncate(max(width - 4, 20), overflow="ellipsis")
-    name = f"{row['dataset']}  " if not row["batch"].startswith(f"{row['dataset']}.") else ""
+    name = f"{row.dataset}  " if not row.batch.startswith(f"{row.dataset}.") else ""
     return Text.assemble(plain(name + about), "\n    ", text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rover_spark.config.settings import Settings
 from rover_spark.errors import ConfigError
@@ -43,21 +42,6 @@ def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) 
     return [each for each in schemas if each.id in used]
 
 
-def documents(schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
-    """The schemas in order of their ids, as ``--json`` prints them."""
-    return [
-        {
-            "id": each.id,
-            "event_type": each.event_type,
-            "fingerprint": each.fingerprint,
-            "first_batch": each.batch,
-            "changes": list(each.changes),
-            "schema": json.loads(each.text),
-        }
-        for each in schemas
-    ]
-
-
 def changelog(schemas: Sequence[RegisteredSchema]) -> str:
     """What changed, the newest first, as Markdown."""
     parts = ["# Schemas\n"]
@@ -80,10 +64,6 @@ class EventSchemaPages:
 
     destination: str
     receives: str
-
-    def documents(self, schemas: Iterable[RegisteredSchema]) -> list[dict[str, Any]]:
-        """As ``--json`` prints them."""
-        return documents(schemas)
 
     def place(self) -> str:
         """Beside the destination, where receivers do not read events."""

@@ -1,0 +1,59 @@
+"""Before the first export, or after a change of rights: tries everything that delivery needs, on a small scale.
+
+Receivers see nothing of it: what a try writes lies in the staging place and is removed again. One small object stays
+there where the role may read but not remove. Each try does what a run does, in the way a run does it: one of them
+stages in a Spark task. Raises nothing; each try is a Finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyspark.sql import SparkSession
+
+from rover_spark.audit.found import Finding
+from rover_spark.audit.preflight.destination import destination
+from rover_spark.audit.preflight.ledger import ledger_place
+from rover_spark.audit.preflight.tables import tables
+from rover_spark.audit.status import statuses
+from rover_spark.config.settings import Settings
+from rover_spark.delta.engine_errors import engine
+from rover_spark.errors import RoverSparkError
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.head import Head
+from rover_spark.model.wording import counted
+from rover_spark.produce.port import Owner, Producer
+
+
+def findings(
+    spark: SparkSession, settings: Settings, ledger: Ledger, producer: Producer, owner: Owner
+) -> Iterator[Finding]:
+    """Every try, in the order in which a run comes to it. The session's values are pinned by the caller."""
+    heads: dict[str, Head] = {}
+    known = False  # where the ledger cannot be read, no file of the bucket is missing in it
+    try:
+        with engine("ledger"):
+            ledger.open(create=False)
+            heads, known = ledger.heads(), True
+    except RoverSparkError as error:
+        yield Finding.failed("ledger", "read it", error.problem)
+    else:
+        batches = counted(sum(head.seq for head in heads.values()), "batch", "batches")
+        found = batches if ledger.exists else "none yet: export makes it"
+        yield Finding("ledger", "read it", "ok", found)
+    yield from ledger_place(spark, settings.ledger)
+    for name in settings.delivers:
+        yield from tables(producer, name, heads.get(name, Head()))
+    for standing in statuses(producer, settings.delivers, heads):
+        if standing.problem is not None and standing.delivered_version is not None:
+            yield Finding(
+                standing.dataset,
+                "what is undelivered",
+                "warning" if standing.problem.code == "changes_expire" else "failed",
+                standing.problem.message,
+                standing.problem.remedy,
+            )
+    ahead = max((head.instant for head in heads.values()), default=0) - producer.now
+    if ahead > 0:
+        yield Finding.skewed("ledger", "the last batch", ahead / 1000)
+    yield from destination(spark, settings, owner, heads if known else None)

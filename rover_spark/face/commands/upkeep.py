@@ -1,0 +1,63 @@
+"""Commands by which the operator decides: rerun, accept, sweep. They deliver nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from pyspark.sql import SparkSession
+
+from rover_spark.config.settings import Settings
+from rover_spark.deliver.sweep import sweep as remove_abandoned
+from rover_spark.errors import ConfigError
+from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, store_of
+from rover_spark.face.pinned import pinned
+from rover_spark.face.results import AcceptResult, RerunResult, SweepResult
+from rover_spark.model.head import Head
+from rover_spark.produce import port
+
+
+def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: bool = False) -> RerunResult:
+    """Asks for a snapshot rerun of a dataset, or for its changes up to now to be given up, at the next export."""
+    chosen(settings, [dataset])
+    ledger = ledger_of(spark, settings)
+    head = ledger.heads().get(dataset, Head())
+    port.producer(spark, settings, ledger, instant_of(None)).refuse_rerun(dataset, accept_gap=accept_gap)
+    if head.last is None:
+        message = f"{dataset} was never delivered: the next export begins it anyway"
+        raise ConfigError(message, code="rerun_refused", remedy="rover-spark export -c FILE")
+    if head.open is not None and head.open.phase == "snapshot":
+        message = f"{dataset}: snapshot {head.open.batch} is under way"
+        raise ConfigError(message, code="rerun_refused", remedy="Export first, then ask again.")
+    if not head.rerun:
+        with ledger.delivering(dataset, "rerun"):
+            ledger.request_rerun(head, dataset)
+    return RerunResult(result="requested", dataset=dataset)
+
+
+def accept(spark: SparkSession, settings: Settings, dataset: str) -> AcceptResult:
+    """Confirms a change of a dataset's columns: it counts from the next batch on, without a snapshot."""
+    chosen(settings, [dataset])
+    ledger = ledger_of(spark, settings)
+    producer = port.producer(spark, settings, ledger, instant_of(None))
+    with pinned(spark), ledger.delivering(dataset, "accept"):
+        head = ledger.heads().get(dataset, Head())
+        columns, agreed = producer.accept(dataset, head)
+        ledger.accept(head, dataset, agreed)
+    return AcceptResult(result="accepted", dataset=dataset, columns=tuple(columns))
+
+
+def sweep(
+    spark: SparkSession,
+    settings: Settings,
+    *,
+    older_than: timedelta = timedelta(days=7),
+    now: datetime | None = None,
+) -> SweepResult:
+    """Removes what abandoned runs staged, but nothing that an open batch still needs; ``left`` says what it cannot."""
+    before = datetime.fromtimestamp(instant_of(now) / 1000, timezone.utc) - older_than
+    store = store_of(settings)
+    ledger = ledger_of(spark, settings)
+    removed = remove_abandoned(store, ledger, port.owner(settings), before, settings.destination)
+    return SweepResult(
+        result="done" if removed else "nothing to do", removed=tuple(removed), left=store.unswept
+    )
