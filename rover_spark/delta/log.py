@@ -61,7 +61,7 @@ class Commit:
 
     version: int
     timestamp: int
-    operation: str
+    operation: str | None
     rows: int
 
 
@@ -219,5 +219,5 @@ def history(spark: SparkSession, root: str, limit: int) -> list[Commit]:
         metrics = (info["operationMetrics"] if info is not None else None) or {}
         rows_written = metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0
         operation = None if info is None else info["operation"]
-        commits.append(Commit(version, at, operation, int(rows_written)))  # type: ignore[arg-type]
+        commits.append(Commit(version, at, operation, int(rows_written)))
     return commits

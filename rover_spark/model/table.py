@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One commit of a source table: its version, its timestamp in ms since 1970, and the operation."""
+    """One commit of a source table: its version, its timestamp in ms since 1970, and its operation.
+
+    ``operation`` is None where the table's log does not say it.
+    """
 
     version: int
     timestamp: int
-    operation: str
+    operation: str | None
 
 
 @dataclass(frozen=True)

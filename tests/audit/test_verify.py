@@ -93,10 +93,10 @@ TEXTS = (b'{"a":1}\n{"a":2}\n', b'{"b":"%s"}\n' % (b"x" * 5000))
 
 def test_a_whole_bucket_is_clean_and_is_told_in_numbers(bucket: Bucket) -> None:
     files = bucket.deliver(1, *TEXTS) + bucket.deliver(2, TEXTS[1])
-    told: list[StagedFile] = []
-    found = held(bucket.store, bucket.batches, notice=told.append)
+    noticed: list[StagedFile] = []
+    found = held(bucket.store, bucket.batches, notice=noticed.append)
     assert found == Verified(3, 4, sum(file.bytes for file in files), 0, ())
-    assert told == files
+    assert noticed == files
 
 
 def test_an_empty_bucket_and_an_empty_ledger_agree(bucket: Bucket) -> None:

@@ -212,7 +212,7 @@ def test_a_ledger_that_was_made_to_say_something_else_is_found(
     bucket: Bucket, tamper: Callable[[Bucket], Any], code: str, words: str
 ) -> None:
     tamper(bucket)
-    assert any(told == code and words in message for told, message in bucket.found()), bucket.found()
+    assert any(found == code and words in message for found, message in bucket.found()), bucket.found()
 
 
 def test_a_count_that_the_file_does_not_have_is_found_in_the_file_and_in_the_offsets(bucket: Bucket) -> None:
@@ -243,7 +243,7 @@ def test_damage_that_the_ledger_vouches_for_is_told_and_does_not_end_verify(
         lying = replace(file, sha256=hashlib.sha256(broken).hexdigest(), staged=staging.finish())
         bucket.store.overwrite(lying)
         bucket.batches[0] = replace(bucket.batches[0], files=(lying,))
-        found[place] = [told for told, _ in bucket.found()]
+        found[place] = [code for code, _ in bucket.found()]
     surely = (0, 40, *range(len(data) - 16, len(data)))  # the first bytes, the schema, the sync marker
     assert [found[place] for place in surely] == [["object_changed"]] * len(surely)
     # what has no checksum may be read as other values

@@ -69,9 +69,9 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     acme.delivered()
     assert found(check(acme), "read it").found == "1 batch"
     monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: acme.spark)
-    told = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
-    document = json.loads(told.stdout)
-    assert (told.exit_code, document["command"], document["result"]) == (0, "check", "done")
+    done = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["command"], document["result"]) == (0, "check", "done")
     assert document["checks"][0]["state"] == "ok"
 
 

@@ -43,7 +43,7 @@ def test_datasets_staged_side_by_side_share_one_display() -> None:
         "100 records in 1 file",
     ):
         assert words in shown, words
-    assert "quarantined" not in shown, "what is nought is not told"
+    assert "quarantined" not in shown, "a count of 0 is not shown"
 
 
 def test_a_step_that_needs_two_lines_goes_on_below_its_own_words() -> None:

@@ -21,10 +21,10 @@ _TO_PASTE = re.compile(r"rover-spark [a-z]")
 def assert_a_person_can_read(came: str, width: int, words: Iterable[str], lines: int) -> None:
     seen = [line.rstrip() for line in screen(came)]
     whole = "\n".join(seen)
-    told = [line for line in seen if line]
+    shown = [line for line in seen if line]
     assert not NOISE.search(came), whole
-    assert len(told) <= lines, whole
-    for line in told:
+    assert len(shown) <= lines, whole
+    for line in shown:
         assert cell_len(line) <= width or _TO_PASTE.search(line), (width, line, whole)
     # words may stand at the end of one line and at the beginning of the next
     flat = " ".join(re.sub(r"[│╭╰─╮╯]", " ", whole).split())

@@ -1,4 +1,4 @@
-"""Mistakes that are told before Spark starts: in a configuration, in the environment, on the command line."""
+"""Mistakes that are found before Spark starts: in a configuration, in the environment, on the command line."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def test_each_batch_under_way_is_named_with_what_is_true_of_it() -> None:
     under_way = UnderWay(LoggedProgress())
     under_way.step("planned", batch=BATCH)
     under_way.step("publishing", batch=OTHER)
-    told = interrupted("stopped by SIGTERM", "export", under_way.halt(), False).message
-    assert f"while staging {BATCH}; nothing of it is visible; and while publishing {OTHER}" in told
+    said = interrupted("stopped by SIGTERM", "export", under_way.halt(), False).message
+    assert f"while staging {BATCH}; nothing of it is visible; and while publishing {OTHER}" in said
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_signal_at_the_very_beginning_leaves_no_stack_trace(
     with begun(config) as process:
         time.sleep(later)
         os.kill(process.pid, number)
-        told, _ = process.communicate(timeout=60)
-    assert process.returncode == code, told
-    assert not NOISE.search(told) and len(told.splitlines()) <= 3, told
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert not NOISE.search(said) and len(said.splitlines()) <= 3, said
 
 
 _NOBODY_READS = """

@@ -220,30 +220,30 @@ def test_a_state_that_is_broken_is_told_and_nothing_else(scene: Scene) -> None:
     (delivered,) = (scene.root / "bucket" / "delivered" / "exports").rglob("*.ndjson.gz")
     log = sorted((scene.root / "control" / "delivered" / "_delta_log").glob("*.json"))
 
-    def told(argv: str, code: int, *words: str, lines: int = 12, width: int = 80) -> None:
+    def shows(argv: str, code: int, *words: str, lines: int = 12, width: int = 80) -> None:
         assert scene.run(f"{argv} -c {scene.delivered}", width) == code, scene.came
         assert_a_person_can_read(scene.came, width, words, lines)
 
     with replaced(delivered, gzip.compress(b"another\n")):
-        told("verify", 1, "object_changed", "redeliver")
+        shows("verify", 1, "object_changed", "redeliver")
     hidden = delivered.rename(delivered.with_suffix(".away"))
-    told("verify", 1, "object_missing", delivered.name, "object_foreign", lines=20)
+    shows("verify", 1, "object_missing", delivered.name, "object_foreign", lines=20)
     hidden.rename(delivered)
     lock = scene.root / "control" / "delivered.acme.fan_profiles.lock"
     assert scene.terminal.run(80, sql=[f"INSERT INTO delta.`{scene.root}/p` VALUES ({ROW})"])[0] == 0
     with lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        told("export", 0, "dataset_busy", "another run is delivering it", "nothing to do")
-        told("export --strict", 1, "dataset_busy")
+        shows("export", 0, "dataset_busy", "another run is delivering it", "nothing to do")
+        shows("export --strict", 1, "dataset_busy")
     for damaged in (log[0].read_bytes()[:40], b""):
         with replaced(log[0], damaged):
-            told("status", 1)
+            shows("status", 1)
     before = scene.delivered.read_text()
     scene.delivered.write_text(before + "where = \"kind = 'plain'\"\n")
-    told("export", 2, "fan_profiles.where", "rerun -c", str(scene.delivered))
+    shows("export", 2, "fan_profiles.where", "rerun -c", str(scene.delivered))
     scene.delivered.write_text(before)
     away = (scene.root / "p").rename(scene.root / "away")
-    told("export", 2, "there is no Delta table")
+    shows("export", 2, "there is no Delta table")
     away.rename(scene.root / "p")
 
 
