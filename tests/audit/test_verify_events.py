@@ -26,8 +26,9 @@ from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import HistoryRow
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.currents.keys import EventOwner
-from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Group, Slice
+from rover_spark.produce.currents.plan import HOUR_MS, EventSource, Group, Slice
 from rover_spark.store import Store, open_store
+from tests.plans import event_plan
 
 CUSTOM, PURCHASE = "users.behaviors.CustomEvent", "users.behaviors.Purchase"
 PLACE = Integration("prod-01", "S3", "65f1c2d3", "eu")
@@ -82,10 +83,9 @@ class Bucket:
             Slice(kind, EventSource("/t", None, {}, (), False), seq, seq, "t", commits, n, LIMIT, ())
             for n, kind in enumerate((CUSTOM, PURCHASE), 1)
         )
-        plan = EventPlan(
-            export="acme", dataset="events", epoch=1, seq=seq, phase="changes", instant=seq, destination=self.destination,
-            source_rows=sum(group.rows for group in groups), versions={}, integration=PLACE, partitions=2,
-            codec=self.codec, compression_level=1, max_event_bytes=900_000, slices=slices, groups=groups, schemas=(),
+        plan = event_plan(
+            seq=seq, instant=seq, destination=self.destination, source_rows=sum(group.rows for group in groups),
+            integration=PLACE, partitions=2, codec=self.codec, slices=slices, groups=groups,
         )  # fmt: skip
         files = []
         for chunk, counts in delivered.items():

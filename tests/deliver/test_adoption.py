@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rover_spark.config.settings import Settings, parse
+from rover_spark.contract.avro import parse as parse_schema
 from rover_spark.contract.currents import Integration, currents_key
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.deliver.adoption import Adoption
@@ -24,9 +25,9 @@ from rover_spark.produce.port import Earlier
 from rover_spark.produce.rover import keys as rover_keys
 from rover_spark.store import ObjectInfo
 from rover_spark.store.memory import MemoryStore
+from tests.plans import EU, event_plan
 
 HOUR = datetime(2026, 11, 21, 10, tzinfo=timezone.utc)
-EU = Integration("prod-01", "S3", "65f1c2d3", "eu")
 PROFILES = "fan_profiles"
 BASE = {"name": "acme", "destination": "memory://bucket/pre", "ledger": "/data/control/acme"}
 ROVER = parse({**BASE, "datasets": {PROFILES: {"table": "/t/p"}, "fan_identity_graph": {"table": "/t/i"}}})
@@ -44,11 +45,7 @@ def plan_of(*event_types: str) -> EventPlan:
     """A batch that these event types took part in."""
     source, commits = EventSource("/t", None, {}, (), False), (HistoryRow(0, 0, "WRITE"),)
     slices = tuple(Slice(each, source, None, 0, "t", commits, 1, 15_000, ()) for each in event_types)
-    return EventPlan(
-        export="acme", dataset="events", epoch=1, seq=1, phase="enable", instant=0, destination=BASE["destination"],
-        source_rows=0, versions={}, integration=EU, partitions=1, codec="null", compression_level=0,
-        max_event_bytes=1, slices=slices, groups=(), schemas=(),
-    )  # fmt: skip
+    return event_plan(phase="enable", destination=BASE["destination"], slices=slices)
 
 
 class Bucket(MemoryStore):
@@ -218,8 +215,9 @@ def test_an_adopted_integrations_first_schemas_take_the_next_ids() -> None:
     text = (
         '{"type":"record","name":"B","fields":[{"name":"id","type":"string"},{"name":"time","type":"int"}]}'
     )
-    ids, new = registered({"a.B": text}, [], "events.1.1", allow_breaking=False, taken=7)
+    first = parse_schema(text)
+    ids, new = registered({"a.B": first}, [], "events.1.1", allow_breaking=False, taken=7)
     assert ids == {"a.B": 8}
-    later = {"a.B": text, "c.D": text.replace('"B"', '"D"')}
+    later = {"a.B": first, "c.D": parse_schema(text.replace('"B"', '"D"'))}
     assert registered(later, new, "events.1.2", allow_breaking=False, taken=0)[0] == {"a.B": 8, "c.D": 9}
     assert registered(later, new, "events.1.2", allow_breaking=False, taken=30)[0] == {"a.B": 8, "c.D": 31}

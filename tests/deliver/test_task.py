@@ -23,33 +23,18 @@ from rover_spark.deliver.task import stage_batches as stage_rows
 from rover_spark.deliver.watch import _by_file
 from rover_spark.model.head import FLOORS
 from rover_spark.model.manifest import BEFORE, OUTCOMES
-from rover_spark.model.table import HistoryRow
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.rover.files import RoverFiles
-from rover_spark.produce.rover.plan import BatchPlan, Files, Source
+from rover_spark.produce.rover.plan import BatchPlan, Files
 from rover_spark.store import Store, open_store
 from tests.arranged import SCHEMA
+from tests.plans import batch_plan
 
 Row = tuple[int, str, bool, str | None]
-PLAN = BatchPlan(
-    export="acme",
-    dataset="fan_profiles",
-    epoch=1,
-    seq=1,
-    phase="snapshot",
-    instant=1_795_256_100_123,
-    from_version=None,
-    to_version=7,
-    table_id="table-1",
-    commits=(HistoryRow(7, 1, "WRITE"),),
-    source=Source("/t", {}, ("roverID",), None, {}, "suppress"),
+PLAN = batch_plan(
     files=Files(chunks=3, max_bytes=100, max_record_bytes=100, compression_level=1),
     destination="memory://stage",
     source_rows=0,
-    inserts_only=True,
-    floors=False,
-    aborted=(),
-    versions={},
 )
 
 

@@ -21,6 +21,7 @@ from rover_spark.produce.rover.files import RoverFiles
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source
 from rover_spark.store import open_store
 from tests.arranged import SCHEMA as ARRANGED
+from tests.plans import batch_plan
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -61,25 +62,17 @@ def source(dataset: str, **fields: Any) -> Source:
 def plan(dataset: str, *, source: Source | None = None, chunks: int = 1, **fields: Any) -> BatchPlan:
     """A whole valid plan of a batch of changes 11 to 20; ``fields`` replaces what a case is about."""
     files = Files(chunks, 268_435_456, fields.pop("max_record_bytes", 1_000_000), 1)
-    whole = BatchPlan(
-        export="acme",
+    whole = batch_plan(
         dataset=dataset,
-        epoch=1,
         seq=2,
         phase="changes",
         instant=INSTANT,
         from_version=11,
         to_version=20,
-        table_id="t",
         commits=tuple(HistoryRow(v, commit_us(v) // 1000, "WRITE") for v in range(11, 21)),
         source=source or globals()["source"](dataset),
         files=files,
-        destination="memory:///bucket",
-        source_rows=0,
         inserts_only=False,
-        floors=False,
-        aborted=(),
-        versions={},
     )
     return replace(whole, **fields)
 

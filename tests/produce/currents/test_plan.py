@@ -10,14 +10,14 @@ import pytest
 
 from rover_spark.config.settings import parse
 from rover_spark.contract import avro
-from rover_spark.contract.currents import Integration
 from rover_spark.errors import ConfigError, RunError, SourceGap
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.currents import steps
-from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Group, Slice
+from rover_spark.produce.currents.plan import HOUR_MS, EventSource, Group, Slice
 from rover_spark.produce.currents.steps import kept, laid_out, place
 from rover_spark.produce.port import decode
+from tests.plans import event_plan
 
 PLACE = {"cluster": "prod-01", "connection": "S3", "integration_id": "65f1c2d3", "zone": "eu"}
 CUSTOM = "users.behaviors.CustomEvent"
@@ -180,11 +180,8 @@ def test_groups_take_offsets_that_rise_and_a_backlog_makes_larger_files() -> Non
 def test_a_plan_is_the_same_after_the_ledger_and_keeps_types_that_nobody_names_any_more() -> None:
     new = RegisteredSchema(1, CUSTOM, schema(), "f" * 64, ("said",), "events.1.1")
     one = delivered(3, from_version=2)
-    plan = EventPlan(
-        export="acme", dataset="events", epoch=1, seq=1, phase="changes", instant=1, destination="memory://b",
-        source_rows=12, versions={}, integration=Integration(**PLACE), partitions=1, codec="deflate",
-        compression_level=1, max_event_bytes=900_000, slices=(one,), groups=(Group(0, 10, 0, 12, 0),), schemas=(new,),
-    )  # fmt: skip
+    groups = (Group(0, 10, 0, 12, 0),)
+    plan = event_plan(source_rows=12, codec="deflate", slices=(one,), groups=groups, schemas=(new,))
     assert decode(plan.to_json()) == plan and plan.batch == "events.1.1" and plan.delivering == (0,)
     day = tuple(HistoryRow(version, 1_795_000_000_000 + version, "WRITE") for version in range(1440))
     many = replace(plan, slices=tuple(replace(one, event_type=f"t{n}", commits=day) for n in range(200)))
@@ -198,11 +195,7 @@ def test_a_plan_is_the_same_after_the_ledger_and_keeps_types_that_nobody_names_a
 def test_neighbouring_groups_share_a_task_until_they_are_many_rows_or_many_files() -> None:
     def bins(*rows: int) -> tuple[int, ...]:
         groups = tuple(Group(0, n, 0, count, 0) for n, count in enumerate(rows))
-        return EventPlan(
-            export="acme", dataset="events", epoch=1, seq=1, phase="changes", instant=1, destination="memory://b",
-            source_rows=0, versions={}, integration=Integration(**PLACE), partitions=1, codec="null",
-            compression_level=1, max_event_bytes=1, slices=(), groups=groups, schemas=(),
-        ).bins  # fmt: skip
+        return event_plan(groups=groups).bins
 
     assert bins(60_000, 40_000, 1, 200_000, 1) == (0, 0, 1, 2, 3)
     assert bins(*[1] * 130) == (*[0] * 64, *[1] * 64, 2, 2)

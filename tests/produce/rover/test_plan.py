@@ -20,29 +20,11 @@ from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.port import decode
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, remedy_of
 from rover_spark.produce.rover.steps import first_step, next_step, plan_batch, refuse_changed, source_of
+from tests.plans import batch_plan
 
 HOUR = 3_600_000
 SOURCE = Source("/t", {"roverID": "id"}, ("roverID", "updatedAt"), None, {}, "suppress")
-PLAN = BatchPlan(
-    export="acme",
-    dataset="fan_profiles",
-    epoch=1,
-    seq=1,
-    phase="snapshot",
-    instant=1_795_256_100_123,
-    from_version=None,
-    to_version=7,
-    table_id="table-1",
-    commits=(HistoryRow(7, 1_795_256_000_000, "WRITE"),),
-    source=SOURCE,
-    files=Files(chunks=3, max_bytes=1000, max_record_bytes=100, compression_level=1),
-    destination="file:///b",
-    source_rows=42,
-    inserts_only=True,
-    floors=False,
-    aborted=(),
-    versions={"spark": "4.1.1"},
-)
+PLAN = batch_plan()
 SETTINGS = parse(
     {
         "name": "acme",
