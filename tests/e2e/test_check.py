@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -23,8 +25,24 @@ from tests.store.buckets import Bucket
 FIRST = row(1, "email", "a@example.com", "2026-11-20 10:00:00")
 
 
+@pytest.fixture(scope="module")
+def table(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One table that is only looked at."""
+    world = World(spark, tmp_path_factory.mktemp("table"))
+    world.identities(FIRST)
+    return world.datasets
+
+
 @pytest.fixture
-def acme(world: World) -> World:
+def acme(world: World, table: dict[str, Any]) -> World:
+    """A ledger and a bucket of its own over that table."""
+    world.datasets = deepcopy(table)
+    return world
+
+
+@pytest.fixture
+def mine(world: World) -> World:
+    """And a table of its own."""
     world.identities(FIRST)
     return world
 
@@ -43,9 +61,9 @@ def found(result: CheckResult, tried: str) -> Finding:
 
 
 def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
-    acme: World, monkeypatch: pytest.MonkeyPatch
+    mine: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = check(acme)
+    result = check(mine)
     assert result.ok and not result.problems
     assert set(states(result)) == {
         ("ledger", "read it"),
@@ -63,13 +81,13 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
         ("clock", "time zone"),
     }
     assert set(states(result).values()) == {"ok"}
-    assert list(acme.fingerprint()) == ["_rover_staging/acme/probe"]
-    assert not list((acme.root / "control").glob("*")), "no ledger was made, and nothing is left beside it"
-    assert check(acme).ok, "a second check finds the same"
-    acme.delivered()
-    assert found(check(acme), "read it").found == "1 batch"
-    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: acme.spark)
-    done = CliRunner().invoke(app, ["check", "-c", str(acme.config()), "--json"])
+    assert list(mine.fingerprint()) == ["_rover_staging/acme/probe"]
+    assert not list((mine.root / "control").glob("*")), "no ledger was made, and nothing is left beside it"
+    assert check(mine).ok, "a second check finds the same"
+    mine.delivered()
+    assert found(check(mine), "read it").found == "1 batch"
+    monkeypatch.setattr("rover_spark.face.session.build_session", lambda **_: mine.spark)
+    done = CliRunner().invoke(app, ["check", "-c", str(mine.config()), "--json"])
     document = json.loads(done.stdout)
     assert (done.exit_code, document["command"], document["result"]) == (0, "check", "done")
     assert document["checks"][0]["state"] == "ok"
@@ -84,12 +102,12 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_delivered_is_named(
-    acme: World, statement: str, tried: str, state: str, words: str
+    mine: World, statement: str, tried: str, state: str, words: str
 ) -> None:
-    acme.sql(statement, t="ids")
+    mine.sql(statement, t="ids")
     if state == "failed" and "DROP" in statement:
-        acme.datasets["fan_identity_graph"]["table"] += "_gone"
-    result = check(acme)
+        mine.datasets["fan_identity_graph"]["table"] += "_gone"
+    result = check(mine)
     one = found(result, tried)
     assert (one.state, result.ok) == (state, state != "failed")
     assert words in one.found and one.remedy

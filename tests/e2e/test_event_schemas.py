@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
+from pyspark.sql import SparkSession
 
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.errors import ConfigError
@@ -32,6 +35,22 @@ FIELDS: list[dict[str, Any]] = [
     },
     {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}},
 ]
+
+
+@pytest.fixture(scope="module")
+def shared(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stream:
+    stream = Stream(spark, tmp_path_factory.mktemp("refused"))
+    stream.add(values(0, 3))
+    return stream
+
+
+@pytest.fixture
+def refused(shared: Stream) -> Iterator[Stream]:
+    """One table of events for all that is refused: nothing is ever written."""
+    events, shared.events = shared.events, deepcopy(shared.events)
+    yield shared
+    shared.events = events
+    assert not shared.bucket.exists() and not Path(shared.settings.ledger).exists()
 
 
 def wanting(stream: Stream, fields: Any, **columns: str | None) -> Path:
@@ -90,32 +109,31 @@ def test_events_are_written_with_the_schema_that_is_given_and_what_does_not_fit_
     ],
 )
 def test_a_schema_that_cannot_be_kept_is_refused_before_anything_is_written(
-    stream: Stream, fields: Any, columns: dict[str, str | None], code: str, words: str
+    refused: Stream, fields: Any, columns: dict[str, str | None], code: str, words: str
 ) -> None:
-    wanting(stream, fields, **columns)
+    wanting(refused, fields, **columns)
     with pytest.raises(ConfigError) as caught:
-        stream.export()
+        refused.export()
     assert caught.value.code == code and words in caught.value.message and CUSTOM in caught.value.message
-    assert not stream.bucket.exists() and not Path(stream.settings.ledger).exists()
 
 
-def test_a_schema_that_is_not_there_is_told_by_its_name(stream: Stream) -> None:
-    wanting(stream, FIELDS).unlink()
-    stream.add(values(0, 1))
+def test_a_schema_that_is_not_there_is_told_by_its_name(refused: Stream) -> None:
+    wanting(refused, FIELDS).unlink()
     with pytest.raises(ConfigError, match=r"own\.avsc cannot be read"):
-        stream.export()
+        refused.export()
 
 
 def test_a_spark_without_avro_is_told_before_anything_is_planned(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    refused: Stream, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(*_: object) -> None:
         print("________ Spark Avro's libraries not found ________")
         raise TypeError("'JavaPackage' object is not callable")
 
-    stream.add(values(0, 3))
     monkeypatch.setattr("rover_spark.produce.currents.records.to_avro", missing)
     with pytest.raises(ConfigError, match="no Avro package") as caught:
-        stream.export()
-    assert caught.value.code == "no_avro" and f"spark-avro_2.12:{stream.spark.version}" in caught.value.remedy
+        refused.export()
+    assert (
+        caught.value.code == "no_avro" and f"spark-avro_2.12:{refused.spark.version}" in caught.value.remedy
+    )
     assert capsys.readouterr().out == "", "standard output belongs to --json"
