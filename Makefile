@@ -23,7 +23,7 @@ GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCAC
 FLOOR := .venv-floor
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 FLOOR_TESTS := tests/produce tests/e2e/test_delivery.py tests/e2e/test_golden.py \
-	'tests/crash/test_killed.py::test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches[currents]'
+	'tests/laws/test_law_04_repeatable.py::test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches[currents]'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

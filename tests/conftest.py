@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.crash.undisturbed import below_a_prefix, delivered, undisturbed, whole
 from tests.proxy import Conditional
 from tests.servers import ENVIRONMENT, azure_server, gcs_server, s3_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+
+__all__ = ["below_a_prefix", "delivered", "undisturbed", "whole"]
 
 settings.register_profile("machines_are_noisy", deadline=None)
 settings.load_profile("machines_are_noisy")

@@ -1,6 +1,6 @@
 """A run in a process of its own that kills itself with SIGKILL at a point of the story.
 
-python -m tests.crash.child ROOT POINT CONF…    POINT: one of POINTS, one of the groups, or never
+python -m tests.crash.child ROOT POINT CONF…    POINT: one of POINTS or of IN_A_PROCESS, or never
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Thread
@@ -16,27 +17,27 @@ from typing import Any
 
 from rover_spark.config.settings import parse
 from rover_spark.deliver import batch
-from rover_spark.deliver import staging as room
 from rover_spark.face import commands
 from rover_spark.face.session import build_session
-from rover_spark.ledger.table import Ledger
 from rover_spark.store import open_store
+from tests.effects import Fault, effects
 from tests.store.buckets import staged
 
-# "before STAGED": all staged, and no manifest; "before COMMITTED": all published, and nobody has noted it
-POINTS = (
-    "before PLANNED",
-    "PLANNED",
-    "half staged",
-    "before STAGED",
-    "STAGED",
-    "half published",
-    "before COMMITTED",
-    "COMMITTED",
-)
-# and with a role that may put only, in groups of so many files: between two of them, or inside the second one
-GROUP_NOTED, GROUP_HALF, GROUP = "group noted", "group half published", 2
 FILES = 5
+GROUP_NOTED, GROUP_HALF, GROUP = "group noted", "group half published", 2
+# where a run ends in this process or dies in one of its own
+POINTS = {
+    "before PLANNED": Fault("ledger PLANNED"),
+    "PLANNED": Fault("ledger PLANNED", "after"),
+    "before STAGED": Fault("ledger STAGED"),
+    "STAGED": Fault("ledger STAGED", "after"),
+    "half published": Fault("store publish", number=FILES // 2 + 1, times=FILES),
+    "before COMMITTED": Fault("ledger COMMITTED"),
+    "COMMITTED": Fault("ledger COMMITTED", "after"),
+}
+# and where only a process can die: files that are on their way die with it. The last two are with a role that may put
+# only, in groups of so many files: between two of them, or inside the second one
+IN_A_PROCESS = ("half staged", "half published", GROUP_NOTED, GROUP_HALF)
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
 
@@ -69,7 +70,7 @@ def events_of(table: str, partitions: int = FILES) -> dict[str, Any]:
     }
 
 
-def _die(*_: object) -> None:
+def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -89,43 +90,27 @@ def _die_when_half_is_staged(root: Path) -> None:
     _die()
 
 
+def _fault(root: Path, point: str) -> Fault:
+    if point == "half staged":
+        watcher = Thread(target=_die_when_half_is_staged, args=(root,), daemon=True)
+        return Fault("staging", error=watcher.start)
+    if point == GROUP_NOTED:
+        return Fault("ledger published", "after", error=_die)
+    if point in {"half published", GROUP_HALF}:
+        arrived = FILES // 2 if point == "half published" else GROUP + 1
+        return Fault("store publish", "after", number=arrived, error=_die)
+    return replace(POINTS[point], error=_die)
+
+
 def main(root: Path, point: str, conf: dict[str, str]) -> int:
     """Runs one export; dies at the point."""
     settings = settings_of(root)
     store = type(open_store(settings.destination, "acme", settings.access))
-    record, publish, stage, note = Ledger.record, store.publish, room.stage, Ledger.record_published
-    published = 0
     if point in {GROUP_NOTED, GROUP_HALF}:
         batch.GROUP = GROUP
-
-    def recording(self: Ledger, head: Any, plan: Any, state: Any, **facts: Any) -> Any:
-        if point == f"before {state}":
-            _die()
-        after = record(self, head, plan, state, **facts)
-        if point == state:
-            _die()
-        return after
-
-    def publishing(self: Any, file: Any) -> None:
-        nonlocal published
-        publish(self, file)
-        published += 1
-        if (point, published) in {("half published", FILES // 2), (GROUP_HALF, GROUP + 1)}:
-            _die()
-
-    def noting(*args: Any) -> None:
-        note(*args)
-        if point == GROUP_NOTED:
-            _die()
-
-    def staging(*args: Any) -> Any:
-        if point == "half staged":
-            Thread(target=_die_when_half_is_staged, args=(root,), daemon=True).start()
-        return stage(*args)
-
-    Ledger.record, store.publish, room.stage = recording, publishing, staging  # type: ignore[method-assign, assignment]
-    Ledger.record_published = noting  # type: ignore[method-assign]
-    result = commands.export(build_session("child", conf=conf), settings, now=NOW)
+    faults = [] if point == "never" else [_fault(root, point)]
+    with effects(*faults, store=store):
+        result = commands.export(build_session("child", conf=conf), settings, now=NOW)
     return 0 if result.ok else 1
 
 

@@ -6,9 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import SparkSession
+
+from rover_spark.face import commands
+from rover_spark.ledger.table import Ledger
+from rover_spark.produce.port import decode
+from tests.crash.child import FILES, NOW, settings_of
 from tests.e2e.world import fingerprint
 from tests.store.buckets import Bucket
 
@@ -21,6 +29,44 @@ def copy_tables(undisturbed: Path, root: Path) -> None:
     shutil.copytree(undisturbed / "pristine", root / "tables", copy_function=shutil.copy2)
     if (agreed := undisturbed / "agreed.json").exists():
         shutil.copy2(agreed, root)
+
+
+def seen_by_receivers(root: Path) -> dict[str, str]:
+    """Key and hash of each file that a receiver can see; what is staged is none of them."""
+    found = fingerprint(root / "bucket")
+    return {key: digest for key, digest in found.items() if not key.startswith("_rover_staging/")}
+
+
+def require_visible(root: Path, point: str) -> None:
+    """What receivers see where a run ended at that point: nothing before the manifest is durable."""
+    visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
+    seen = seen_by_receivers(root)
+    assert len(seen) >= visible, "what was published stays"
+    assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
+
+
+def require_ended(spark: SparkSession, whole: Path, root: Path, point: str, *, strays: bool) -> None:
+    """A run ended at that point: the next one ends as if it had not, and leaves nothing but ``strays`` for ``sweep``."""
+    settings = settings_of(root)
+    result = commands.export(spark, settings, now=NOW)
+    assert result.ok and [b.state for b in result.batches] == ["COMMITTED"] * (point != "COMMITTED")
+    # what a try left that no manifest names is sweep's; a finished run leaves nothing itself
+    swept = commands.sweep(spark, settings, older_than=timedelta(0), now=datetime.now(timezone.utc))
+    assert bool(swept.removed) == strays
+    assert fingerprint(root / "bucket") == fingerprint(whole / "bucket")
+    assert _ledger(spark, root) == _ledger(spark, whole)
+    assert commands.verify(spark, settings).ok
+    assert commands.export(spark, settings, now=NOW).result == "nothing to do"
+
+
+def _ledger(spark: SparkSession, root: Path) -> list[object]:
+    """What the ledger says of each batch; where a try was staged is its own affair."""
+    ledger = Ledger(spark, settings_of(root).ledger, "acme", decode)
+    ledger.open(create=False)
+    return [
+        (each.batch, each.state, each.counts, each.instant, [replace(file, staged="") for file in each.files])
+        for each in ledger.batches()
+    ]
 
 
 def run_child(root: Path, point: str, conf: dict[str, str]) -> int:

@@ -22,11 +22,16 @@ HERE = Path(__file__).parent
 RETRIED, ONCE = "local[2,4]", "local[2]"
 
 
+@pytest.fixture
+def contract() -> str:
+    return "rover"
+
+
 def _troubled(
-    patch: pytest.MonkeyPatch, undisturbed: Path, root: Path, master: str, trouble: str, attempts: int
+    patch: pytest.MonkeyPatch, whole: Path, root: Path, master: str, trouble: str, attempts: int
 ) -> tuple[int, list[dict[str, Any]]]:
     """One export in a process of its own whose third task gets into trouble; its exit code, and each blow."""
-    copy_tables(undisturbed, root)
+    copy_tables(whole, root)
     patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (HERE.parents[1], HERE))))
     patch.setenv("TROUBLE", trouble)
     patch.setenv("TROUBLE_ROOT", str(root))
@@ -51,18 +56,18 @@ def _swept(spark: SparkSession, root: Path) -> list[str]:
 )
 def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
     spark: SparkSession,
-    undisturbed: Path,
+    whole: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     trouble: str,
     attempts: int,
     left: int,
 ) -> None:
-    code, blows = _troubled(monkeypatch, undisturbed, tmp_path, RETRIED, trouble, attempts)
+    code, blows = _troubled(monkeypatch, whole, tmp_path, RETRIED, trouble, attempts)
     assert code == 0
     assert [blow["visible"] for blow in blows] == [[]] * attempts, "nothing is visible while a task stages"
     visible, strays = parted(tmp_path / "bucket")
-    assert visible == fingerprint(undisturbed / "bucket")
+    assert visible == fingerprint(whole / "bucket")
     # a worker that is killed cannot clear up; one that fails does
     assert len(strays) == left
     if trouble == "lost":
@@ -71,7 +76,7 @@ def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
             "what was lost was whole: the same bytes under another name"
         )
     assert _swept(spark, tmp_path) == sorted(strays)
-    assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
+    assert fingerprint(tmp_path / "bucket") == fingerprint(whole / "bucket")
     assert commands.verify(spark, settings_of(tmp_path)).ok
 
 
@@ -79,15 +84,15 @@ def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
 @pytest.mark.law(7)
 @pytest.mark.full
 def test_a_run_that_dies_of_one_killed_worker_shows_nothing_and_the_next_one_delivers(
-    spark: SparkSession, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, blows = _troubled(monkeypatch, undisturbed, tmp_path, ONCE, "killed", 1)
+    code, blows = _troubled(monkeypatch, whole, tmp_path, ONCE, "killed", 1)
     assert code != 0 and len(blows) == 1
     visible, strays = parted(tmp_path / "bucket")
     assert not visible and strays
     result = commands.export(spark, settings_of(tmp_path), now=NOW)
     assert result.ok and [batch.state for batch in result.batches] == ["COMMITTED"]
     visible, left = parted(tmp_path / "bucket")
-    assert (visible, left) == (fingerprint(undisturbed / "bucket"), strays)
+    assert (visible, left) == (fingerprint(whole / "bucket"), strays)
     assert _swept(spark, tmp_path) == sorted(strays)
-    assert fingerprint(tmp_path / "bucket") == fingerprint(undisturbed / "bucket")
+    assert fingerprint(tmp_path / "bucket") == fingerprint(whole / "bucket")

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pyspark.errors import PySparkException
 
-from rover_spark.deliver import batch as deliver
 from rover_spark.deliver.schedule import Waiting
-from rover_spark.delta import history
-from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
+from rover_spark.errors import SourceGap, SourceUnread, StoreError
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import BatchRecord, Head
-from rover_spark.model.manifest import Manifest
-from rover_spark.model.plan import Plan
-from rover_spark.model.table import TableState
 from rover_spark.produce.port import decode
-from rover_spark.produce.rover.planner import Planner
 from rover_spark.store import open_store
 from tests import receiver
 from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
-from tests.e2e.test_cadence import sources_of
-from tests.e2e.world import FEED, World, row
+from tests.e2e.world import FEED, World, row, sources_of
+from tests.effects import ALWAYS, Fault, effects, slow_down
 from tests.store.buckets import SERVERS
 
 AT = "2026-11-01 10:00:00"
@@ -41,42 +31,33 @@ def add(world: World, n: int) -> None:
 
 @pytest.mark.law(5)
 @pytest.mark.law(6)
-def test_a_driver_that_was_overtaken_goes_on_from_where_the_other_one_stopped(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_that_was_overtaken_goes_on_from_where_the_other_one_stopped(world: World) -> None:
     world.identities(row(1, "email", "1", AT))
     world.delivered()
     add(world, 2)
-    real, overtaken = Planner.check, list[bool]()
+    overtaken = list[bool]()
 
-    def check(self: Planner, dataset: str, head: Head) -> None:
-        real(self, dataset, head)
+    def look(effect: str) -> None:
         if not overtaken:  # this driver has seen the table; the other one sees more of it, and delivers that
+            assert effect == "source state"
             overtaken.append(True)
             add(world, 3)
             world.delivered()
             add(world, 4)
 
-    monkeypatch.setattr(Planner, "check", check)
-    assert [batch.counts["delivered"] for batch in world.delivered().batches] == [1], "the fourth"
+    with effects(look=look):
+        assert [batch.counts["delivered"] for batch in world.delivered().batches] == [1], "the fourth"
     told = [record["identifier"] for record in receiver.records(world.bucket, "fan_identity_graph")]
     assert sorted(told) == ["1", "2", "3", "4"]
     assert world.delivered().result == "nothing to do"
 
 
-def test_an_event_type_stays_enabled_where_its_first_batch_came_to_nothing(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_type_stays_enabled_where_its_first_batch_came_to_nothing(stream: Stream) -> None:
     stream.delivered()
     stream.events[PURCHASE] = {**stream.events[CUSTOM], "where": "kind = 'purchase'"}
     stream.add(values(0, 3))
     stream.add(values(3, 5, kind="purchase"))  # before the type is enabled
-
-    def away(*_: object) -> Manifest:
-        raise StoreError("away", code="store_refused", remedy="Wait.")
-
-    with monkeypatch.context() as outage:
-        outage.setattr(deliver, "staged", away)
+    with effects(Fault("staging", error=_away)):
         assert not stream.export().ok
     stream.add(values(5, 8, kind="purchase"))
     later = datetime.now(timezone.utc) + timedelta(hours=2)  # what was planned is abandoned by then
@@ -103,41 +84,32 @@ def test_an_event_type_is_enabled_while_another_ones_changes_cannot_be_read(stre
 
 @pytest.mark.law(7)
 def test_what_nobody_knows_the_reason_of_is_tried_again_as_it_was_and_what_is_staged_fails_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
     world.identities(row(1, "email", "1", AT))
     world.delivered()
     add(world, 2)
-    with monkeypatch.context() as outage:
-        outage.setattr(deliver, "staged", _failing(SourceUnread("unknown", code="spark_failed")))
+    with effects(Fault("staging", error=lambda: SourceUnread("unknown", code="spark_failed"))):
         assert not world.export().ok
     (batch,) = world.delivered().batches
     assert batch.seq == 2, "no ABORTED batch lies between"
 
     add(world, 3)
-    with monkeypatch.context() as outage:
-        outage.setattr(deliver, "publish", _failing(StoreError("away", code="store_refused")))
+    with effects(Fault("store publish", error=_away, times=ALWAYS)):
         assert not world.export().ok
     shutil.rmtree(world.bucket / "_rover_staging")
     for path in Path(world.table("ids")).glob("*.parquet"):
         path.unlink()  # and the source is gone
     commands.rerun(world.spark, world.settings, "fan_identity_graph")
-    finished, real = list[str](), deliver.Delivery.finish
-
-    def finish(self: deliver.Delivery, head: Head, plan: Plan, record: BatchRecord) -> Head:
-        finished.append(plan.batch)
-        return real(self, head, plan, record)
-
-    monkeypatch.setattr(deliver.Delivery, "finish", finish)
-    (problem,) = world.export().problems
+    with effects() as journal:
+        (problem,) = world.export().problems
     assert "it was staged" in problem.message and problem.code == "source_gap"
-    assert finished == ["fan_identity_graph.1.3"], "it is not tried again and again"
+    (key,) = (about for name, about in journal.tried if name == "store publish")
+    assert "fan_identity_graph" in key, "it is not tried again and again"
 
 
 @pytest.mark.law(7)
-def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(stream: Stream) -> None:
     stream.add(values(0, 3))
     purchases = f"{stream.root}/tables/purchases"
     shutil.copytree(stream.table, purchases)
@@ -147,8 +119,7 @@ def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(
         PURCHASE: {"table": purchases, "columns": columns, "start": "earliest"},
     }
     stream.currents["partitions"] = 2  # no row's file can be known before the row is read
-    with monkeypatch.context() as outage:
-        outage.setattr(deliver, "publish", _failing(StoreError("away", code="store_refused")))
+    with effects(Fault("store publish", error=_away, times=ALWAYS)):
         assert not stream.export().ok
     settings = stream.settings
     ledger = Ledger(stream.spark, settings.ledger, "acme", decode)
@@ -164,11 +135,8 @@ def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(
     assert sorted(found) == [(kind, f"e{n}") for kind in (CUSTOM, PURCHASE) for n in range(3)]
 
 
-def _failing(error: RunError) -> Callable[..., Any]:
-    def fails(*_: object) -> Any:
-        raise error
-
-    return fails
+def _away() -> StoreError:
+    return StoreError("away", code="store_refused", remedy="Wait.")
 
 
 def test_tombstones_and_additional_fields_count_from_the_next_batch_on(world: World) -> None:
@@ -196,24 +164,14 @@ def test_tombstones_and_additional_fields_count_from_the_next_batch_on(world: Wo
     ]
 
 
-def test_a_source_that_is_out_of_reach_holds_up_no_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_that_is_out_of_reach_holds_up_no_other(world: World) -> None:
     world.identities(row(1, "email", "1", AT))
     merges = {"table": world.table("merges"), "columns": {"mergedRoverID": "merged", "occurredAt": "at"}}
     world.sql(
         f"CREATE TABLE {{t}} (roverID STRING, merged STRING, at TIMESTAMP) USING delta {FEED}", t="merges"
     )
     world.datasets = {"fan_profile_merges": merges, **world.datasets}
-    real = history.table_state
-
-    def away(spark: Any, setting: str, table: str, since: int | None) -> TableState:
-        if table == world.table("merges"):
-            raise PySparkException("SlowDown: reduce your request rate")
-        return real(spark, setting, table, since)
-
-    with monkeypatch.context() as outage:
-        outage.setattr(history, "table_state", away)
+    with effects(Fault("source state", times=ALWAYS, error=slow_down, about=world.table("merges"))):
         result = world.export()
     (problem,) = result.problems
     assert not result.ok and "fan_profile_merges" in problem.message and "SlowDown" in problem.message

@@ -13,36 +13,21 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from rover_spark.config.settings import Settings
 from rover_spark.deliver import schedule as cadence
-from rover_spark.deliver.schedule import Sources, Waiting, stay
+from rover_spark.deliver.schedule import Waiting, stay
 from rover_spark.delta import history
-from rover_spark.delta.log import Commit
 from rover_spark.errors import Problem
 from rover_spark.face import commands
 from rover_spark.face.results import ExportResult
-from rover_spark.ledger.table import Ledger
-from rover_spark.model.table import TableState
-from rover_spark.produce import port
 from tests.e2e.stream import CUSTOM, Stream, values
-from tests.e2e.world import World, row
+from tests.e2e.world import World, row, sources_of
+from tests.effects import ALWAYS, Fault, effects, slow_down
 
 MINUTES = timedelta(minutes=5)
-
-
-def sources_of(spark: SparkSession, settings: Settings) -> tuple[Sources, int]:
-    """The sources of an export, and how many waiting rows are enough."""
-    ledger = Ledger(spark, settings.ledger, settings.name, port.decode)
-    producer = port.producer(spark, settings, ledger, 0)
-    return Sources(spark, settings.delivers, ledger, producer), producer.enough
-
-
 DONE = ExportResult()
 FAILED = ExportResult(result="failed", ok=False, problems=(Problem("store_refused", "away"),))
 
@@ -163,27 +148,18 @@ def test_the_oldest_that_waits_is_found_behind_many_commits(
     assert sources_of(spark, stream.settings)[0].waiting() == looks[-1], "nor for one who comes later"
 
 
-def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_that_cannot_be_looked_at_for_a_while_does_not_end_it(stream: Stream) -> None:
     stream.delivered()
     stream.add(values(0, 2))
-    stop, results, real = Resting(3), list[ExportResult](), history.table_state
-    failing = iter([True, True, False])
-
-    def throttled(*args: Any) -> TableState:
-        if next(failing, False):
-            raise PySparkException("SlowDown: reduce your request rate")
-        return real(*args)
-
-    def refused(*args: Any) -> list[Commit]:
-        raise PySparkException("SlowDown: reduce your request rate")
-
-    monkeypatch.setattr(history, "table_state", throttled)
-    monkeypatch.setattr(history, "commits_after", refused)
-    result = commands.export_every(
-        stream.spark, stream.settings, MINUTES, on_result=results.append, stop=stop
+    stop, results = Resting(3), list[ExportResult]()
+    busy = (
+        Fault("source state", times=2, error=slow_down),
+        Fault("source commits", times=ALWAYS, error=slow_down),
     )
+    with effects(*busy):
+        result = commands.export_every(
+            stream.spark, stream.settings, MINUTES, on_result=results.append, stop=stop
+        )
     assert result.ok and [each.ok for each in results] == [False, False, True]
     assert "SlowDown" in results[0].problems[0].message and results[0].problems[0].code == "spark_failed"
     assert sum(batch.counts["delivered"] for batch in results[2].batches) == 2

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import fastavro
 import pytest
 from typer.testing import CliRunner
 
 from rover_spark.cli import app
-from rover_spark.deliver import staging as staged
 from rover_spark.delta import parallel
 from rover_spark.face import commands
 from tests import apache
 from tests.e2e.stream import COLUMNS, CUSTOM, PLACE, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
+from tests.effects import effects
 
 
 def test_events_are_queued_under_keys_of_the_contract_and_read_by_others(stream: Stream) -> None:
@@ -218,17 +217,10 @@ def test_types_that_many_jobs_stage_are_one_batch(stream: Stream, monkeypatch: p
     odd = "VALUES ({}, '{}', 'f', timestamp '2026-01-01 00:00:00', 'Mars/Olympus', null, 1)"
     for id, kind in (("null", "custom"), ("null", "fifth"), ("'z'", "fourth")):
         stream.add(odd.format(id, kind))
-    parts: list[Any] = []
-    stage = staged.stage
-
-    def counted(*args: Any) -> Any:
-        parts.append(stage(*args))
-        return parts[-1]
-
-    monkeypatch.setattr(staged, "stage", counted)
     monkeypatch.setattr(parallel, "BATCH", 2)
-    (batch,) = stream.delivered().batches
-    assert sorted(len(part.files) for part in parts) == [1, 2, 2]
+    with effects() as journal:
+        (batch,) = stream.delivered().batches
+    assert sorted(len(part.files) for part in journal.gave["staging"]) == [1, 2, 2]
     counts = batch.counts
     assert (counts["read"], counts["delivered"], counts["quarantined"]) == (53, 51, 2)
     assert counts["late"] == 51 and counts["timezone_dropped"] == 1

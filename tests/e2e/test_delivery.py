@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import pytest
 
 from rover_spark.deliver import batch as deliver
-from rover_spark.errors import ConfigError, StoreError
+from rover_spark.errors import ConfigError
 from rover_spark.face import commands
-from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import Manifest
-from rover_spark.store import Store
 from tests import receiver
 from tests.e2e.world import World, row, uuid
+from tests.effects import ALWAYS, Fault, effects, no_answer
 
 
 def test_a_snapshot_is_followed_by_changes_and_then_by_nothing(world: World) -> None:
@@ -179,14 +177,7 @@ def test_staged_bytes_that_are_made_anew_by_another_encoder_take_nothing_back(
     """Half published, the other half's bytes lost, the text compressed otherwise today: each file is what the ledger says."""
     world.identities(", ".join(row(n, "email", f"{n}@x", "2026-11-01 10:00:00") for n in range(40)))
     world.options["files"] = {"target_records": 10}
-    publish, staged = deliver.publish, deliver.staged
-
-    def half(store: Store, files: Sequence[StagedFile], notice: Any) -> None:
-        publish(store, files[: len(files) // 2], notice)
-        refused()
-
-    def refused(*args: Any) -> None:
-        raise StoreError("no answer", code="store_timeout")
+    staged = deliver.staged
 
     def otherwise(*args: Any) -> Manifest:
         made = staged(*args)
@@ -199,18 +190,15 @@ def test_staged_bytes_that_are_made_anew_by_another_encoder_take_nothing_back(
             files.append(replace(file, bytes=len(packed), sha256=hashlib.sha256(packed).hexdigest()))
         return replace(made, files=tuple(files))
 
-    acts = iter([half, publish, refused, publish])
-
-    def published(*args: Any) -> Any:
-        return next(acts)(*args)
-
-    monkeypatch.setattr(deliver, "publish", published)
-    assert [problem.code for problem in world.export().problems] == ["store_timeout"]
+    with effects(Fault("store publish", number=3, times=ALWAYS, error=no_answer)):
+        assert [problem.code for problem in world.export().problems] == [no_answer().code]
     before = {name: text for name, text in world.fingerprint().items() if name.startswith("exports/")}
     for name in set(world.fingerprint()) - set(before):
         (world.bucket / name).unlink()
     monkeypatch.setattr(deliver, "staged", otherwise)
-    assert not world.export().ok, "and it dies again, before any of the new ones is published"
+    with effects(Fault("store publish", number=5, times=ALWAYS, error=no_answer)) as journal:
+        assert not world.export().ok, "and it dies again, before any of the new ones is published"
+    assert len(journal.gave["store publish"]) == 2
     world.delivered()
     after = world.fingerprint()
     assert 0 < len(before) < len(after) and {name: after[name] for name in before} == before

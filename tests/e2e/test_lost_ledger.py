@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from rover_spark.cli import app
 from rover_spark.config.settings import load
-from rover_spark.deliver.adoption import Adoption
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
 from rover_spark.face.document import iso
-from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.head import BatchRecord
 from tests import receiver
 from tests.e2e.stream import CUSTOM, Stream, values
 from tests.e2e.world import World, row
+from tests.effects import effects
 
 ROWS = ", ".join(row(n, "email", f"{n}@example.com", "2026-11-20 10:00:00") for n in range(1, 4))
 
@@ -193,18 +193,18 @@ def test_an_integration_that_is_adopted_takes_no_key_and_no_offset_twice(stream:
     assert [problem.code for problem in problems] == ["object_foreign"] * len(before)
 
 
-def test_another_drivers_first_batch_is_no_lost_ledger(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_drivers_first_batch_is_no_lost_ledger(world: World) -> None:
     """It delivers between this run's look at the ledger and its look at the bucket."""
     world.identities(row(1, "email", "a", "2026-11-20 10:00:00"))
-    look, other = Adoption.look, list[Any]()
+    other = list[Any]()
 
-    def late(self: Adoption, dataset: str, head: Head) -> None:
+    def look(effect: str) -> None:
         if not other:
+            assert effect == "source state", "between the two"
             other.append(None)
             other.append(world.delivered())
-        look(self, dataset, head)
 
-    monkeypatch.setattr(Adoption, "look", late)
-    result = world.export()
+    with effects(look=look):
+        result = world.export()
     assert other[1].batches and result.ok and not result.batches, "it follows, and finds nothing to do"
     assert len(receiver.keys(world.bucket)) == 1

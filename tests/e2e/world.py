@@ -10,8 +10,11 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from rover_spark.config.settings import Settings, parse
+from rover_spark.deliver.schedule import Sources
 from rover_spark.face import commands
 from rover_spark.face.results import Result
+from rover_spark.ledger.table import Ledger
+from rover_spark.produce import port
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 FEED = "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
@@ -103,3 +106,10 @@ def fingerprint(bucket: Path) -> dict[str, str]:
 def row(n: int, kind: str, value: str, at: str) -> str:
     """One identity row as SQL values."""
     return f"('{uuid(n)}', '{kind}', '{value}', TIMESTAMP '{at}')"
+
+
+def sources_of(spark: SparkSession, settings: Settings) -> tuple[Sources, int]:
+    """The sources of an export, and how many waiting rows are enough."""
+    ledger = Ledger(spark, settings.ledger, settings.name, port.decode)
+    producer = port.producer(spark, settings, ledger, 0)
+    return Sources(spark, settings.delivers, ledger, producer), producer.enough

@@ -8,25 +8,22 @@ go through the ``deltalake`` package, which commits in milliseconds; what only S
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from rover_spark.config.settings import Settings, parse
-from rover_spark.deliver import staging as staged
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
 from rover_spark.face.results import Result
-from rover_spark.ledger.table import Ledger
-from rover_spark.store.local import LocalStore
 from tests.e2e.world import FEED, uuid
+from tests.effects import Killed, effects, killed_at
 
 FAMILIES = 10
 SCHEMA = pa.schema(
@@ -71,10 +68,6 @@ DATASETS: dict[str, dict[str, Any]] = {
     },
 }
 Row = tuple[str, str, str, str, datetime]
-
-
-class Killed(BaseException):
-    """The process ends here: nothing catches it."""
 
 
 class RandomWorld:
@@ -248,42 +241,13 @@ class RandomWorld:
         self.clock += self.random.choice([timedelta(minutes=5), timedelta(hours=2)])
         self.journal.append(f"export killed at {kill_at}" if kill_at else "export")
         try:
-            with _killed(kill_at):
+            with effects(*killed_at(kill_at)):
                 return commands.export(self.spark, self.settings, now=self.clock)
         except Killed:
             return None
 
-    def rerun(self) -> None:
+    def intervene(self) -> None:
         """The operator asks for a snapshot rerun."""
         with suppress(ConfigError):  # events have no snapshot; what was never delivered needs none
             commands.rerun(self.spark, self.settings, self.dataset)
             self.journal.append("rerun")
-
-
-@contextmanager
-def _killed(at: int) -> Iterator[None]:
-    """Ends the process, as far as this test can see, before or after one of the effects of a run."""
-    left = at
-
-    def step() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Killed
-
-    def deadly(act: Any) -> Any:
-        def acting(*args: Any, **named: Any) -> Any:
-            step()
-            done = act(*args, **named)
-            step()
-            return done
-
-        return acting
-
-    with (
-        mock.patch.object(Ledger, "record", deadly(Ledger.record)),
-        mock.patch.object(LocalStore, "publish", deadly(LocalStore.publish)),
-        mock.patch.object(staged, "stage", deadly(staged.stage)),
-        mock.patch.object(staged, "write_once", deadly(staged.write_once)),
-    ):
-        yield

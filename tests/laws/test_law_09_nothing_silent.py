@@ -1,13 +1,20 @@
-"""Rows made to harm: each is delivered as it is, or stands in the quarantine with its reason."""
+"""Law 9: nothing silent.
+
+Each row key and commit that is read is delivered, or counted under a named rule (no change, superseded, suppressed,
+conflict), or quarantined with its reason and where to find it. Counts add up: read = delivered + the others.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
 
+import pytest
+
 from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.world import FEED, World, uuid
+from tests.effects import effects
 
 FAN = f"'{uuid(1)}'"
 AT = "TIMESTAMP '2026-11-01 10:00:00'"
@@ -43,6 +50,7 @@ NAMES = [
 NUMBERS = '{"big":9223372036854775807,"bigger":123456789012345678901234567890,"exact":0.10000000000000000000001,"e":1e400,"trailing":1.50}'
 
 
+@pytest.mark.law(9)
 def test_hostile_rows_are_delivered_exactly_or_quarantined(world: World) -> None:
     columns = "event_id STRING, rover_id STRING, name STRING, attributes STRING, device MAP<STRING, DOUBLE>, at TIMESTAMP"
     world.spark.sql(f"CREATE TABLE delta.`{world.table('events')}` ({columns}) USING delta {FEED}")
@@ -60,7 +68,14 @@ def test_hostile_rows_are_delivered_exactly_or_quarantined(world: World) -> None
         "columns": {"eventID": "event_id", "roverID": "rover_id", "timestamp": "at"},
         "start": "earliest",
     }
-    result = world.export(strict=True)
+    with effects() as journal:
+        result = world.export(strict=True)
+    assert journal.names("source", "store")[:4] == [
+        "ledger PLANNED",
+        "staging",
+        "side table quarantine",
+        "ledger STAGED",
+    ], "what was set aside can be found before anything is visible"
     (batch,) = result.batches
     assert not result.ok and batch.state == "COMMITTED", (
         "--strict fails the run, and what is sound is delivered"
@@ -75,4 +90,5 @@ def test_hostile_rows_are_delivered_exactly_or_quarantined(world: World) -> None
     assert {record["roverID"] for record in records} == {uuid(2)}
     texts = [gzip.decompress(path.read_bytes()).decode() for path in world.bucket.rglob("*.gz")]
     assert "".join(texts).count(NUMBERS) == len(NAMES), "every digit as it was"
+    assert batch.counts["read"] == sum(count for name, count in batch.counts.items() if name != "read")
     assert commands.verify(world.spark, world.settings).ok

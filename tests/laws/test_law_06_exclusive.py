@@ -1,4 +1,8 @@
-"""Two drivers at one dataset, and the lock of a local ledger by itself (law 6)."""
+"""Law 6: exclusive.
+
+A key is published for the first time once, and never replaced by another payload. Two drivers that race for one batch do
+no harm: one plans, the other follows or is refused. `redeliver` replaces on purpose: a damaged object is to be healed.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ from tests.crash.child import settings_of
 from tests.crash.scene import copy_tables, destined
 from tests.e2e.world import fingerprint
 from tests.store.buckets import SERVERS, Bucket
+
+pytestmark = pytest.mark.law(6)
 
 ROUNDS = 1000
 PROCESSES = 4

@@ -1,4 +1,10 @@
-"""Ranges that cannot be read whole: the run stops, the ledger stays, a rerun mends it (law 5)."""
+"""Law 5: no gap, no overlap.
+
+Every source change is in exactly one batch. The ledger remembers the table's id and the history row of the last version
+delivered: a missing or different row is a gap, even where the feed can be read. Where the feed cannot be read without a
+gap (enabled late, log cleaned, files vacuumed, incompatible schema) the run stops, says which versions, and offers the
+rerun. The ledger stays as it is until then.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,8 @@ from rover_spark.errors import SourceGap
 from rover_spark.face import commands
 from tests import receiver
 from tests.e2e.world import FEED, World, row
+
+pytestmark = pytest.mark.law(5)
 
 AT = "2026-11-01 10:00:00"
 
