@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,14 @@ from rover_spark.model.head import BatchRecord
 from rover_spark.model.quarantine import Quarantine, QuarantineCount, QuarantinedRow
 from rover_spark.model.schema import RegisteredSchema
 from tests.deliver.test_adoption import plan_of
-from tests.deliver.test_task import a_plan
+from tests.plans import batch_plan
 
 GOLDEN = json.loads((Path(__file__).parent / "documents.json").read_text(encoding="utf-8"))
 FILE = StagedFile("exports/d/f.ndjson.gz", 10, 1_000, "ab", 2_000, "cd", 3, 1, "tmp/ref")
-COMMITTED = BatchRecord.of(a_plan(), "COMMITTED", {"read": 12, "delivered": 10, "no_change": 2}, (FILE,))
-EVENTS = BatchRecord.of(plan_of("a.B", "c.D"), "STAGED", {"read": 0})
+PLAN = batch_plan(instant=1_795_256_100_123, to_version=7, source_rows=0)
+EVENT_PLAN = replace(plan_of("a.B", "c.D"), instant=0, phase="enable")
+COMMITTED = BatchRecord.of(PLAN, "COMMITTED", {"read": 12, "delivered": 10, "no_change": 2}, (FILE,))
+EVENTS = BatchRecord.of(EVENT_PLAN, "STAGED", {"read": 0})
 OLD = BatchRecord("d.1.1", "d", 1, 1, "snapshot", "COMMITTED", 1_790_000_000_302, {}, note="redelivered")
 PROBLEM = Problem("source_gap", "rover-spark says: -c FILE é", "rover-spark rerun -c FILE --dataset d")
 STANDING = DatasetStatus(
