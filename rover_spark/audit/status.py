@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from rover_spark.audit.found import DatasetStatus
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import Problem, RoverSparkError, SourceChanged
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.table import TableState
 from rover_spark.produce.port import Place, Producer
 
@@ -17,29 +17,31 @@ _UNITS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": _DAY_MS, "
 WARN_BELOW_DAYS = 2.0
 
 
-def statuses(producer: Producer, streams: Iterable[str], heads: Mapping[str, Head]) -> list[DatasetStatus]:
+def statuses(
+    producer: Producer, streams: Iterable[str], dataset_states: Mapping[str, DatasetState]
+) -> list[DatasetStatus]:
     """One status a dataset, or event type. What is wrong with a source stands in its ``problem``; nothing is raised."""
     each = [
-        (place, head)
+        (place, dataset_state)
         for stream in streams
-        for head in (heads.get(stream, Head()),)
-        for place in producer.places(stream, head)
+        for dataset_state in (dataset_states.get(stream, DatasetState()),)
+        for place in producer.places(stream, dataset_state)
     ]
     return side_by_side(lambda one: _standing(producer, *one), each)
 
 
-def _standing(producer: Producer, place: Place, head: Head) -> DatasetStatus:
-    last, now, delivered = head.last, producer.now, place.delivered
+def _standing(producer: Producer, place: Place, dataset_state: DatasetState) -> DatasetStatus:
+    last, now, delivered = dataset_state.last, producer.now, place.delivered
     state: TableState | None = None
     problem: Problem | None = None
     waits: Problem | None = None
     try:
-        if not head.rerun:
-            producer.agree(place, head)
+        if not dataset_state.rerun:
+            producer.agree(place, dataset_state)
     except SourceChanged as error:
         waits = error.problem
     try:
-        state = producer.look(place, head)
+        state = producer.look(place, dataset_state)
     except RoverSparkError as error:
         problem = error.problem
     latest = state.latest.version if state else None
@@ -52,7 +54,7 @@ def _standing(producer: Producer, place: Place, head: Head) -> DatasetStatus:
         )
     return DatasetStatus(
         dataset=place.name,
-        phase=_phase(head),
+        phase=_phase(dataset_state),
         epoch=last.epoch if last else 0,
         delivered_version=delivered,
         latest_version=latest,
@@ -61,16 +63,16 @@ def _standing(producer: Producer, place: Place, head: Head) -> DatasetStatus:
         days_left=days,
         last_batch=last.batch if last else None,
         last_instant=last.instant if last else None,
-        rerun_requested=head.rerun,
+        rerun_requested=dataset_state.rerun,
         problem=problem,
         waits=waits,
     )
 
 
-def _phase(head: Head) -> str:
-    if head.open is not None:
-        return f"{head.open.phase} {head.open_state}"
-    return "not enabled" if head.last is None else "changes"
+def _phase(dataset_state: DatasetState) -> str:
+    if dataset_state.open is not None:
+        return f"{dataset_state.open.phase} {dataset_state.open_state}"
+    return "not enabled" if dataset_state.last is None else "changes"
 
 
 def _waiting(now: int, delivered: int, state: TableState) -> float | None:

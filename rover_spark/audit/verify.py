@@ -13,8 +13,8 @@ from functools import cache
 
 from rover_spark.audit.found import Verified
 from rover_spark.errors import Problem
+from rover_spark.model.dataset_state import BY_HAND, BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BY_HAND, BatchRecord
 from rover_spark.model.manifest import OUTCOMES
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema

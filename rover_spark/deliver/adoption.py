@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from rover_spark.config.settings import Settings
 from rover_spark.errors import ConfigError, Problem
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.port import Earlier, Owner, Producer
 from rover_spark.store import Store
 
@@ -29,14 +29,14 @@ class Adoption:
     adopt: bool = False
     adopted: list[Earlier] = field(default_factory=list)
 
-    def look(self, stream: str, head: Head, producer: Producer | None = None) -> None:
+    def look(self, stream: str, dataset_state: DatasetState, producer: Producer | None = None) -> None:
         """Raises ConfigError where the bucket holds files of the stream, the ledger no batch, and nobody adopted them.
 
         ``producer`` keeps clear of the keys that are adopted.
         """
         if not self.store.can_read:
             return
-        found = self.owner.earlier(self.store, stream, head)
+        found = self.owner.earlier(self.store, stream, dataset_state)
         if found is None:
             return
         if not self.adopt:

@@ -19,8 +19,8 @@ from rover_spark.deliver.staging import staged
 from rover_spark.deliver.watch import watched
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
 from rover_spark.ledger.table import Ledger
+from rover_spark.model.dataset_state import REDELIVERED, BatchRecord, DatasetState, State
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import REDELIVERED, BatchRecord, Head, State
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.model.wording import counted
@@ -58,34 +58,38 @@ class Delivery:
         self._progress = progress
         self.delivered: list[BatchRecord] = []
 
-    def whole(self, head: Head, plan: Plan) -> Head:
-        """Takes a plan that the ledger does not know to its end; the head after it."""
+    def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
+        """Takes a plan that the ledger does not know to its end; the dataset state after it."""
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
             counts = Manifest().counts
             note = plan.lost if plan.phase == "lost" else None
-            head = self._ledger.record(head, plan, state, counts=counts, note=note)
-            return self._done(head, plan, replace(BatchRecord.of(plan, state, counts), note=note))
-        return self.advance(self._ledger.record(head, plan, "PLANNED"), plan)
+            dataset_state = self._ledger.record(dataset_state, plan, state, counts=counts, note=note)
+            return self._done(dataset_state, plan, replace(BatchRecord.of(plan, state, counts), note=note))
+        return self.advance(self._ledger.record(dataset_state, plan, "PLANNED"), plan)
 
-    def advance(self, head: Head, plan: Plan) -> Head:
+    def advance(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
         """Takes a batch from PLANNED to its end."""
         self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
         try:
             manifest = self._stage(plan)
         except (SourceGap, SourceUnread) as gap:
             # of what may pass, the next run tries the same batch again; a rerun replaces it
-            if head.rerun or isinstance(gap, SourceGap):
-                self.abort(head, plan, gap.message)
+            if dataset_state.rerun or isinstance(gap, SourceGap):
+                self.abort(dataset_state, plan, gap.message)
             raise
         counts, floors, files = manifest.counts, manifest.floors, manifest.files
         try:
-            head = self._ledger.record(head, plan, "STAGED", counts=counts, floors=floors, files=files)
+            dataset_state = self._ledger.record(
+                dataset_state, plan, "STAGED", counts=counts, floors=floors, files=files
+            )
         except LedgerConflict:
             # our tries stand in no manifest: the other driver's do
             self._store(plan).abort(file.staged for file in files)
             raise
-        return self.finish(head, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors))
+        return self.finish(
+            dataset_state, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors)
+        )
 
     def _stage(self, plan: Plan, chunks: frozenset[int] | None = None) -> Manifest:
         """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible."""
@@ -97,7 +101,7 @@ class Delivery:
         self._progress.step("staged", batch=plan.batch, rows=rows, files=files, **counts)
         return manifest
 
-    def finish(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
+    def finish(self, dataset_state: DatasetState, plan: Plan, record: BatchRecord) -> DatasetState:
         """Takes a batch from STAGED to COMMITTED; staged bytes that are gone are staged again from the plan.
 
         Raises:
@@ -107,17 +111,17 @@ class Delivery:
         """
         waiting = [file for file in record.files if file.key not in record.published]
         self._progress.step("publishing", batch=plan.batch, files=len(waiting))
-        if lost := self._publish(head, plan, waiting):
-            head, record = self._made_good(head, plan, record, lost)
+        if lost := self._publish(dataset_state, plan, waiting):
+            dataset_state, record = self._made_good(dataset_state, plan, record, lost)
             again = [file for file in record.files if file.key in lost]
-            if gone := self._publish(head, plan, again):
+            if gone := self._publish(dataset_state, plan, again):
                 raise staged_lost(next(file for file in again if file.key in gone))
-        head = self._ledger.record(
-            head, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
+        dataset_state = self._ledger.record(
+            dataset_state, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
         )
-        return self._done(head, plan, replace(record, state="COMMITTED"))
+        return self._done(dataset_state, plan, replace(record, state="COMMITTED"))
 
-    def _publish(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> set[str]:
+    def _publish(self, dataset_state: DatasetState, plan: Plan, files: Sequence[StagedFile]) -> set[str]:
         """Makes files visible; returns the keys of those whose staged bytes are gone.
 
         A role that may look sees by itself which files are visible. Where it may not, the ledger records the published
@@ -130,7 +134,7 @@ class Delivery:
 
         def note() -> None:
             if visible and not store.can_read:
-                self._ledger.record_published(head, plan, visible)
+                self._ledger.record_published(dataset_state, plan, visible)
                 visible.clear()
 
         with self._shown(plan.batch, files) as show:
@@ -152,14 +156,14 @@ class Delivery:
         return lost
 
     def _made_good(
-        self, head: Head, plan: Plan, record: BatchRecord, lost: set[str]
-    ) -> tuple[Head, BatchRecord]:
+        self, dataset_state: DatasetState, plan: Plan, record: BatchRecord, lost: set[str]
+    ) -> tuple[DatasetState, BatchRecord]:
         """Stages the files of these keys again, and records them before any of them is published.
 
         Only their chunks are staged. The ledger's hashes of all other files stay: today's encoder may compress the same
         text to other bytes.
         """
-        if self._ledger.heads()[plan.dataset].transition != head.transition:
+        if self._ledger.dataset_states()[plan.dataset].transition != dataset_state.transition:
             raise LedgerConflict(
                 f"{plan.batch}: another run published it meanwhile",
                 code="ledger_conflict",
@@ -173,13 +177,13 @@ class Delivery:
         store.abort(file.staged for file in again.values() if file.key not in lost)
         files = tuple(again[file.key] if file.key in lost else file for file in record.files)
         try:
-            head = self._ledger.record(
-                head, plan, "STAGED", counts=record.counts, floors=record.floors, files=files
+            dataset_state = self._ledger.record(
+                dataset_state, plan, "STAGED", counts=record.counts, floors=record.floors, files=files
             )
         except LedgerConflict:
             store.abort(file.staged for file in again.values() if file.key in lost)
             raise
-        return head, replace(record, files=files)
+        return dataset_state, replace(record, files=files)
 
     def _waits(self, plan: Plan, record: BatchRecord, lost: set[str], gap: SourceGap) -> SourceGap:
         """The error of a batch whose lost files cannot be staged again, while all others are published."""
@@ -210,8 +214,10 @@ class Delivery:
                 code=error.code,
                 remedy=f"{'' if error.code == 'staged_lost' else error.remedy} Run redeliver again.".strip(),
             ) from None
-        head = self._ledger.heads()[plan.dataset]
-        self._ledger.record(head, plan, "COMMITTED", counts=record.counts, files=files, note=REDELIVERED)
+        dataset_state = self._ledger.dataset_states()[plan.dataset]
+        self._ledger.record(
+            dataset_state, plan, "COMMITTED", counts=record.counts, files=files, note=REDELIVERED
+        )
         return replace(record, files=files, note=REDELIVERED)
 
     def _again(self, plan: Plan, record: BatchRecord, keys: set[str]) -> tuple[StagedFile, ...]:
@@ -232,19 +238,25 @@ class Delivery:
             )
         return manifest.files
 
-    def abort(self, head: Head, plan: Plan, why: str) -> Head:
-        """Ends a batch that was never STAGED; the head after it."""
-        head = self._ledger.record(head, plan, "ABORTED", note=why)
+    def abort(self, dataset_state: DatasetState, plan: Plan, why: str) -> DatasetState:
+        """Ends a batch that was never STAGED; the dataset state after it."""
+        dataset_state = self._ledger.record(dataset_state, plan, "ABORTED", note=why)
         self._progress.step("aborted", batch=plan.batch, why=why)
-        return replace(head, open=None, open_state=None, seq=plan.seq, aborted=(*head.aborted, plan.seq))
+        return replace(
+            dataset_state,
+            open=None,
+            open_state=None,
+            seq=plan.seq,
+            aborted=(*dataset_state.aborted, plan.seq),
+        )
 
     def _store(self, plan: Plan) -> Store:
         return open_store(plan.destination, plan.export, self._access(plan.destination))
 
-    def _done(self, head: Head, plan: Plan, record: BatchRecord) -> Head:
+    def _done(self, dataset_state: DatasetState, plan: Plan, record: BatchRecord) -> DatasetState:
         self._progress.step(record.state.lower(), batch=plan.batch, files=len(record.files), **record.counts)
         self.delivered.append(record)
-        return head.after(plan)
+        return dataset_state.after(plan)
 
     @contextmanager
     def _shown(self, batch: str, files: Sequence[StagedFile]) -> Iterator[Callable[[StagedFile], None]]:

@@ -25,7 +25,7 @@ from rover_spark.errors import (
     StoreError,
 )
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.produce.port import Producer
 
@@ -61,46 +61,48 @@ class Exporter:
 
     def plan(self, datasets: Iterable[str]) -> Ahead:
         """What ``run`` would do; changes nothing."""
-        heads, plans, waiting = self._heads(datasets), list[Plan](), list[SourceChanged]()
+        dataset_states, plans, waiting = self._dataset_states(datasets), list[Plan](), list[SourceChanged]()
         with self._progress.doing("looking at tables"):
-            for dataset, head in heads.items():
+            for dataset, dataset_state in dataset_states.items():
                 try:
-                    self._look(dataset, head)
-                    plans += self._ahead(dataset, head)
+                    self._look(dataset, dataset_state)
+                    plans += self._ahead(dataset, dataset_state)
                 except SourceChanged as error:
                     waiting.append(error)
                 except StoreError as error:
                     self._problems.append(error.problem)
-        self._leave_out(waiting, all_wait=len(waiting) == len(heads))
+        self._leave_out(waiting, all_wait=len(waiting) == len(dataset_states))
         accepted = {
-            name: columns for name, head in heads.items() if (columns := self._producer.accepted(head))
+            name: columns
+            for name, dataset_state in dataset_states.items()
+            if (columns := self._producer.accepted(dataset_state))
         }
         return Ahead(plans, self._problems, accepted)
 
-    def _ahead(self, dataset: str, head: Head) -> list[Plan]:
+    def _ahead(self, dataset: str, dataset_state: DatasetState) -> list[Plan]:
         """Every batch from here until nothing is due, the open one first. Raises what ``check`` and ``next_plan`` raise."""
-        self._producer.check(dataset, head)
+        self._producer.check(dataset, dataset_state)
         plans: list[Plan] = []
-        if head.open is not None and not head.is_abandoned(self._producer.now):
-            plans.append(head.open)
-            head = head.after(head.open)
-        while plan := self._producer.next_plan(dataset, head):
+        if dataset_state.open is not None and not dataset_state.is_abandoned(self._producer.now):
+            plans.append(dataset_state.open)
+            dataset_state = dataset_state.after(dataset_state.open)
+        while plan := self._producer.next_plan(dataset, dataset_state):
             plans.append(plan)
-            head = head.after(plan)
+            dataset_state = dataset_state.after(plan)
         return plans
 
     def run(self, datasets: Iterable[str]) -> Outcome:
         """Delivers what is due, several datasets at once: they share nothing but the ledger."""
         names = list(datasets)
-        heads = self._heads(names)
-        opened = [name for name in names if heads[name].open is not None]
+        dataset_states = self._dataset_states(names)
+        opened = [name for name in names if dataset_states[name].open is not None]
         if opened:
             # a plan stands by itself: it is finished before today's settings are looked at
-            side_by_side(lambda name: self._attempt(name, heads[name], only_open=True), opened)
-            heads = self._heads(names)
+            side_by_side(lambda name: self._attempt(name, dataset_states[name], only_open=True), opened)
+            dataset_states = self._dataset_states(names)
         try:
             with self._progress.doing("looking at tables"):
-                fits = side_by_side(lambda name: self._fits(name, heads[name]), names)
+                fits = side_by_side(lambda name: self._fits(name, dataset_states[name]), names)
             waiting = [fit for fit in fits if isinstance(fit, SourceChanged)]
             self._leave_out(waiting, all_wait=len(waiting) == len(names))
         except ConfigError as error:
@@ -111,19 +113,21 @@ class Exporter:
             return self._outcome(names)
         self._ledger.open(create=True)
         due = [
-            name for name, fit in zip(names, fits, strict=True) if fit is True and heads[name].open is None
+            name
+            for name, fit in zip(names, fits, strict=True)
+            if fit is True and dataset_states[name].open is None
         ]
-        side_by_side(lambda name: self._attempt(name, heads[name], only_open=False), due)
+        side_by_side(lambda name: self._attempt(name, dataset_states[name], only_open=False), due)
         return self._outcome(names)
 
     def _outcome(self, names: list[str]) -> Outcome:
         self._delivery.delivered.sort(key=lambda each: (names.index(each.dataset), each.seq))
         return Outcome(self._delivery.delivered, self._problems)
 
-    def _heads(self, datasets: Iterable[str]) -> dict[str, Head]:
+    def _dataset_states(self, datasets: Iterable[str]) -> dict[str, DatasetState]:
         with self._progress.doing("looking at the ledger"):
-            known = self._ledger.heads()
-        return {dataset: known.get(dataset, Head()) for dataset in datasets}
+            known = self._ledger.dataset_states()
+        return {dataset: known.get(dataset, DatasetState()) for dataset in datasets}
 
     def _leave_out(self, waiting: list[SourceChanged], *, all_wait: bool) -> None:
         """Reports the datasets that wait for a confirmation. Raises SourceChanged where all do."""
@@ -133,12 +137,12 @@ class Exporter:
             raise SourceChanged(message, code=waiting[0].code, remedy=remedy)
         self._problems += [error.problem for error in waiting]
 
-    def _fits(self, dataset: str, head: Head) -> bool | SourceChanged:
+    def _fits(self, dataset: str, dataset_state: DatasetState) -> bool | SourceChanged:
         """Whether the dataset can be planned. Raises ConfigError, which stops the whole run: the user must mend it."""
         try:
             with engine(dataset):
-                self._producer.check(dataset, head)
-                self._look(dataset, head)
+                self._producer.check(dataset, dataset_state)
+                self._look(dataset, dataset_state)
         except SourceChanged as error:
             return error
         except ConfigError:
@@ -148,62 +152,62 @@ class Exporter:
             return False
         return True
 
-    def _look(self, dataset: str, head: Head) -> None:
+    def _look(self, dataset: str, dataset_state: DatasetState) -> None:
         try:
-            self._adoption.look(dataset, head, self._producer)
+            self._adoption.look(dataset, dataset_state, self._producer)
         except ConfigError:
             # files appear after the ledger has them: another driver may have delivered since this run read it
             self._ledger.open(create=False)
-            if self._heads([dataset])[dataset].transition == head.transition:
+            if self._dataset_states([dataset])[dataset].transition == dataset_state.transition:
                 raise
 
-    def _attempt(self, dataset: str, head: Head, *, only_open: bool) -> None:
+    def _attempt(self, dataset: str, dataset_state: DatasetState, *, only_open: bool) -> None:
         try:
             with engine(dataset), self._ledger.delivering(dataset):
-                self._go_on(dataset, head, only_open=only_open)
+                self._go_on(dataset, dataset_state, only_open=only_open)
         except RoverSparkError as error:
             self._problems.append(error.problem)
 
-    def _go_on(self, dataset: str, head: Head, *, only_open: bool) -> None:
+    def _go_on(self, dataset: str, dataset_state: DatasetState, *, only_open: bool) -> None:
         for turn in range(_FOLLOW):
-            plan = head.open
+            plan = dataset_state.open
             try:
-                head, plan = self._recover(head), None
-                while not only_open and (plan := self._due(dataset, head)):
-                    head, plan = self._delivery.whole(head, plan), None
+                dataset_state, plan = self._recover(dataset_state), None
+                while not only_open and (plan := self._due(dataset, dataset_state)):
+                    dataset_state, plan = self._delivery.whole(dataset_state, plan), None
                 return
             except (SourceGap, SourceUnread) as error:
                 # a rerun replaces what cannot be read, and the next plan records it LOST; but a STAGED batch may be visible in part
-                replaced = head.rerun and plan is not None and plan.phase == "changes"
-                if not replaced or head.open_state == "STAGED" or turn == _FOLLOW - 1:
+                replaced = dataset_state.rerun and plan is not None and plan.phase == "changes"
+                if not replaced or dataset_state.open_state == "STAGED" or turn == _FOLLOW - 1:
                     raise
                 self._producer.unread(dataset, error)
-                head = self._ledger.heads()[dataset]
+                dataset_state = self._ledger.dataset_states()[dataset]
             except LedgerConflict:
                 if turn == _FOLLOW - 1:
                     raise
                 # another driver went first: follow it
                 self._progress.step("conflict", dataset=dataset)
                 self._producer.refresh()
-                head = self._ledger.heads().get(dataset, Head())
+                dataset_state = self._ledger.dataset_states().get(dataset, DatasetState())
 
-    def _due(self, dataset: str, head: Head) -> Plan | None:
+    def _due(self, dataset: str, dataset_state: DatasetState) -> Plan | None:
         with self._progress.doing(f"counting {dataset}"):
-            return self._producer.next_plan(dataset, head)
+            return self._producer.next_plan(dataset, dataset_state)
 
-    def _recover(self, head: Head) -> Head:
-        plan = head.open
+    def _recover(self, dataset_state: DatasetState) -> DatasetState:
+        plan = dataset_state.open
         if plan is None:
-            return head
-        if head.is_abandoned(self._producer.now):
-            return self._delivery.abort(head, plan, "planned more than an hour ago and never staged")
-        if head.open_state == "STAGED":
-            return self._delivery.finish(head, plan, self._ledger.batches(plan.batch)[0])
+            return dataset_state
+        if dataset_state.is_abandoned(self._producer.now):
+            return self._delivery.abort(dataset_state, plan, "planned more than an hour ago and never staged")
+        if dataset_state.open_state == "STAGED":
+            return self._delivery.finish(dataset_state, plan, self._ledger.batches(plan.batch)[0])
         try:
             self._producer.confirm(plan)
         except (SourceGap, ConfigError) as error:
-            return self._delivery.abort(head, plan, error.message)
-        return self._delivery.advance(head, plan)
+            return self._delivery.abort(dataset_state, plan, error.message)
+        return self._delivery.advance(dataset_state, plan)
 
     def redeliver(self, record: BatchRecord) -> Outcome:
         """A batch's keys and bytes again, from the versions that its plan pinned."""

@@ -20,7 +20,7 @@ from rover_spark.delta.log import Commit
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import SourceGap
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.produce.port import Producer
 
 REST = timedelta(seconds=5)
@@ -74,15 +74,15 @@ class Sources:
         self._seen: dict[str, list[Commit]] = {}
 
     def waiting(self) -> Waiting:
-        """What waits now, from the ledger's heads and the tables' histories."""
+        """What waits now, from the ledger's dataset states and the tables' histories."""
         self._ledger.open(create=False)
-        heads = self._ledger.heads()
+        dataset_states = self._ledger.dataset_states()
         tables: dict[str, int] = {}
         for name in self._streams:
-            head = heads.get(name, Head())
-            if head.open is not None or head.rerun or head.last is None:
+            dataset_state = dataset_states.get(name, DatasetState())
+            if dataset_state.open is not None or dataset_state.rerun or dataset_state.last is None:
                 return Waiting(at_once=True)
-            for place in self._producer.places(name, head):
+            for place in self._producer.places(name, dataset_state):
                 if place.delivered is None:
                     return Waiting(at_once=True)
                 tables[place.table] = min(place.delivered, tables.get(place.table, place.delivered))

@@ -17,7 +17,11 @@ from rover_spark.store import Store
 
 def sweep(store: Store, ledger: Ledger, owner: Owner, older_than: datetime, destination: str) -> list[str]:
     """Names of what was removed."""
-    opened = [head.open.batch for head in ledger.heads().values() if head.open is not None]
+    opened = [
+        dataset_state.open.batch
+        for dataset_state in ledger.dataset_states().values()
+        if dataset_state.open is not None
+    ]
     kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
     planned = _planned(ledger)
     store.abort(set(_superseded(ledger, destination)) - set(kept))

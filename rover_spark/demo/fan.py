@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.face.console import plain
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.wording import counted
 from rover_spark.store import Store
 

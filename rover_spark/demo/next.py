@@ -10,7 +10,7 @@ from shlex import quote
 from rich.text import Text
 
 from rover_spark.face.console import plain
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 
 _NAME = "rover-spark"
 

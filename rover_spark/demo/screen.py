@@ -16,7 +16,7 @@ from rover_spark.deliver.progress import Progress
 from rover_spark.demo.company import Lived
 from rover_spark.face.console import hanging
 from rover_spark.face.console.results import batches
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 
 _INDENT = 4
 

@@ -27,7 +27,7 @@ from rover_spark.demo.tree import bucket_tree
 from rover_spark.errors import ConfigError, Problem, RoverSparkError
 from rover_spark.face import commands
 from rover_spark.face.results import DemoResult
-from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.wording import counted
 from rover_spark.produce import port
 from rover_spark.store import open_store, prefix_of
@@ -203,7 +203,7 @@ def _refuse_taken(settings: Settings) -> None:
     store = open_store(settings.destination, settings.name, settings.access)
     owner = port.owner(settings)
     for dataset in settings.delivers if store.can_read else ():
-        if (found := owner.earlier(store, dataset, Head())) is not None:
+        if (found := owner.earlier(store, dataset, DatasetState())) is not None:
             raise ConfigError(
                 f"--destination {settings.destination}: holds files of another demo already: {found.key}",
                 code="demo_destination_taken",

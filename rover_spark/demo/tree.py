@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from rover_spark.face.console import plain
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.wording import counted, size
 
 _BRANCHES = 6

@@ -14,7 +14,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from rover_spark.audit.found import DatasetStatus, Verified
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 
 if TYPE_CHECKING:

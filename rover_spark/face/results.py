@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
 from rover_spark.errors import Problem
 from rover_spark.face.document import document
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.quarantine import Quarantine
 from rover_spark.model.schema import RegisteredSchema
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from rover_spark.model.dataset_state import FLOORS, BatchRecord, DatasetState
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import FLOORS, BatchRecord, Head
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 
@@ -47,7 +47,7 @@ def file_of(row: Any) -> StagedFile:
     return StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__})
 
 
-def published_row(head: Head, plan: Plan, files: Iterable[StagedFile]) -> dict[str, Any]:
+def published_row(dataset_state: DatasetState, plan: Plan, files: Iterable[StagedFile]) -> dict[str, Any]:
     """The row that records files as visible before their batch is COMMITTED.
 
     ``key`` holds the batch's name, ``note`` the files' hashes by key, ``batch`` is null: versions that do not know this
@@ -57,7 +57,7 @@ def published_row(head: Head, plan: Plan, files: Iterable[StagedFile]) -> dict[s
         "kind": PUBLISHED,
         "export": plan.export,
         "dataset": plan.dataset,
-        "transition": head.transition,
+        "transition": dataset_state.transition,
         "state": "STAGED",
         "key": plan.batch,
         "note": json.dumps({file.key: file.sha256 for file in files}),

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.delta.history import is_missing
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import FLOORS
+from rover_spark.model.dataset_state import FLOORS
 from rover_spark.model.plan import Plan
 from rover_spark.model.quarantine import QuarantineCount, QuarantinedRow
 

@@ -40,19 +40,19 @@ from rover_spark.ledger.rows import (
     schema_of,
     schema_rows,
 )
-from rover_spark.model.file import StagedFile
-from rover_spark.model.head import (
+from rover_spark.model.dataset_state import (
     ACCEPTED,
     FLOORS,
     REDELIVERED,
     RERUN,
     Accepted,
     BatchRecord,
-    Head,
+    DatasetState,
     State,
     Transition,
     fold,
 )
+from rover_spark.model.file import StagedFile
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 
@@ -166,7 +166,7 @@ class Ledger:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def transitions(self) -> list[Transition]:
-        """In order, the transitions that heads are made of: of long histories only those that still count."""
+        """The transitions that dataset states are folded from, in order: of long histories only those that still count."""
         if not self._exists:
             return []
         each = Window.partitionBy("dataset")
@@ -191,8 +191,8 @@ class Ledger:
         ]
         return sorted(found, key=lambda each: (each.dataset, each.transition))
 
-    def heads(self, transitions: Iterable[Transition] | None = None) -> dict[str, Head]:
-        """The head of every dataset that the ledger knows."""
+    def dataset_states(self, transitions: Iterable[Transition] | None = None) -> dict[str, DatasetState]:
+        """The dataset state of every dataset that the ledger knows."""
         return fold(self.transitions() if transitions is None else transitions)
 
     def batches(self, *names: str) -> list[BatchRecord]:
@@ -252,7 +252,7 @@ class Ledger:
 
     def record(
         self,
-        head: Head,
+        dataset_state: DatasetState,
         plan: Plan,
         state: State,
         *,
@@ -260,13 +260,13 @@ class Ledger:
         floors: int = 0,
         files: Sequence[StagedFile] = (),
         note: str | None = None,
-    ) -> Head:
-        """Records one transition of a batch, all of its file rows with it; the head with the transition taken.
+    ) -> DatasetState:
+        """Records one transition of a batch, all of its file rows with it; the dataset state with the transition taken.
 
         Raises:
             LedgerConflict: another driver took this transition.
         """
-        number = head.transition + 1
+        number = dataset_state.transition + 1
         common = {
             "export": self.export,
             "dataset": plan.dataset,
@@ -288,33 +288,35 @@ class Ledger:
         }
         rows = [batch, *({**common, "kind": "file", **vars(file)} for file in files)]
         self._append(plan.dataset, number, [*rows, *(schema_rows(plan, common) if pinned else ())])
-        return replace(head, transition=number, floors=head.floors or floors > 0)
+        return replace(dataset_state, transition=number, floors=dataset_state.floors or floors > 0)
 
-    def record_published(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> None:
+    def record_published(self, dataset_state: DatasetState, plan: Plan, files: Sequence[StagedFile]) -> None:
         """Records that these files of a STAGED batch are visible, in one commit that takes no transition.
 
         No other driver can contradict that, so it needs no compare-and-swap. Where the commit is lost, the files are
         published again.
         """
-        writer = self._writer([published_row(head, plan, files)])
+        writer = self._writer([published_row(dataset_state, plan, files)])
         with self.exclusive():
             self._save(writer)
 
-    def request_rerun(self, head: Head, dataset: str) -> Head:
+    def request_rerun(self, dataset_state: DatasetState, dataset: str) -> DatasetState:
         """Records that the operator asks for a rerun."""
-        return replace(self._record(head, dataset, RERUN), rerun=True, settled=False)
+        return replace(self._record(dataset_state, dataset, RERUN), rerun=True, settled=False)
 
-    def accept(self, head: Head, dataset: str, columns: dict[str, str]) -> Head:
+    def accept(self, dataset_state: DatasetState, dataset: str, columns: dict[str, str]) -> DatasetState:
         """Records that the operator confirms these columns, of every batch planned from now on."""
-        accepted = Accepted(columns, head.seq)
-        return replace(self._record(head, dataset, ACCEPTED, accepted.to_json()), accepted=accepted)
+        accepted = Accepted(columns, dataset_state.seq)
+        return replace(self._record(dataset_state, dataset, ACCEPTED, accepted.to_json()), accepted=accepted)
 
-    def _record(self, head: Head, dataset: str, state: str, note: str | None = None) -> Head:
+    def _record(
+        self, dataset_state: DatasetState, dataset: str, state: str, note: str | None = None
+    ) -> DatasetState:
         """A transition of a dataset that is not one of a batch."""
-        number = head.transition + 1
+        number = dataset_state.transition + 1
         row = {"kind": "batch", "export": self.export, "dataset": dataset, "transition": number}
         self._append(dataset, number, [{**row, "state": state, "note": note}])
-        return replace(head, transition=number)
+        return replace(dataset_state, transition=number)
 
     def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         # marks this commit: another driver's may be equal to it

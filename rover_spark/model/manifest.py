@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rover_spark.model.dataset_state import FLOORS
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import FLOORS
 
 # every row of a source is one of these; BEFORE is the half of an update that only says what was
 OUTCOMES = ("delivered", "no_change", "superseded", "suppressed", "conflict", "quarantined")

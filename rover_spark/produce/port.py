@@ -20,8 +20,8 @@ from rover_spark.config.settings import Settings
 from rover_spark.encode.counted import CountedFile
 from rover_spark.encode.lines import Lines
 from rover_spark.errors import ConfigError, Problem, RunError
+from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import TableState
@@ -134,11 +134,11 @@ class Producer(Protocol):
     now: int
     enough: int  # waiting rows that make a file of the size that is aimed at
 
-    def check(self, stream: str, head: Head) -> None:
+    def check(self, stream: str, dataset_state: DatasetState) -> None:
         """Raises ConfigError for what must be mended before any row is read, SourceGap for what cannot be read."""
         ...
 
-    def next_plan(self, stream: str, head: Head) -> Plan | None:
+    def next_plan(self, stream: str, dataset_state: DatasetState) -> Plan | None:
         """The next batch that is due, or None. Raises SourceGap, SourceChanged, RunError; nothing is staged then."""
         ...
 
@@ -162,7 +162,7 @@ class Producer(Protocol):
         """Notes keys that an earlier ledger used up: what is planned from now on keeps clear of them."""
         ...
 
-    def places(self, stream: str, head: Head) -> list[Place]:
+    def places(self, stream: str, dataset_state: DatasetState) -> list[Place]:
         """What the stream delivers from, as today's settings say."""
         ...
 
@@ -170,11 +170,11 @@ class Producer(Protocol):
         """The table as this run first saw it. Raises ConfigError where there is none."""
         ...
 
-    def look(self, place: Place, head: Head) -> TableState:
+    def look(self, place: Place, dataset_state: DatasetState) -> TableState:
         """The same, its history back to what was delivered. Raises SourceGap where what came after cannot be read."""
         ...
 
-    def agree(self, place: Place, head: Head) -> None:
+    def agree(self, place: Place, dataset_state: DatasetState) -> None:
         """Raises SourceChanged where today's settings ask for other rows than were delivered."""
         ...
 
@@ -182,11 +182,11 @@ class Producer(Protocol):
         """Tries the first rows; None where only that they can be read was tried. Raises ConfigError, RunError."""
         ...
 
-    def accepted(self, head: Head) -> list[str]:
+    def accepted(self, dataset_state: DatasetState) -> list[str]:
         """The columns that were accepted, and count from the next batch on."""
         ...
 
-    def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
+    def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:
         """The columns that the operator confirms without a snapshot, and all columns as they count from now on.
 
         Raises:
@@ -230,8 +230,8 @@ class Owner(Protocol):
         """What happens to records, and what receivers must know, where a ledger begins anew over files of an earlier one."""
         ...
 
-    def earlier(self, store: Store, stream: str, head: Head) -> Earlier | None:
-        """A file of this export in the bucket of which ``head`` has no batch, or None."""
+    def earlier(self, store: Store, stream: str, dataset_state: DatasetState) -> Earlier | None:
+        """A file of this export in the bucket of which ``dataset_state`` has no batch, or None."""
         ...
 
     def batch_of(self, key: str) -> str | None:

@@ -16,8 +16,8 @@ from rover_spark.audit.found import Verified
 from rover_spark.audit.verify import verify
 from rover_spark.contract.keys import EXPORTS
 from rover_spark.encode.ndjson import NdjsonFile
+from rover_spark.model.dataset_state import BatchRecord, State
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord, State
 from rover_spark.model.manifest import OUTCOMES
 from rover_spark.produce.rover.keys import RoverOwner
 from rover_spark.store import Store, open_store

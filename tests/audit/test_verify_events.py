@@ -20,8 +20,8 @@ from rover_spark.contract.avro import canonical, parse
 from rover_spark.contract.currents import Integration
 from rover_spark.encode.avro import AvroFile
 from rover_spark.encode.lines import Lines
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import HistoryRow
 from rover_spark.produce.currents.files import EventFiles

@@ -15,7 +15,7 @@ from rover_spark.contract.currents import Integration, currents_key
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.deliver.adoption import Adoption
 from rover_spark.errors import ConfigError
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.table import HistoryRow
 from rover_spark.produce import port
 from rover_spark.produce.currents import producer as currents
@@ -77,10 +77,13 @@ def event(event_type: str = "a.B", place: Integration = EU, prefix: str = "pre")
 
 
 def found(
-    bucket: Bucket, settings: Settings = ROVER, dataset: str = PROFILES, head: Head | None = None
+    bucket: Bucket,
+    settings: Settings = ROVER,
+    dataset: str = PROFILES,
+    dataset_state: DatasetState | None = None,
 ) -> Any:
     adoption = Adoption(bucket, settings, port.owner(settings), adopt=True)
-    adoption.look(dataset, head or Head())
+    adoption.look(dataset, dataset_state or DatasetState())
     return adoption.adopted[0] if adoption.adopted else None
 
 
@@ -123,12 +126,12 @@ def test_another_datasets_files_are_none_of_it() -> None:
 
 def test_where_the_ledger_has_a_batch_or_the_role_may_not_list_nothing_is_looked_at() -> None:
     plan = plan_of()
-    for head in (Head(last=plan), Head(open=plan, open_state="PLANNED")):
-        assert found(bucket := Bucket(file(1)), head=head) is None
+    for dataset_state in (DatasetState(last=plan), DatasetState(open=plan, open_state="PLANNED")):
+        assert found(bucket := Bucket(file(1)), dataset_state=dataset_state) is None
         assert not bucket.asked
     assert found(bucket := Bucket(file(1), can_read=False)) is None
     assert not bucket.asked
-    assert found(Bucket(file(1)), head=Head(seq=1, aborted=(1,))), (
+    assert found(Bucket(file(1)), dataset_state=DatasetState(seq=1, aborted=(1,))), (
         "a batch that was aborted delivered nothing"
     )
 
@@ -164,10 +167,10 @@ def test_of_an_integration_that_began_only_new_event_types_are_looked_at() -> No
     last = plan_of("a.B")
     bucket = Bucket(event("a.B"), event("c.D"))
     about = 'events."c.D"'
-    assert found(bucket, CURRENTS, "events", Head(last=last)) == Earlier(about, event("c.D"))
+    assert found(bucket, CURRENTS, "events", DatasetState(last=last)) == Earlier(about, event("c.D"))
     assert bucket.asked == [f"pre/{EU.name}/event_type=c.D/"]
-    assert found(Bucket(event("a.B")), CURRENTS, "events", Head(last=last)) is None
-    assert found(bucket, CURRENTS, "events", Head(last=plan_of("a.B", "c.D"))) is None
+    assert found(Bucket(event("a.B")), CURRENTS, "events", DatasetState(last=last)) is None
+    assert found(bucket, CURRENTS, "events", DatasetState(last=plan_of("a.B", "c.D"))) is None
 
 
 def test_what_is_found_is_refused_until_it_is_adopted_and_then_told() -> None:
@@ -175,13 +178,13 @@ def test_what_is_found_is_refused_until_it_is_adopted_and_then_told() -> None:
         Adoption(Bucket(file(3)), ROVER, port.owner(ROVER), adopt) for adopt in (False, True)
     )
     with pytest.raises(ConfigError) as caught:
-        refusing.look(PROFILES, Head())
+        refusing.look(PROFILES, DatasetState())
     told = caught.value
     assert (told.code, told.exit_code) == ("ledger_unaware", 2)
     assert "/data/control/acme knows no batch of fan_profiles" in told.message and file(3) in told.message
     assert "fan_profiles.1.3" in told.message and "--adopt-empty-ledger" in told.remedy
-    adopting.look(PROFILES, Head())
-    adopting.look("fan_identity_graph", Head())
+    adopting.look(PROFILES, DatasetState())
+    adopting.look("fan_identity_graph", DatasetState())
     (notice,) = adopting.notices
     assert notice.code == "ledger_adopted" and file(3) in notice.message
     assert "empty fan_profiles" in notice.remedy
@@ -197,12 +200,12 @@ def test_an_integration_that_is_adopted_goes_on_above_all_that_stands_there() ->
         f"pre/{EU.name}/notes.txt",
     )
     with pytest.raises(ConfigError) as caught:
-        Adoption(Bucket(*keys), CURRENTS, port.owner(CURRENTS)).look("events", Head())
+        Adoption(Bucket(*keys), CURRENTS, port.owner(CURRENTS)).look("events", DatasetState())
     assert caught.value.code == "ledger_unaware" and "--adopt-empty-ledger" in caught.value.remedy
     adopting = Adoption(Bucket(*keys), CURRENTS, port.owner(CURRENTS), adopt=True)
     nothing: Any = None
     producer = currents.producer(nothing, CURRENTS, nothing, 0, asked=False)
-    adopting.look("events", Head(), producer)
+    adopting.look("events", DatasetState(), producer)
     assert producer.taken.schema_id == 7
     # a file holds 100,000 events at the most, and its name does not tell how many
     assert producer.taken.offsets("a.B") == (100_500, 0, 100_000)

@@ -16,8 +16,8 @@ from rover_spark.deliver import batch as room
 from rover_spark.deliver.batch import Delivery
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.errors import PublishUnknown, SourceGap, StagedLost
+from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord, Head
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.store import open_store
@@ -55,10 +55,10 @@ class Scene:
 
     # as a ledger
 
-    def heads(self) -> dict[str, Head]:
-        return {"fan_profiles": Head(transition=2)}
+    def dataset_states(self) -> dict[str, DatasetState]:
+        return {"fan_profiles": DatasetState(transition=2)}
 
-    def record_published(self, head: Head, plan: Plan, files: Sequence[StagedFile]) -> None:
+    def record_published(self, dataset_state: DatasetState, plan: Plan, files: Sequence[StagedFile]) -> None:
         self.journal.append(("noted", {file.chunk for file in files}))
 
     # as a producer: what is asked for is all that its work is
@@ -116,9 +116,9 @@ class Recorded:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
-    def record(self, head: Head, plan: Plan, state: str, **_: object) -> Head:
+    def record(self, dataset_state: DatasetState, plan: Plan, state: str, **_: object) -> DatasetState:
         self._scene.journal.append(("state", state))
-        return replace(head, transition=head.transition + 1)
+        return replace(dataset_state, transition=dataset_state.transition + 1)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scene, name)
@@ -129,7 +129,7 @@ def finish(scene: Scene, record: BatchRecord | None = None) -> None:
     made: Any = scene
     spark: Any = None
     delivery = Delivery(spark, ledger, made, lambda _: Access(), LoggedProgress())
-    delivery.finish(Head(transition=2), PLAN, record or scene.record())
+    delivery.finish(DatasetState(transition=2), PLAN, record or scene.record())
 
 
 @pytest.mark.law(8)

@@ -21,7 +21,7 @@ from pyspark import cloudpickle
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.deliver.task import stage_batches as stage_rows
 from rover_spark.deliver.watch import _by_file
-from rover_spark.model.head import FLOORS
+from rover_spark.model.dataset_state import FLOORS
 from rover_spark.model.manifest import BEFORE, OUTCOMES
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.rover.files import RoverFiles

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from rover_spark.demo.next import next_commands, program_name
 from rover_spark.demo.tree import bucket_tree
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
 
 
 def _terminal(width: int = 160) -> tuple[Console, io.StringIO]:

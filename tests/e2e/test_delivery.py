@@ -95,7 +95,7 @@ def test_redelivery_heals_a_damaged_object_with_the_same_bytes(world: World) -> 
     again = commands.redeliver(world.spark, world.settings, batch.batch, now=world.now())
     assert again.ok and world.fingerprint() == intact
     assert commands.verify(world.spark, world.settings).ok
-    assert world.delivered().batches[0].counts["delivered"] == 1, "a redelivery does not move the head"
+    assert world.delivered().batches[0].counts["delivered"] == 1, "a redelivery changes no dataset state"
     with pytest.raises(ConfigError, match="not in the ledger"):
         commands.redeliver(world.spark, world.settings, "fan_identity_graph.9.9")
 

@@ -1,4 +1,4 @@
-"""The ledger by itself: one winner per transition, heads that survive long histories."""
+"""The ledger by itself: one winner per transition, dataset states that survive long histories."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.table import Ledger
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import Head
 from rover_spark.produce.port import decode
 from tests.produce.cases import snapshot_plan
 
@@ -29,13 +29,15 @@ def test_of_two_drivers_at_one_transition_one_wins_and_the_other_is_told(
 ) -> None:
     first, second = _ledger(spark, tmp_path), _ledger(spark, tmp_path)
     plan = snapshot_plan("fan_profiles", seq=1)
-    head = first.record(Head(), plan, "PLANNED")
+    dataset_state = first.record(DatasetState(), plan, "PLANNED")
     with pytest.raises(LedgerConflict):
-        second.record(Head(), plan, "PLANNED")
-    assert (head.transition, second.heads()["fan_profiles"].transition) == (1, 1)
-    assert second.heads()["fan_profiles"].open == plan, "the loser reads the winner's plan and follows"
-    second.record(Head(), replace(plan, dataset="fan_profile_merges"), "PLANNED")
-    assert set(first.heads()) == {"fan_profiles", "fan_profile_merges"}, (
+        second.record(DatasetState(), plan, "PLANNED")
+    assert (dataset_state.transition, second.dataset_states()["fan_profiles"].transition) == (1, 1)
+    assert second.dataset_states()["fan_profiles"].open == plan, (
+        "the loser reads the winner's plan and follows"
+    )
+    second.record(DatasetState(), replace(plan, dataset="fan_profile_merges"), "PLANNED")
+    assert set(first.dataset_states()) == {"fan_profiles", "fan_profile_merges"}, (
         "datasets do not hold each other back"
     )
 
@@ -47,27 +49,29 @@ def test_what_is_published_is_noted_beside_the_transitions_and_an_older_version_
     ledger, other = _ledger(spark, tmp_path), _ledger(spark, tmp_path)
     plan = snapshot_plan("fan_profiles", seq=1)
     files = [StagedFile(f"k{n}", 1, 2, f"sha{n}", 3, f"raw{n}", n, 0, f"staged{n}") for n in range(4)]
-    head = ledger.record(ledger.record(Head(), plan, "PLANNED"), plan, "STAGED", counts={}, files=files)
-    before = ledger.heads()
-    ledger.record_published(head, plan, files[:2])
-    other.record_published(head, plan, files[1:3])
+    dataset_state = ledger.record(
+        ledger.record(DatasetState(), plan, "PLANNED"), plan, "STAGED", counts={}, files=files
+    )
+    before = ledger.dataset_states()
+    ledger.record_published(dataset_state, plan, files[:2])
+    other.record_published(dataset_state, plan, files[1:3])
     (record,) = ledger.batches(plan.batch)
     assert record.published == {"k0", "k1", "k2"} and record.files == tuple(files)
     assert ledger.batches() == [record]
-    assert ledger.heads() == before, "no transition is taken"
+    assert ledger.dataset_states() == before, "no transition is taken"
 
     # the other driver stages two of them again, and one gets other bytes than those that are published
     anew = [replace(files[0], sha256="other"), replace(files[1], staged="anew"), *files[2:]]
-    head = other.record(head, plan, "STAGED", counts={}, files=anew)
+    dataset_state = other.record(dataset_state, plan, "STAGED", counts={}, files=anew)
     (record,) = ledger.batches(plan.batch)
     assert record.published == {"k1", "k2"} and record.files == tuple(anew)
 
-    # what version 0.1.0 asks for: heads, and batches with their files
+    # what version 0.1.0 asks for: dataset states, and batches with their files
     rows = ledger.frame()
     known = {row["kind"] for row in rows.where("kind = 'batch' OR batch IS NOT NULL").collect()}
     assert known == {"batch", "file"} and rows.where("kind = 'published'").count() == 2
-    ledger.record(head, plan, "COMMITTED", counts={})
-    assert ledger.heads()["fan_profiles"].last == plan
+    ledger.record(dataset_state, plan, "COMMITTED", counts={})
+    assert ledger.dataset_states()["fan_profiles"].last == plan
 
 
 def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches(
@@ -93,8 +97,13 @@ def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches
             row |= {"batch": made.batch, "epoch": 1, "seq": seq, "phase": "snapshot", "instant": seq}
             rows.append({**row, "plan": made.to_json() if state == "PLANNED" else None})
     ledger._append("fan_profiles", number, rows)
-    head = ledger.heads()["fan_profiles"]
-    assert head.last == plan and head.open is None and head.seq == 29 and len(head.aborted) == 28
+    dataset_state = ledger.dataset_states()["fan_profiles"]
+    assert (
+        dataset_state.last == plan
+        and dataset_state.open is None
+        and dataset_state.seq == 29
+        and len(dataset_state.aborted) == 28
+    )
 
 
 def test_of_a_long_history_only_what_still_counts_is_read(spark: SparkSession, tmp_path: Path) -> None:
@@ -128,9 +137,18 @@ def test_of_a_long_history_only_what_still_counts_is_read(spark: SparkSession, t
     ledger._append("fan_profiles", len(rows), rows)
     told = ledger.transitions()
     assert len(told) < 40, "whatever the length"
-    head = ledger.heads(told)["fan_profiles"]
-    assert head.last is not None and (head.last.seq, head.seq, head.transition) == (300, 300, len(rows))
-    assert (head.aborted, head.floors, head.rerun, head.open) == ((7,), True, False, None)
+    dataset_state = ledger.dataset_states(told)["fan_profiles"]
+    assert dataset_state.last is not None and (
+        dataset_state.last.seq,
+        dataset_state.seq,
+        dataset_state.transition,
+    ) == (300, 300, len(rows))
+    assert (dataset_state.aborted, dataset_state.floors, dataset_state.rerun, dataset_state.open) == (
+        (7,),
+        True,
+        False,
+        None,
+    )
     assert {each.record.batch for each in told} >= {f"fan_profiles.1.{n}" for n in range(296, 301)}
 
 

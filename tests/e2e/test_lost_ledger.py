@@ -16,7 +16,7 @@ from rover_spark.config.settings import load
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
 from rover_spark.face.document import iso
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from tests import receiver
 from tests.e2e.stream import CUSTOM, Stream, values
 from tests.e2e.world import World, row

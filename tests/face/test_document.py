@@ -25,8 +25,8 @@ from rover_spark.face.results import (
     SweepResult,
     VerifyResult,
 )
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
 from rover_spark.model.quarantine import Quarantine, QuarantineCount, QuarantinedRow
 from rover_spark.model.schema import RegisteredSchema
 from tests.deliver.test_adoption import plan_of

@@ -22,8 +22,8 @@ from rover_spark.face.results import (
     SchemasResult,
     StatusResult,
 )
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
 from rover_spark.model.quarantine import Quarantine, QuarantineCount, QuarantinedRow
 from rover_spark.model.schema import RegisteredSchema
 from tests.deliver.test_adoption import plan_of

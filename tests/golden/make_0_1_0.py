@@ -138,8 +138,8 @@ def _die(root: Path, export: str, dataset: str, state: str) -> None:
 
     record = Ledger.record
 
-    def recording(self: Any, head: Any, plan: Any, reached: Any, **facts: Any) -> Any:
-        after = record(self, head, plan, reached, **facts)
+    def recording(self: Any, dataset_state: Any, plan: Any, reached: Any, **facts: Any) -> Any:
+        after = record(self, dataset_state, plan, reached, **facts)
         if reached == state:
             os.kill(os.getpid(), signal.SIGKILL)
         return after

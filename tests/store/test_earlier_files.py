@@ -10,7 +10,7 @@ import pytest
 from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.deliver.adoption import Adoption
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce import port
 from rover_spark.produce.port import Earlier
 from rover_spark.store import Store, open_store
@@ -25,21 +25,21 @@ def key(prefix: str, name: str, seq: int) -> str:
     return rover_key(prefix, "fan_profiles", HOUR, token)
 
 
-def earlier(store: Store, settings: Settings, dataset: str, head: Head) -> Earlier | None:
+def earlier(store: Store, settings: Settings, dataset: str, dataset_state: DatasetState) -> Earlier | None:
     adoption = Adoption(store, settings, port.owner(settings), adopt=True)
-    adoption.look(dataset, head)
+    adoption.look(dataset, dataset_state)
     return adoption.adopted[0] if adoption.adopted else None
 
 
 def test_in_a_directory(tmp_path: Path) -> None:
     settings = parse(tree(f"file://{tmp_path}/bucket"))
     store = open_store(settings.destination, "acme", settings.access)
-    assert earlier(store, settings, "fan_profiles", Head()) is None, "there is no directory yet"
+    assert earlier(store, settings, "fan_profiles", DatasetState()) is None, "there is no directory yet"
     for name in ("acme-eu", "acme"):
         path = tmp_path / "bucket" / key("", name, 4)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-        found = earlier(store, settings, "fan_profiles", Head())
+        found = earlier(store, settings, "fan_profiles", DatasetState())
         assert (found.batch if found else None) == {"acme-eu": None, "acme": "fan_profiles.1.4"}[name]
 
 
@@ -50,17 +50,17 @@ def test_in_a_bucket(server: str, request: pytest.FixtureRequest) -> None:
     bucket = SERVERS[server](request.getfixturevalue(server))
     settings = parse({**tree(f"{bucket.url}/pre"), "store": bucket.access.model_dump(exclude_defaults=True)})
     store = open_store(settings.destination, "acme", settings.access)
-    assert earlier(store, settings, "fan_profiles", Head()) is None
+    assert earlier(store, settings, "fan_profiles", DatasetState()) is None
     for seq in range(12):
         put(bucket, key("pre", "acme-eu", seq), b"x")
     put(bucket, key("pre/fix", "acme", 1), b"x")
-    assert earlier(store, settings, "fan_profiles", Head()) is None
+    assert earlier(store, settings, "fan_profiles", DatasetState()) is None
     put(bucket, key("pre", "acme", 4), b"x")
-    found = earlier(store, settings, "fan_profiles", Head())
+    found = earlier(store, settings, "fan_profiles", DatasetState())
     assert found is not None and found.batch == "fan_profiles.1.4"
     least = settings.model_copy(update={"store": settings.store.model_copy(update={"can_read": False})})
     blind = open_store(settings.destination, "acme", least.access)
-    assert earlier(blind, least, "fan_profiles", Head()) is None, "nobody may look"
+    assert earlier(blind, least, "fan_profiles", DatasetState()) is None, "nobody may look"
 
 
 def tree(destination: str) -> dict[str, object]:

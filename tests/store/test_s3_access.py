@@ -77,7 +77,7 @@ def deliver(access: Access) -> None:
 
 
 def looked_at(server: Recorded) -> tuple[dict[str, Any], dict[str, str]]:
-    """The object's head and its tags, as an owner sees them."""
+    """The object's dataset state and its tags, as an owner sees them."""
     owner = client(Access(endpoint=server.endpoint).model_dump_json())
     tags = owner.get_object_tagging(Bucket="receiver", Key=KEY)["TagSet"]
     return owner.head_object(Bucket="receiver", Key=KEY), {each["Key"]: each["Value"] for each in tags}
@@ -87,9 +87,9 @@ def test_objects_are_encrypted_with_the_key_of_the_settings_and_carry_its_tags(s
     key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
     tags = {"from": "acme + sons", "kind": "export"}
     deliver(Access(endpoint=server.endpoint, kms_key=key, tags=tags, expected_owner="123456789012"))
-    head, found = looked_at(server)
-    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
-    assert (head["ContentType"], found) == ("application/gzip", tags)
+    dataset_state, found = looked_at(server)
+    assert (dataset_state["ServerSideEncryption"], dataset_state["SSEKMSKeyId"]) == ("aws:kms", key)
+    assert (dataset_state["ContentType"], found) == ("application/gzip", tags)
     asked = server.requests("/acme/exports/")
     sent = [{name.lower(): value for name, value in each["headers"].items()} for each in asked]
     mine = [each for each in sent if "x-amz-expected-bucket-owner" in each]
@@ -98,8 +98,8 @@ def test_objects_are_encrypted_with_the_key_of_the_settings_and_carry_its_tags(s
 
 def test_s3s_own_encryption_is_asked_for_by_its_name(server: Recorded) -> None:
     deliver(Access(endpoint=server.endpoint, encryption="AES256"))
-    head, found = looked_at(server)
-    assert (head["ServerSideEncryption"], found) == ("AES256", {})
+    dataset_state, found = looked_at(server)
+    assert (dataset_state["ServerSideEncryption"], found) == ("AES256", {})
 
 
 def test_a_role_is_assumed_with_its_external_id_and_again_before_it_expires(

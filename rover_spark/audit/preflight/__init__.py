@@ -20,7 +20,7 @@ from rover_spark.config.settings import Settings
 from rover_spark.delta.engine_errors import engine
 from rover_spark.errors import RoverSparkError
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.wording import counted
 from rover_spark.produce.port import Owner, Producer
 
@@ -29,22 +29,24 @@ def findings(
     spark: SparkSession, settings: Settings, ledger: Ledger, producer: Producer, owner: Owner
 ) -> Iterator[Finding]:
     """Every try, in the order in which a run comes to it. The session's values are pinned by the caller."""
-    heads: dict[str, Head] = {}
+    dataset_states: dict[str, DatasetState] = {}
     known = False  # where the ledger cannot be read, no file of the bucket is missing in it
     try:
         with engine("ledger"):
             ledger.open(create=False)
-            heads, known = ledger.heads(), True
+            dataset_states, known = ledger.dataset_states(), True
     except RoverSparkError as error:
         yield Finding.failed("ledger", "read it", error.problem)
     else:
-        batches = counted(sum(head.seq for head in heads.values()), "batch", "batches")
+        batches = counted(
+            sum(dataset_state.seq for dataset_state in dataset_states.values()), "batch", "batches"
+        )
         found = batches if ledger.exists else "none yet: export makes it"
         yield Finding("ledger", "read it", "ok", found)
     yield from ledger_place(spark, settings.ledger)
     for name in settings.delivers:
-        yield from tables(producer, name, heads.get(name, Head()))
-    for standing in statuses(producer, settings.delivers, heads):
+        yield from tables(producer, name, dataset_states.get(name, DatasetState()))
+    for standing in statuses(producer, settings.delivers, dataset_states):
         if standing.problem is not None and standing.delivered_version is not None:
             yield Finding(
                 standing.dataset,
@@ -53,7 +55,9 @@ def findings(
                 standing.problem.message,
                 standing.problem.remedy,
             )
-    ahead = max((head.instant for head in heads.values()), default=0) - producer.now
+    ahead = (
+        max((dataset_state.instant for dataset_state in dataset_states.values()), default=0) - producer.now
+    )
     if ahead > 0:
         yield Finding.skewed("ledger", "the last batch", ahead / 1000)
-    yield from destination(spark, settings, owner, heads if known else None)
+    yield from destination(spark, settings, owner, dataset_states if known else None)

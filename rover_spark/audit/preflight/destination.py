@@ -22,8 +22,8 @@ from rover_spark.config.settings import Settings
 from rover_spark.deliver.adoption import Adoption
 from rover_spark.delta.engine_errors import reading
 from rover_spark.errors import Problem, RoverSparkError, StagedLost
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import Head
 from rover_spark.produce.port import Owner
 from rover_spark.store import Store, open_store, staged_whole
 from rover_spark.store.base import STAGING
@@ -34,9 +34,9 @@ _IN_A_TASK = "stage in a task"
 
 
 def destination(
-    spark: SparkSession, settings: Settings, owner: Owner, heads: Mapping[str, Head] | None
+    spark: SparkSession, settings: Settings, owner: Owner, dataset_states: Mapping[str, DatasetState] | None
 ) -> Iterator[Finding]:
-    """Every try, in the order of a run. ``heads`` is None where the ledger could not be read."""
+    """Every try, in the order of a run. ``dataset_states`` is None where the ledger could not be read."""
     about = "destination"
     try:
         store = open_store(settings.destination, settings.name, settings.access)
@@ -57,16 +57,18 @@ def destination(
     else:
         yield Finding(about, "abort", "ok", store.unswept or "removed")
     yield from _from_a_task(spark, settings, owner, store, key)
-    if heads is not None:
-        yield _earlier(store, settings, owner, heads)
+    if dataset_states is not None:
+        yield _earlier(store, settings, owner, dataset_states)
 
 
-def _earlier(store: Store, settings: Settings, owner: Owner, heads: Mapping[str, Head]) -> Finding:
+def _earlier(
+    store: Store, settings: Settings, owner: Owner, dataset_states: Mapping[str, DatasetState]
+) -> Finding:
     about, tried = "ledger", "files that it should know"
     adoption = Adoption(store, settings, owner)
     try:
         for name in settings.delivers:
-            adoption.look(name, heads.get(name, Head()))
+            adoption.look(name, dataset_states.get(name, DatasetState()))
     except RoverSparkError as error:
         return Finding.failed(about, tried, error.problem)
     found = "none stands there without it" if store.can_read else "not tried: store.can_read is false"

@@ -9,7 +9,7 @@ from rover_spark.audit.status import WARN_BELOW_DAYS, kept_days
 from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.errors import RoverSparkError
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.wording import counted
 from rover_spark.produce.port import Place, Producer
 
@@ -18,16 +18,18 @@ _FIRST = 20  # rows that are tried
 _SKEW_SECONDS = 60
 
 
-def tables(producer: Producer, stream: str, head: Head) -> Iterator[Finding]:
-    """The settings of a stream held against its head, then each of its tables."""
+def tables(producer: Producer, stream: str, dataset_state: DatasetState) -> Iterator[Finding]:
+    """The settings of a stream held against its dataset state, then each of its tables."""
     try:
         with engine(stream):
-            producer.check(stream, head)
+            producer.check(stream, dataset_state)
     except RoverSparkError as error:
         yield Finding.failed(stream, _SOURCE, error.problem)
         return
     # today's settings name the tables: what was delivered before does not count
-    for found in side_by_side(lambda place: list(_table(producer, place)), producer.places(stream, Head())):
+    for found in side_by_side(
+        lambda place: list(_table(producer, place)), producer.places(stream, DatasetState())
+    ):
         yield from found
 
 

@@ -20,7 +20,7 @@ from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, stor
 from rover_spark.face.pinned import pinned
 from rover_spark.face.results import ExportResult, PlannedRows, PlanResult, RedeliverResult
 from rover_spark.ledger.side_tables import QUARANTINE
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.wording import counted
 from rover_spark.produce import port
 

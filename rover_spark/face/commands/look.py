@@ -43,14 +43,14 @@ def status(spark: SparkSession, settings: Settings, *, now: datetime | None = No
     """Phase, last version, lag and last batches of each dataset."""
     ledger = ledger_of(spark, settings)
     transitions = ledger.transitions()
-    heads = ledger.heads(transitions)
+    dataset_states = ledger.dataset_states(transitions)
     batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
     last = [batch for name in settings.delivers for batch in _last(batches, name)]
     producer = port.producer(spark, settings, ledger, instant_of(now))
     with ThreadPoolExecutor(2) as pool:  # a large ledger is read while the tables' histories are
         reading = pool.submit(ledger.batches, *last) if last else None
         counting = pool.submit(_quarantined_rows, spark, settings, ledger)
-        rows = statuses(producer, settings.delivers, heads)
+        rows = statuses(producer, settings.delivers, dataset_states)
     shown, broken = reading.result() if reading else [], counting.result()
     return StatusResult(
         batches=tuple(shown),

@@ -12,7 +12,7 @@ from rover_spark.errors import ConfigError
 from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, store_of
 from rover_spark.face.pinned import pinned
 from rover_spark.face.results import AcceptResult, RerunResult, SweepResult
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce import port
 
 
@@ -20,17 +20,17 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
     """Asks for a snapshot rerun of a dataset, or for its changes up to now to be given up, at the next export."""
     chosen(settings, [dataset])
     ledger = ledger_of(spark, settings)
-    head = ledger.heads().get(dataset, Head())
+    dataset_state = ledger.dataset_states().get(dataset, DatasetState())
     port.producer(spark, settings, ledger, instant_of(None)).refuse_rerun(dataset, accept_gap=accept_gap)
-    if head.last is None:
+    if dataset_state.last is None:
         message = f"{dataset} was never delivered: the next export begins it anyway"
         raise ConfigError(message, code="rerun_refused", remedy="rover-spark export -c FILE")
-    if head.open is not None and head.open.phase == "snapshot":
-        message = f"{dataset}: snapshot {head.open.batch} is under way"
+    if dataset_state.open is not None and dataset_state.open.phase == "snapshot":
+        message = f"{dataset}: snapshot {dataset_state.open.batch} is under way"
         raise ConfigError(message, code="rerun_refused", remedy="Export first, then ask again.")
-    if not head.rerun:
+    if not dataset_state.rerun:
         with ledger.delivering(dataset, "rerun"):
-            ledger.request_rerun(head, dataset)
+            ledger.request_rerun(dataset_state, dataset)
     return RerunResult(result="requested", dataset=dataset)
 
 
@@ -40,9 +40,9 @@ def accept(spark: SparkSession, settings: Settings, dataset: str) -> AcceptResul
     ledger = ledger_of(spark, settings)
     producer = port.producer(spark, settings, ledger, instant_of(None))
     with pinned(spark), ledger.delivering(dataset, "accept"):
-        head = ledger.heads().get(dataset, Head())
-        columns, agreed = producer.accept(dataset, head)
-        ledger.accept(head, dataset, agreed)
+        dataset_state = ledger.dataset_states().get(dataset, DatasetState())
+        columns, agreed = producer.accept(dataset, dataset_state)
+        ledger.accept(dataset_state, dataset, agreed)
     return AcceptResult(result="accepted", dataset=dataset, columns=tuple(columns))
 
 

@@ -28,7 +28,7 @@ from rover_spark.face.results import (
     SweepResult,
     VerifyResult,
 )
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.quarantine import Quarantine
 from rover_spark.model.wording import counted, size
 

@@ -11,7 +11,7 @@ from rover_spark.audit.found import DatasetStatus, Finding
 from rover_spark.face.console import indented, plain
 from rover_spark.face.console.grid import Column, fits, grid, natural
 from rover_spark.face.document import iso
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.manifest import OUTCOMES
 from rover_spark.model.quarantine import QuarantineCount, QuarantinedRow
 from rover_spark.model.schema import RegisteredSchema

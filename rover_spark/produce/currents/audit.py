@@ -17,8 +17,8 @@ from rover_spark.contract.currents import (
 )
 from rover_spark.encode.read_avro import events_wrong
 from rover_spark.errors import Problem, RoverSparkError
+from rover_spark.model.dataset_state import BY_HAND, BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BY_HAND, BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group, event_plan
 from rover_spark.produce.port import Read

@@ -17,7 +17,7 @@ from rover_spark.contract.currents import (
     Integration,
     parse_currents_key,
 )
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.currents.plan import event_plan
 from rover_spark.produce.port import LOOKED_AT, Earlier
 from rover_spark.store import Store, prefix_of
@@ -80,17 +80,17 @@ class EventOwner:
     def _root(self) -> str:
         return f"{self.prefix}/{self.integration.name}/".lstrip("/")
 
-    def earlier(self, store: Store, stream: str, head: Head) -> Earlier | None:
+    def earlier(self, store: Store, stream: str, dataset_state: DatasetState) -> Earlier | None:
         """A file of the integration, or of an event type that is new to the ledger."""
-        for folder, about in self._unknown(stream, head):
+        for folder, about in self._unknown(stream, dataset_state):
             for each in islice(store.listing(f"{self._root}{folder}"), LOOKED_AT):
                 if self.parts(each.key) is not None:
                     return Earlier(about, each.key)
         return None
 
-    def _unknown(self, stream: str, head: Head) -> Iterator[tuple[str, str]]:
+    def _unknown(self, stream: str, dataset_state: DatasetState) -> Iterator[tuple[str, str]]:
         """Folders to look into, and whose they are: all of the integration, or the event types that are new."""
-        plans = [plan for plan in (head.last, head.open) if plan is not None]
+        plans = [plan for plan in (dataset_state.last, dataset_state.open) if plan is not None]
         if not plans:
             yield "", stream
             return

@@ -1,4 +1,4 @@
-"""Plans the next batch of an integration from the ledger's head and the event tables. Counts rows, writes nothing."""
+"""Plans the next batch of an integration from its dataset state and the event tables. Counts rows, writes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rover_spark.delta.used_columns import used
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Phase, Plan
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.columns.avro import Misfit
@@ -129,9 +129,9 @@ class EventPlanner:
             remedy = GIVE_UP if one.offsets else begin_later([f"{setting}.start"])
             gaps.refuse(setting, look, gap, remedy)
 
-    def check(self, stream: str, head: Head) -> None:
+    def check(self, stream: str, dataset_state: DatasetState) -> None:
         """Raises ConfigError for what must be mended before any row is read: tables, feeds, columns, schemas."""
-        if self._asked and self.now < head.instant:
+        if self._asked and self.now < dataset_state.instant:
             raise ConfigError(
                 "the instant of this run lies before that of the last batch",
                 code="now_too_early",
@@ -146,7 +146,7 @@ class EventPlanner:
         require_readable(f'events."{event_type}".table', wanted.table, state)
         require_fit(self._frame(event_type), event_type, self._schema(event_type))
 
-    def next_plan(self, stream: str, head: Head) -> EventPlan | None:
+    def next_plan(self, stream: str, dataset_state: DatasetState) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
 
         Event types that are new come first, in a batch without rows, which cannot be aborted: the version from which they
@@ -155,20 +155,20 @@ class EventPlanner:
         Raises:
             SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.
         """
-        last = last_of(head)
-        if head.rerun and last is not None:
-            return self._giving_up(head, last)
+        last = last_of(dataset_state)
+        if dataset_state.rerun and last is not None:
+            return self._giving_up(dataset_state, last)
         before = {each.event_type: each for each in last.slices} if last else {}
         new = {name: self._place(name, None) for name in self._settings.events if name not in before}
         enabled = {name: one for name, one in new.items() if one.from_version is None}
         if enabled:
-            return self._pinned(head, "enable", (*enabled.values(), *kept(last, enabled)), enabled)
+            return self._pinned(dataset_state, "enable", (*enabled.values(), *kept(last, enabled)), enabled)
         slices = [new.get(name) or self._place(name, before[name]) for name in self._settings.events]
         if all(one.from_version is None for one in slices):
             return None
         self._require_whole(slices)
         slices += kept(last, self._settings.events)
-        return self._pinned(head, "changes", tuple(slices), self._settings.events)
+        return self._pinned(dataset_state, "changes", tuple(slices), self._settings.events)
 
     def _place(self, event_type: str, last: Slice | None) -> Slice:
         chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
@@ -176,7 +176,7 @@ class EventPlanner:
         found = place(event_type, wanted, chosen.start, last, state)
         return found if last else replace(found, offsets=self.taken.offsets(event_type))
 
-    def _giving_up(self, head: Head, last: EventPlan) -> EventPlan:
+    def _giving_up(self, dataset_state: DatasetState, last: EventPlan) -> EventPlan:
         """Event types that can still be read keep their version; the others go on after the newest one."""
         slices, lost = [], []
         for one in last.slices:
@@ -190,7 +190,7 @@ class EventPlanner:
             lost.append(f"{one.event_type} after version {one.to_version}")
         note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
         # nothing is delivered: what breaks readers is refused by the batch that would
-        return replace(self._pinned(head, "lost", tuple(slices), ()), note=note)
+        return replace(self._pinned(dataset_state, "lost", tuple(slices), ()), note=note)
 
     def _can_go_on(self, last: Slice) -> bool:
         """Whether today's settings still go on from there, and all that came since can be read."""
@@ -210,16 +210,16 @@ class EventPlanner:
             rows.write.format("noop").mode("overwrite").save()
 
     def _pinned(
-        self, head: Head, phase: Phase, slices: tuple[Slice, ...], registers: Collection[str]
+        self, dataset_state: DatasetState, phase: Phase, slices: tuple[Slice, ...], registers: Collection[str]
     ) -> EventPlan:
         currents = self._settings.currents
         assert currents is not None
-        seq = head.seq + 1
+        seq = dataset_state.seq + 1
         known = self._ledger.schemas()
         named = [one.event_type for one in slices if one.event_type in registers]
         schemas = {event_type: self._schema(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
-        aborted = {batch_of(number) for number in head.aborted}
+        aborted = {batch_of(number) for number in dataset_state.aborted}
         ids, new = registered(
             schemas,
             known,
@@ -240,7 +240,7 @@ class EventPlanner:
             epoch=1,
             seq=seq,
             phase=phase,
-            instant=max(self.now, head.instant + 1),
+            instant=max(self.now, dataset_state.instant + 1),
             destination=self._settings.destination,
             source_rows=sum(count for *_, count in rows),
             versions=self._versions(),

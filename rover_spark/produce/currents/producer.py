@@ -18,7 +18,7 @@ from rover_spark.delta.parallel import batched
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.columns.quarantine import quarantine_rows
@@ -81,9 +81,9 @@ class EventProducer(EventPlanner):
 
     # -- where its tables stand --------------------------------------------------------------------------------
 
-    def places(self, stream: str, head: Head) -> list[Place]:
+    def places(self, stream: str, dataset_state: DatasetState) -> list[Place]:
         """One for each event type that today's settings name; the table that it was delivered from."""
-        before = self._before(head)
+        before = self._before(dataset_state)
         return [
             Place(
                 name,
@@ -93,27 +93,27 @@ class EventProducer(EventPlanner):
             for name, chosen in self._settings.events.items()
         ]
 
-    def _before(self, head: Head) -> dict[str, Slice]:
-        last = last_of(head)
+    def _before(self, dataset_state: DatasetState) -> dict[str, Slice]:
+        last = last_of(dataset_state)
         return {each.event_type: each for each in last.slices} if last else {}
 
     def state(self, place: Place) -> TableState:
         """The table as this run first saw it."""
         return self.table(place.name, place.table, None)
 
-    def look(self, place: Place, head: Head) -> TableState:
+    def look(self, place: Place, dataset_state: DatasetState) -> TableState:
         """The table back to what was delivered, which must still be there."""
-        last = self._before(head).get(place.name)
+        last = self._before(dataset_state).get(place.name)
         state = self.table(place.name, place.table, last.anchor if last else None)
         if last is not None:
             check_anchor(f'events."{place.name}"', last.source.table, last.anchor, state, GIVE_UP)
-            if not head.rerun:
+            if not dataset_state.rerun:
                 self.require_whole(place.name, last, state)
         return state
 
-    def agree(self, place: Place, head: Head) -> None:
+    def agree(self, place: Place, dataset_state: DatasetState) -> None:
         """Holds today's settings against those of the last batch."""
-        chosen, last = self._settings.events[place.name], self._before(head).get(place.name)
+        chosen, last = self._settings.events[place.name], self._before(dataset_state).get(place.name)
         if last is not None:
             wanted = EventSource(chosen.table, chosen.where, {}, chosen.natural_key, ignores_changes=False)
             refuse_changed(place.name, wanted, last)
@@ -127,11 +127,11 @@ class EventProducer(EventPlanner):
 
     # -- what an operator asks for -----------------------------------------------------------------------------
 
-    def accepted(self, head: Head) -> list[str]:
+    def accepted(self, dataset_state: DatasetState) -> list[str]:
         """None: a changed schema gets an id of its own."""
         return []
 
-    def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
+    def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:
         """Refuses: raises ConfigError."""
         message = "columns of events need no confirmation: a changed schema gets a new id with the next batch"
         remedy = "A change that breaks readers is confirmed by currents.allow_breaking = true for one run."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rover_spark.config.settings import Settings
 from rover_spark.errors import ConfigError
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.currents.plan import event_plan
 

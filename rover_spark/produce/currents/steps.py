@@ -14,7 +14,7 @@ from rover_spark.contract.avro import Schema, canonical, changes, fingerprint, r
 from rover_spark.contract.currents import EVENTS_PER_FILE, EVENTS_PER_FILE_BACKLOG
 from rover_spark.delta.anchor import begin_later, check_anchor, first_version
 from rover_spark.errors import RunError, SourceChanged, SourceGap
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import TableState
 from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, Group, Slice, event_plan
@@ -22,9 +22,9 @@ from rover_spark.produce.currents.plan import GIVE_UP, EventPlan, EventSource, G
 Counted = tuple[int, str, int, int, int]  # slice, change, hour (ms), partition, rows
 
 
-def last_of(head: Head) -> EventPlan | None:
-    """The head's last plan, which is one of this contract."""
-    return None if head.last is None else event_plan(head.last)
+def last_of(dataset_state: DatasetState) -> EventPlan | None:
+    """The dataset state's last plan, which is one of this contract."""
+    return None if dataset_state.last is None else event_plan(dataset_state.last)
 
 
 def place(

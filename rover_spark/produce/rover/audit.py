@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from rover_spark.encode.ndjson import inflate
 from rover_spark.errors import Problem
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.file import StagedFile
-from rover_spark.model.head import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.port import Read
 

@@ -10,7 +10,7 @@ from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.encode.counted import CountedFile
 from rover_spark.encode.lines import Lines
 from rover_spark.encode.ndjson import NdjsonFile
-from rover_spark.model.head import FLOORS
+from rover_spark.model.dataset_state import FLOORS
 from rover_spark.produce.port import Mark
 from rover_spark.produce.rover.plan import BatchPlan
 from rover_spark.store.base import prefix_of

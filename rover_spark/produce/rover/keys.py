@@ -11,7 +11,7 @@ from itertools import chain, islice, product
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.keys import EXPORTS, file_token, parse_rover_key
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.port import LOOKED_AT, Earlier
 from rover_spark.store import Store, prefix_of
 
@@ -51,9 +51,9 @@ class RoverOwner:
             return False
         return (parts.dataset, int(parts.instant.timestamp())) in instants
 
-    def earlier(self, store: Store, stream: str, head: Head) -> Earlier | None:
+    def earlier(self, store: Store, stream: str, dataset_state: DatasetState) -> Earlier | None:
         """A file of the dataset, where the ledger has no batch of it."""
-        if head.last is not None or head.open is not None:
+        if dataset_state.last is not None or dataset_state.open is not None:
             return None
         folder = f"{store.prefix}/{EXPORTS}/{stream}/".lstrip("/")
         keys = (each.key for each in islice(store.listing(folder), LOOKED_AT))

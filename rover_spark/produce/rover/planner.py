@@ -1,4 +1,4 @@
-"""Plans the next batch of a dataset from the ledger's head and the dataset's table. Counts rows, writes nothing.
+"""Plans the next batch of a dataset from its dataset state and its table. Counts rows, writes nothing.
 
 The state of a table is read once a run, so a run ends even where a table never stops changing.
 """
@@ -23,7 +23,7 @@ from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.side_tables import floors_before
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.rover.fields import mapped
@@ -102,24 +102,24 @@ class Planner:
             found = self._tables.gaps([one])
         gaps.refuse(dataset, one, found[0], remedy_of(dataset))
 
-    def check(self, dataset: str, head: Head) -> None:
+    def check(self, dataset: str, dataset_state: DatasetState) -> None:
         """Raises ConfigError for what must be mended before any row is read: settings, table, feed, columns, types."""
-        wanted, last = source_of(self._settings, dataset), last_of(head)
-        if last is not None and not head.rerun:
-            refuse_changed(dataset, wanted, head)
-        if self._asked and self.now < head.instant:
+        wanted, last = source_of(self._settings, dataset), last_of(dataset_state)
+        if last is not None and not dataset_state.rerun:
+            refuse_changed(dataset, wanted, dataset_state)
+        if self._asked and self.now < dataset_state.instant:
             raise ConfigError(
                 f"the instant of this run lies before that of the last batch of {dataset}",
                 code="now_too_early",
                 remedy="Leave --now out, or name a later one.",
             )
-        state = self.table(dataset, wanted.table, self._since(dataset, head))
+        state = self.table(dataset, wanted.table, self._since(dataset, dataset_state))
         history.require_feed(f"datasets.{dataset}.table", wanted.table, state)
         if last is None:
             first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
-        if last is not None and not head.rerun and state.latest.version == last.to_version:
+        if last is not None and not dataset_state.rerun and state.latest.version == last.to_version:
             return  # nothing will be read
-        if last is not None and not head.rerun:
+        if last is not None and not dataset_state.rerun:
             self.require_whole(dataset, last, state)
         self.fields(dataset)
 
@@ -136,7 +136,7 @@ class Planner:
             rows = read.snapshot(self._spark, wanted.table, state.latest.version)
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
-    def next_plan(self, dataset: str, head: Head) -> BatchPlan | None:
+    def next_plan(self, dataset: str, dataset_state: DatasetState) -> BatchPlan | None:
         """The next batch that is due, or None.
 
         Raises:
@@ -144,47 +144,49 @@ class Planner:
             SourceChanged: another driver's batch, which this run follows, was made of something else.
         """
         wanted = source_of(self._settings, dataset)
-        state = self.table(dataset, wanted.table, self._since(dataset, head))
-        last = last_of(head)
+        state = self.table(dataset, wanted.table, self._since(dataset, dataset_state))
+        last = last_of(dataset_state)
         if last is None:
             step = first_step(DATASETS[dataset], self._settings.datasets[dataset].start, state)
             try:
                 if step.phase == "changes" and step.from_version is not None:
                     self._require_whole(dataset, wanted, step.from_version - 1, state, delivered=False)
-                return self._pin(dataset, step, head, wanted, state)
+                return self._pin(dataset, step, dataset_state, wanted, state)
             except SourceGap as gap:
                 remedy = begin_later([f"datasets.{dataset}.start"])
                 raise SourceGap(gap.message, code=gap.code, remedy=remedy) from gap
-        if not head.rerun:
-            refuse_changed(dataset, wanted, head)
-            due = self._changes(dataset, head, wanted, state)
+        if not dataset_state.rerun:
+            refuse_changed(dataset, wanted, dataset_state)
+            due = self._changes(dataset, dataset_state, wanted, state)
         elif self._unread.get(dataset):
-            due = next_step(head, None, state.latest.version)
+            due = next_step(dataset_state, None, state.latest.version)
         else:
             try:
                 # what changes rows or ids is as before, or outstanding under what a rerun replaces
-                due = second_look(lambda: self._changes(dataset, head, agreed(head), state))
+                due = second_look(lambda: self._changes(dataset, dataset_state, agreed(dataset_state), state))
             except (SourceGap, SourceUnread, ConfigError):
-                due = next_step(head, None, state.latest.version)
-        return self._pin(dataset, due, head, wanted, state) if isinstance(due, Step) else due
+                due = next_step(dataset_state, None, state.latest.version)
+        return self._pin(dataset, due, dataset_state, wanted, state) if isinstance(due, Step) else due
 
-    def _changes(self, dataset: str, head: Head, read: Source, state: TableState) -> BatchPlan | Step | None:
+    def _changes(
+        self, dataset: str, dataset_state: DatasetState, read: Source, state: TableState
+    ) -> BatchPlan | Step | None:
         """The plan of the outstanding changes, or the step that is due instead of them."""
-        last, before = last_of(head), self._outstanding(dataset, head)
-        due = next_step(head, before.latest.version, state.latest.version)
+        last, before = last_of(dataset_state), self._outstanding(dataset, dataset_state)
+        due = next_step(dataset_state, before.latest.version, state.latest.version)
         if last is None or due is None or due.phase != "changes":
             return due
         self._require_whole(dataset, read, last.to_version, before)
-        return self._pin(dataset, due, head, read, before)
+        return self._pin(dataset, due, dataset_state, read, before)
 
-    def _since(self, dataset: str, head: Head) -> int | HistoryRow | None:
+    def _since(self, dataset: str, dataset_state: DatasetState) -> int | HistoryRow | None:
         start = self._settings.datasets[dataset].start
-        if (last := last_of(head)) is not None:
+        if (last := last_of(dataset_state)) is not None:
             return last.anchor
         return reach(start)
 
-    def _outstanding(self, dataset: str, head: Head) -> TableState:
-        last = last_of(head)
+    def _outstanding(self, dataset: str, dataset_state: DatasetState) -> TableState:
+        last = last_of(dataset_state)
         assert last is not None
         state = self.table(dataset, last.source.table, last.anchor)
         check_anchor(dataset, last.source.table, last.anchor, state, remedy_of(dataset))
@@ -194,10 +196,12 @@ class Planner:
         """The floors that count for a plan, or None where no batch before it left any."""
         return floors_before(self._spark, self._ledger, plan, plan.aborted) if plan.floors else None
 
-    def _pin(self, dataset: str, step: Step, head: Head, wanted: Source, state: TableState) -> BatchPlan:
+    def _pin(
+        self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
+    ) -> BatchPlan:
         found = {} if step.phase in {"enable", "lost"} else self._count(dataset, step, wanted)
         changed = sum(rows for change, rows in found.items() if change != "update_preimage")
-        plan = self._plan(step, dataset, head, wanted, state, found, changed)
+        plan = self._plan(step, dataset, dataset_state, wanted, state, found, changed)
         repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
         if repeats and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
@@ -210,14 +214,14 @@ class Planner:
                     self.floors(plan),
                 )
                 delivered = rows.where(F.col("outcome") == "delivered").count()
-                plan = self._plan(step, dataset, head, wanted, state, found, delivered)
+                plan = self._plan(step, dataset, dataset_state, wanted, state, found, delivered)
         return plan
 
     def _plan(
         self,
         step: Step,
         dataset: str,
-        head: Head,
+        dataset_state: DatasetState,
         wanted: Source,
         state: TableState,
         found: dict[str, int],
@@ -227,7 +231,7 @@ class Planner:
             step,
             self._settings,
             dataset,
-            head,
+            dataset_state,
             wanted,
             state,
             now=self.now,

@@ -16,7 +16,7 @@ from rover_spark.delta.names import span
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
 from rover_spark.ledger.table import Ledger
-from rover_spark.model.head import FLOORS, Head
+from rover_spark.model.dataset_state import FLOORS, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.port import Beside, Part, Place, Tried, Work
@@ -82,9 +82,9 @@ class RoverProducer(Planner):
 
     # -- where its tables stand --------------------------------------------------------------------------------
 
-    def places(self, stream: str, head: Head) -> list[Place]:
+    def places(self, stream: str, dataset_state: DatasetState) -> list[Place]:
         """The dataset's table; until a rerun, the one that was delivered from."""
-        last = last_of(head)
+        last = last_of(dataset_state)
         table = last.source.table if last else self._settings.datasets[stream].table
         return [Place(stream, table, last.to_version if last else None)]
 
@@ -92,20 +92,20 @@ class RoverProducer(Planner):
         """The table as this run first saw it."""
         return self.table(place.name, place.table, None)
 
-    def look(self, place: Place, head: Head) -> TableState:
+    def look(self, place: Place, dataset_state: DatasetState) -> TableState:
         """The table back to what was delivered, which must still be there."""
-        last = last_of(head)
+        last = last_of(dataset_state)
         state = self.table(place.name, place.table, last.anchor if last else None)
         if last is not None:
             check_anchor(place.name, last.source.table, last.anchor, state, remedy_of(place.name))
-            if not head.rerun:
+            if not dataset_state.rerun:
                 self.require_whole(place.name, last, state)
         return state
 
-    def agree(self, place: Place, head: Head) -> None:
+    def agree(self, place: Place, dataset_state: DatasetState) -> None:
         """Holds today's settings against those of the last batch."""
-        if last_of(head) is not None:
-            refuse_changed(place.name, source_of(self._settings, place.name), head)
+        if last_of(dataset_state) is not None:
+            refuse_changed(place.name, source_of(self._settings, place.name), dataset_state)
 
     def try_rows(self, place: Place, rows: int) -> Tried:
         """The first rows that count, each with why it could not be delivered."""
@@ -114,7 +114,7 @@ class RoverProducer(Planner):
         fields = described(self.fields(dataset), DATASETS[dataset], wanted)
         state = self.table(dataset, wanted.table, None)
         step = Step("snapshot", 1, None, state.latest.version)
-        plan = self._plan(step, dataset, Head(), wanted, state, {}, 0)
+        plan = self._plan(step, dataset, DatasetState(), wanted, state, {}, 0)
         what = span(wanted.table, None, state.latest.version)
         with reading(dataset, what, remedy=MEND):
             found = project(
@@ -130,14 +130,14 @@ class RoverProducer(Planner):
 
     # -- what an operator asks for -----------------------------------------------------------------------------
 
-    def accepted(self, head: Head) -> list[str]:
+    def accepted(self, dataset_state: DatasetState) -> list[str]:
         """As ``accept`` noted them."""
-        return accepted_columns(head)
+        return accepted_columns(dataset_state)
 
-    def accept(self, stream: str, head: Head) -> tuple[list[str], dict[str, str]]:
+    def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:
         """Columns outside of the row key, the natural key and the order in time; they must be such as can be delivered."""
         wanted = source_of(self._settings, stream)
-        changed = accepting(stream, wanted, head)
+        changed = accepting(stream, wanted, dataset_state)
         self.fields(stream)
         return changed, wanted.columns
 

@@ -1,4 +1,4 @@
-"""The rules that lead from a head and a table's state to the next plan: what is due, and what is refused. Pure."""
+"""The rules that lead from a dataset state and a table's state to the next plan: what is due, and what is refused. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import first_version
 from rover_spark.errors import ConfigError, SourceChanged
-from rover_spark.model.head import Head
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.table import TableState
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, batch_plan, remedy_of
 
@@ -35,35 +35,39 @@ def source_of(settings: Settings, dataset: str) -> Source:
     )
 
 
-def last_of(head: Head) -> BatchPlan | None:
-    """The head's last plan, which is one of this contract."""
-    return None if head.last is None else batch_plan(head.last)
+def last_of(dataset_state: DatasetState) -> BatchPlan | None:
+    """The dataset state's last plan, which is one of this contract."""
+    return None if dataset_state.last is None else batch_plan(dataset_state.last)
 
 
-def agreed(head: Head) -> Source:
+def agreed(dataset_state: DatasetState) -> Source:
     """The source of the next batch: that of the last one, with the columns that were accepted since."""
-    last = last_of(head)
+    last = last_of(dataset_state)
     assert last is not None
-    return last.source if head.accepted is None else replace(last.source, columns=head.accepted.columns)
+    return (
+        last.source
+        if dataset_state.accepted is None
+        else replace(last.source, columns=dataset_state.accepted.columns)
+    )
 
 
-def accepted_columns(head: Head) -> list[str]:
+def accepted_columns(dataset_state: DatasetState) -> list[str]:
     """The columns that were accepted, and count from the next batch on."""
-    last = last_of(head)
-    changed = agreed(head).differences(last.source) if last else []
+    last = last_of(dataset_state)
+    changed = agreed(dataset_state).differences(last.source) if last else []
     return [name.removeprefix(_COLUMN) for name in changed]
 
 
-def refuse_changed(dataset: str, source: Source, head: Head) -> None:
+def refuse_changed(dataset: str, source: Source, dataset_state: DatasetState) -> None:
     """Raises SourceChanged where the settings ask for other rows, ids or values than what was agreed."""
-    changed = source.differences(agreed(head))
+    changed = source.differences(agreed(dataset_state))
     if not changed:
         return
     fixed = _fixed(dataset, source, changed)
     begin = f"rover-spark rerun -c FILE --dataset {dataset}{'' if DATASETS[dataset].snapshot else ' --accept-gap'}"
     accept = f"rover-spark accept -c FILE --dataset {dataset}"
     raise SourceChanged(
-        f"{_named(dataset, changed)}: differs from {_agreement(head)}; nothing of {dataset} was delivered",
+        f"{_named(dataset, changed)}: differs from {_agreement(dataset_state)}; nothing of {dataset} was delivered",
         code="source_changed",
         remedy=f"Put it back, or confirm it: {begin}"
         if fixed
@@ -71,22 +75,22 @@ def refuse_changed(dataset: str, source: Source, head: Head) -> None:
     )
 
 
-def accepting(dataset: str, wanted: Source, head: Head) -> list[str]:
+def accepting(dataset: str, wanted: Source, dataset_state: DatasetState) -> list[str]:
     """The columns that the operator may confirm without a snapshot.
 
     Raises:
         ConfigError: there is nothing to confirm, or what changed decides which rows there are, their ids or their order.
     """
-    if last_of(head) is None:
+    if last_of(dataset_state) is None:
         raise _not_accepted(
             f"{dataset} was never delivered: there is nothing to confirm", "rover-spark export -c FILE"
         )
-    if head.rerun:
+    if dataset_state.rerun:
         what = f"{dataset}: a rerun was asked for, and confirms all that changed"
         raise _not_accepted(what, "rover-spark export -c FILE")
-    changed = wanted.differences(agreed(head))
+    changed = wanted.differences(agreed(dataset_state))
     if not changed:
-        what = f"{dataset}: its settings do not differ from {_agreement(head)}"
+        what = f"{dataset}: its settings do not differ from {_agreement(dataset_state)}"
         raise _not_accepted(what, "rover-spark export -c FILE")
     if fixed := _fixed(dataset, wanted, changed):
         what = f"{_named(dataset, fixed)}: decides which rows there are, their ids or their order; nothing was accepted"
@@ -102,12 +106,12 @@ def _named(dataset: str, changed: Iterable[str]) -> str:
     return ", ".join(f"datasets.{dataset}.{name}" for name in changed)
 
 
-def _agreement(head: Head) -> str:
-    last = last_of(head)
+def _agreement(dataset_state: DatasetState) -> str:
+    last = last_of(dataset_state)
     assert last is not None
     return (
         f"what was accepted after batch {last.batch}"
-        if head.accepted
+        if dataset_state.accepted
         else f"what batch {last.batch} was delivered with"
     )
 
@@ -134,18 +138,20 @@ def first_step(dataset: Dataset, start: str | int, state: TableState) -> Step:
     return Step("enable" if first is None else "changes", 1, first, latest)
 
 
-def next_step(head: Head, outstanding: int | None, latest: int) -> Step | None:
-    """What is due after ``head.last``, or None.
+def next_step(dataset_state: DatasetState, outstanding: int | None, latest: int) -> Step | None:
+    """What is due after ``dataset_state.last``, or None.
 
     ``outstanding`` is the newest version of the table last delivered from, or None where its changes cannot be read
     any more; ``latest`` that of the table a snapshot would read (the same one, unless a rerun changes the table).
     """
-    last = last_of(head)
+    last = last_of(dataset_state)
     if last is None:
         raise ValueError("a dataset is enabled by first_step")
-    if head.rerun and not last.definition.snapshot:
+    if dataset_state.rerun and not last.definition.snapshot:
         return Step("lost", last.epoch, last.to_version + 1, latest)
-    if head.rerun and (head.settled or (outstanding is not None and outstanding <= last.to_version)):
+    if dataset_state.rerun and (
+        dataset_state.settled or (outstanding is not None and outstanding <= last.to_version)
+    ):
         return Step("snapshot", last.epoch + 1, None, latest)
     if outstanding is None:
         return Step("lost", last.epoch, last.to_version + 1, latest)
@@ -158,7 +164,7 @@ def plan_batch(
     step: Step,
     settings: Settings,
     dataset: str,
-    head: Head,
+    dataset_state: DatasetState,
     source: Source,
     state: TableState,
     *,
@@ -175,9 +181,9 @@ def plan_batch(
         export=settings.name,
         dataset=dataset,
         epoch=step.epoch,
-        seq=head.seq + 1,
+        seq=dataset_state.seq + 1,
         phase=step.phase,
-        instant=max(now, head.instant + 1),
+        instant=max(now, dataset_state.instant + 1),
         from_version=step.from_version,
         to_version=step.to_version,
         table_id=state.table_id,
@@ -192,7 +198,7 @@ def plan_batch(
         destination=settings.destination,
         source_rows=source_rows,
         inserts_only=inserts_only,
-        floors=head.floors,
-        aborted=head.aborted,
+        floors=dataset_state.floors,
+        aborted=dataset_state.aborted,
         versions=versions,
     )

@@ -11,7 +11,7 @@ import pytest
 from rover_spark.contract.currents import Integration
 from rover_spark.deliver import pages
 from rover_spark.errors import ConfigError
-from rover_spark.model.head import BatchRecord
+from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.currents.plan import EventPlan, EventSource, Slice
 from rover_spark.produce.currents.schemas import EventSchemaPages, beside

@@ -10,7 +10,15 @@ import pytest
 
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError, SourceChanged
-from rover_spark.model.head import ACCEPTED, RERUN, Accepted, BatchRecord, Head, Transition, fold
+from rover_spark.model.dataset_state import (
+    ACCEPTED,
+    RERUN,
+    Accepted,
+    BatchRecord,
+    DatasetState,
+    Transition,
+    fold,
+)
 from rover_spark.produce.rover.plan import Source
 from rover_spark.produce.rover.steps import accepted_columns, accepting, agreed, refuse_changed
 from tests.produce.rover.test_plan import a_plan
@@ -52,14 +60,14 @@ def test_only_columns_outside_of_key_id_and_order_are_accepted() -> None:
             source(dataset, **fields),
             a_plan("changes", 9, dataset=dataset, source=source(dataset)),
         )
-        head = Head(seq=4, last=last)
+        dataset_state = DatasetState(seq=4, last=last)
         if isinstance(expected, list):
-            assert accepting(dataset, wanted, head) == expected
+            assert accepting(dataset, wanted, dataset_state) == expected
             with pytest.raises(SourceChanged) as changed:
-                refuse_changed(dataset, wanted, head)
+                refuse_changed(dataset, wanted, dataset_state)
             assert f"rover-spark accept -c FILE --dataset {dataset}" in changed.value.remedy
             assert "rover-spark rerun" in changed.value.remedy
-            confirmed = replace(head, accepted=Accepted(wanted.columns, 4))
+            confirmed = replace(dataset_state, accepted=Accepted(wanted.columns, 4))
             refuse_changed(dataset, wanted, confirmed)
             assert accepted_columns(confirmed) == expected
             again = replace(wanted, columns={**wanted.columns, expected[0]: "other"})
@@ -67,26 +75,26 @@ def test_only_columns_outside_of_key_id_and_order_are_accepted() -> None:
                 refuse_changed(dataset, again, confirmed)
             assert accepting(dataset, again, confirmed) == expected[:1]
             with pytest.raises(ConfigError, match="a rerun was asked for"):
-                accepting(dataset, wanted, replace(head, rerun=True))
+                accepting(dataset, wanted, replace(dataset_state, rerun=True))
             continue
         with pytest.raises(ConfigError) as caught:
-            accepting(dataset, wanted, head)
+            accepting(dataset, wanted, dataset_state)
         assert caught.value.code == "accept_refused" and caught.value.message.startswith(expected), fields
         assert caught.value.remedy
         if "decides" in caught.value.message:
             with pytest.raises(SourceChanged) as changed:
-                refuse_changed(dataset, wanted, head)
+                refuse_changed(dataset, wanted, dataset_state)
             assert "accept" not in changed.value.remedy.replace("--accept-gap", "")
     with pytest.raises(ConfigError, match="never delivered"):
-        accepting("fan_profiles", source("fan_profiles"), Head())
+        accepting("fan_profiles", source("fan_profiles"), DatasetState())
 
 
 OLD, NEW = source("fan_profiles"), source("fan_profiles", columns={"traits": "struct(a, b)"})
 PLANS = {seq: a_plan("changes", seq + 6, seq=seq, source=OLD if seq < 3 else NEW) for seq in (1, 2, 3, 4)}
 
 
-def told(*story: tuple[str, int]) -> Head:
-    """The head of a ledger with these transitions: (state, batch number); an ACCEPTED one after that batch."""
+def told(*story: tuple[str, int]) -> DatasetState:
+    """The dataset state of a ledger with these transitions: (state, batch number); an ACCEPTED one after that batch."""
     rows = []
     for number, (state, seq) in enumerate(story, 1):
         if seq and state != ACCEPTED:
@@ -126,8 +134,8 @@ def test_a_confirmation_counts_until_a_batch_was_delivered_with_it() -> None:
 def test_a_version_that_does_not_know_the_transition_passes_over_it() -> None:
     """Rolled back, it still counts the transition, and refuses the changed columns as before."""
     rows = [("SOMETHING_NEWER", 0)]
-    head = told(*DELIVERED, *rows)
-    assert head == replace(told(*DELIVERED), transition=4)
+    dataset_state = told(*DELIVERED, *rows)
+    assert dataset_state == replace(told(*DELIVERED), transition=4)
     tree = json.loads(Accepted(NEW.columns, 7).to_json())
     assert tree == {"columns": dict(NEW.columns), "after": 7}
     assert Accepted.from_json(json.dumps({**tree, "by": "somebody"})) == Accepted(NEW.columns, 7)

@@ -1,4 +1,4 @@
-"""What is due, and what a batch pins: pure values in, pure values out. And the ledger's fold into heads."""
+"""What is due, and what a batch pins: pure values in, pure values out. And the ledger's fold into dataset_states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from rover_spark.config.settings import Settings, parse
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta.anchor import check_anchor
 from rover_spark.errors import ConfigError, SourceGap
-from rover_spark.model.head import ABANDONED_AFTER, RERUN, BatchRecord, Head, State, Transition, fold
+from rover_spark.model.dataset_state import (
+    ABANDONED_AFTER,
+    RERUN,
+    BatchRecord,
+    DatasetState,
+    State,
+    Transition,
+    fold,
+)
 from rover_spark.model.plan import Phase
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.port import decode
@@ -176,7 +184,7 @@ def test_a_changed_source_is_refused_until_a_rerun_confirms_it(
     changed: dict[str, object], named: list[str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        refuse_changed("fan_profiles", replace(SOURCE, **changed), Head(last=PLAN))  # type: ignore[arg-type]
+        refuse_changed("fan_profiles", replace(SOURCE, **changed), DatasetState(last=PLAN))  # type: ignore[arg-type]
     assert caught.value.code == "source_changed"
     told = caught.value.message.split(":")[0]
     assert told == ", ".join(f"datasets.fan_profiles.{name}" for name in named)
@@ -186,13 +194,13 @@ def test_a_changed_source_is_refused_until_a_rerun_confirms_it(
 
 @pytest.mark.parametrize("changed", [{}, {"extra": {"tier": "tier"}}, {"deletes": "tombstone"}], ids=str)
 def test_additional_fields_and_tombstones_may_change_at_any_time(changed: dict[str, object]) -> None:
-    refuse_changed("fan_profiles", replace(SOURCE, **changed), Head(last=PLAN))  # type: ignore[arg-type]
+    refuse_changed("fan_profiles", replace(SOURCE, **changed), DatasetState(last=PLAN))  # type: ignore[arg-type]
 
 
 def test_events_are_confirmed_by_a_rerun_that_accepts_the_gap() -> None:
     last = a_plan("enable", dataset="fan_track_events")
     with pytest.raises(ConfigError) as caught:
-        refuse_changed("fan_track_events", replace(SOURCE, where="x"), Head(last=last))
+        refuse_changed("fan_track_events", replace(SOURCE, where="x"), DatasetState(last=last))
     assert caught.value.remedy.endswith("rerun -c FILE --dataset fan_track_events --accept-gap")
 
 
@@ -274,31 +282,46 @@ def test_events_cannot_start_at_a_version_to_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "outstanding", "latest", "step"),
+    ("dataset_state", "outstanding", "latest", "step"),
     [
         # changes, or nothing
-        (Head(last=a_plan(to=7)), 7, 7, None),
-        (Head(last=a_plan(to=7)), 8, 8, Step("changes", 1, 8, 8)),
-        (Head(last=a_plan("changes", 9, epoch=3)), 12, 12, Step("changes", 3, 10, 12)),
-        (Head(last=a_plan("enable", 9, dataset="fan_track_events")), 10, 10, Step("changes", 1, 10, 10)),
+        (DatasetState(last=a_plan(to=7)), 7, 7, None),
+        (DatasetState(last=a_plan(to=7)), 8, 8, Step("changes", 1, 8, 8)),
+        (DatasetState(last=a_plan("changes", 9, epoch=3)), 12, 12, Step("changes", 3, 10, 12)),
+        (
+            DatasetState(last=a_plan("enable", 9, dataset="fan_track_events")),
+            10,
+            10,
+            Step("changes", 1, 10, 10),
+        ),
         # a rerun: the outstanding changes first, under the old epoch, then the snapshot under the next one
-        (Head(last=a_plan(to=7), rerun=True), 9, 9, Step("changes", 1, 8, 9)),
-        (Head(last=a_plan("changes", 9), rerun=True), 9, 9, Step("snapshot", 2, None, 9)),
-        (Head(last=a_plan("changes", 9), rerun=True), 9, 30, Step("snapshot", 2, None, 30)),
-        (Head(last=a_plan("changes", 9, epoch=4), rerun=True), 9, 9, Step("snapshot", 5, None, 9)),
+        (DatasetState(last=a_plan(to=7), rerun=True), 9, 9, Step("changes", 1, 8, 9)),
+        (DatasetState(last=a_plan("changes", 9), rerun=True), 9, 9, Step("snapshot", 2, None, 9)),
+        (DatasetState(last=a_plan("changes", 9), rerun=True), 9, 30, Step("snapshot", 2, None, 30)),
+        (DatasetState(last=a_plan("changes", 9, epoch=4), rerun=True), 9, 9, Step("snapshot", 5, None, 9)),
         # a rerun over a gap: the range is lost, then the snapshot
-        (Head(last=a_plan("changes", 9), rerun=True), None, 30, Step("lost", 1, 10, 30)),
-        (Head(last=a_plan("lost", 30), rerun=True, settled=True), None, 30, Step("snapshot", 2, None, 30)),
-        (Head(last=a_plan("lost", 30), rerun=True, settled=True), 31, 31, Step("snapshot", 2, None, 31)),
+        (DatasetState(last=a_plan("changes", 9), rerun=True), None, 30, Step("lost", 1, 10, 30)),
+        (
+            DatasetState(last=a_plan("lost", 30), rerun=True, settled=True),
+            None,
+            30,
+            Step("snapshot", 2, None, 30),
+        ),
+        (
+            DatasetState(last=a_plan("lost", 30), rerun=True, settled=True),
+            31,
+            31,
+            Step("snapshot", 2, None, 31),
+        ),
         # events have no snapshot: a rerun gives up what is outstanding, and they stay at their epoch
         (
-            Head(last=a_plan("changes", 9, dataset="fan_track_events"), rerun=True),
+            DatasetState(last=a_plan("changes", 9, dataset="fan_track_events"), rerun=True),
             12,
             12,
             Step("lost", 1, 10, 12),
         ),
         (
-            Head(last=a_plan("changes", 9, dataset="fan_track_events"), rerun=True),
+            DatasetState(last=a_plan("changes", 9, dataset="fan_track_events"), rerun=True),
             None,
             12,
             Step("lost", 1, 10, 12),
@@ -306,62 +329,64 @@ def test_events_cannot_start_at_a_version_to_come() -> None:
     ],
 )
 def test_what_is_due_after_the_last_batch(
-    head: Head, outstanding: int | None, latest: int, step: Step | None
+    dataset_state: DatasetState, outstanding: int | None, latest: int, step: Step | None
 ) -> None:
-    assert next_step(head, outstanding, latest) == step
+    assert next_step(dataset_state, outstanding, latest) == step
 
 
 def test_a_dataset_without_a_last_batch_has_no_next_step() -> None:
     with pytest.raises(ValueError, match="first_step"):
-        next_step(Head(), 7, 7)
+        next_step(DatasetState(), 7, 7)
 
 
 def test_a_rerun_ends() -> None:
     """Following the steps from a rerun request gives changes, one snapshot, then nothing more."""
-    head, phases = Head(seq=1, last=a_plan(to=7), rerun=True), []
-    while step := next_step(head, 9, 9):
+    dataset_state, phases = DatasetState(seq=1, last=a_plan(to=7), rerun=True), []
+    while step := next_step(dataset_state, 9, 9):
         phases.append((step.phase, step.epoch))
-        plan = a_plan(step.phase, step.to_version, epoch=step.epoch, seq=head.seq + 1)
-        head = head.after(plan)
+        plan = a_plan(step.phase, step.to_version, epoch=step.epoch, seq=dataset_state.seq + 1)
+        dataset_state = dataset_state.after(plan)
         assert len(phases) < 5
     assert phases == [("changes", 1), ("snapshot", 2)]
 
 
-# -- the head after a batch ----------------------------------------------------------------------------------
+# -- the dataset state after a batch ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("head", "plan", "rerun", "settled"),
+    ("dataset_state", "plan", "rerun", "settled"),
     [
-        (Head(), a_plan("snapshot"), False, False),
-        (Head(), a_plan("changes"), False, False),
-        (Head(rerun=True), a_plan("changes"), True, False),
-        (Head(rerun=True), a_plan("snapshot"), False, False),
-        (Head(rerun=True), a_plan("lost"), True, True),
-        (Head(rerun=True, settled=True), a_plan("snapshot"), False, False),
-        (Head(), a_plan("lost"), False, False),
-        (Head(rerun=True), a_plan("lost", dataset="fan_track_events"), False, False),
-        (Head(rerun=True), a_plan("changes", dataset="fan_track_events"), True, False),
-        (Head(), a_plan("enable", dataset="fan_track_events"), False, False),
+        (DatasetState(), a_plan("snapshot"), False, False),
+        (DatasetState(), a_plan("changes"), False, False),
+        (DatasetState(rerun=True), a_plan("changes"), True, False),
+        (DatasetState(rerun=True), a_plan("snapshot"), False, False),
+        (DatasetState(rerun=True), a_plan("lost"), True, True),
+        (DatasetState(rerun=True, settled=True), a_plan("snapshot"), False, False),
+        (DatasetState(), a_plan("lost"), False, False),
+        (DatasetState(rerun=True), a_plan("lost", dataset="fan_track_events"), False, False),
+        (DatasetState(rerun=True), a_plan("changes", dataset="fan_track_events"), True, False),
+        (DatasetState(), a_plan("enable", dataset="fan_track_events"), False, False),
     ],
 )
 def test_only_a_snapshot_or_for_events_a_loss_fulfils_a_rerun(
-    head: Head, plan: BatchPlan, rerun: bool, settled: bool
+    dataset_state: DatasetState, plan: BatchPlan, rerun: bool, settled: bool
 ) -> None:
-    after = head.after(plan)
+    after = dataset_state.after(plan)
     assert (after.rerun, after.settled) == (rerun, settled)
 
 
 def test_after_a_batch_its_plan_is_the_last_one_and_none_is_open() -> None:
     plan = a_plan("changes", 9, seq=5, instant=100)
-    head = Head(
+    dataset_state = DatasetState(
         transition=12, seq=4, instant=90, last=PLAN, open=plan, open_state="STAGED", aborted=(3,), floors=True
     )
-    assert head.after(plan) == Head(transition=12, seq=5, instant=100, last=plan, aborted=(3,), floors=True)
+    assert dataset_state.after(plan) == DatasetState(
+        transition=12, seq=5, instant=100, last=plan, aborted=(3,), floors=True
+    )
 
 
 def test_the_instant_of_a_head_never_goes_back() -> None:
-    assert Head(instant=500).after(a_plan(instant=100)).instant == 500
+    assert DatasetState(instant=500).after(a_plan(instant=100)).instant == 500
 
 
 @pytest.mark.parametrize(
@@ -378,8 +403,8 @@ def test_the_instant_of_a_head_never_goes_back() -> None:
 def test_only_a_plan_older_than_an_hour_that_was_never_staged_is_abandoned(
     state: State | None, age: int, abandoned: bool
 ) -> None:
-    head = Head(open=PLAN if state else None, open_state=state)
-    assert head.is_abandoned(PLAN.instant + age) is abandoned
+    dataset_state = DatasetState(open=PLAN if state else None, open_state=state)
+    assert dataset_state.is_abandoned(PLAN.instant + age) is abandoned
     assert ABANDONED_AFTER.total_seconds() * 1000 == HOUR
 
 
@@ -387,13 +412,18 @@ def test_only_a_plan_older_than_an_hour_that_was_never_staged_is_abandoned(
 
 
 def pinned(
-    step: Step, *, head: Head | None = None, now: int = 5_000, records: int = 1, settings: Settings = SETTINGS
+    step: Step,
+    *,
+    dataset_state: DatasetState | None = None,
+    now: int = 5_000,
+    records: int = 1,
+    settings: Settings = SETTINGS,
 ) -> BatchPlan:
     return plan_batch(
         step,
         settings,
         "fan_profiles",
-        head or Head(),
+        dataset_state or DatasetState(),
         SOURCE,
         a_table(0, 12),
         now=now,
@@ -411,7 +441,10 @@ def pinned(
 def test_the_instant_is_now_or_a_millisecond_after_the_previous_one(
     now: int, previous: int, instant: int
 ) -> None:
-    assert pinned(Step("snapshot", 1, None, 7), head=Head(instant=previous), now=now).instant == instant
+    assert (
+        pinned(Step("snapshot", 1, None, 7), dataset_state=DatasetState(instant=previous), now=now).instant
+        == instant
+    )
 
 
 @pytest.mark.parametrize(
@@ -448,8 +481,8 @@ def test_the_commits_of_the_range_are_pinned_and_the_last_is_the_anchor(
 
 
 def test_a_plan_takes_the_next_number_and_everything_else_that_could_vary() -> None:
-    head = Head(seq=4, aborted=(2, 3), floors=True)
-    plan = pinned(Step("changes", 2, 8, 9), head=head)
+    dataset_state = DatasetState(seq=4, aborted=(2, 3), floors=True)
+    plan = pinned(Step("changes", 2, 8, 9), dataset_state=dataset_state)
     assert plan.batch == "fan_profiles.2.5"
     assert (plan.aborted, plan.floors) == ((2, 3), True)
     assert (plan.export, plan.destination, plan.table_id) == ("acme", "file:///b", "table-1")
@@ -491,7 +524,7 @@ class Story:
         return self
 
     @property
-    def head(self) -> Head:
+    def dataset_state(self) -> DatasetState:
         return fold(self.rows)[self.dataset]
 
 
@@ -506,42 +539,45 @@ SECOND = a_plan("changes", 9, seq=2, instant=200)
 THIRD = a_plan("changes", 11, seq=3, instant=300)
 
 
-def test_an_empty_ledger_has_no_heads() -> None:
+def test_an_empty_ledger_has_no_dataset_states() -> None:
     assert fold([]) == {}
 
 
 @pytest.mark.parametrize(
-    ("story", "head"),
+    ("story", "dataset_state"),
     [
         (
             Story().add("PLANNED", FIRST),
-            Head(transition=1, seq=1, instant=100, open=FIRST, open_state="PLANNED"),
+            DatasetState(transition=1, seq=1, instant=100, open=FIRST, open_state="PLANNED"),
         ),
         (
             Story().add("PLANNED", FIRST).add("STAGED", FIRST),
-            Head(transition=2, seq=1, instant=100, open=FIRST, open_state="STAGED"),
+            DatasetState(transition=2, seq=1, instant=100, open=FIRST, open_state="STAGED"),
         ),
-        (delivered(Story(), FIRST), Head(transition=3, seq=1, instant=100, last=FIRST)),
+        (delivered(Story(), FIRST), DatasetState(transition=3, seq=1, instant=100, last=FIRST)),
         (
             Story().add("PLANNED", FIRST).add("ABORTED", FIRST),
-            Head(transition=2, seq=1, instant=100, aborted=(1,)),
+            DatasetState(transition=2, seq=1, instant=100, aborted=(1,)),
         ),
         (
             delivered(Story(), FIRST).add("PLANNED", SECOND).add("ABORTED", SECOND),
-            Head(transition=5, seq=2, instant=200, last=FIRST, aborted=(2,)),
+            DatasetState(transition=5, seq=2, instant=200, last=FIRST, aborted=(2,)),
         ),
         (
             delivered(Story(), FIRST).add("PLANNED", SECOND).add("STAGED", SECOND),
-            Head(transition=5, seq=2, instant=200, last=FIRST, open=SECOND, open_state="STAGED"),
+            DatasetState(transition=5, seq=2, instant=200, last=FIRST, open=SECOND, open_state="STAGED"),
         ),
-        (delivered(delivered(Story(), FIRST), SECOND), Head(transition=6, seq=2, instant=200, last=SECOND)),
+        (
+            delivered(delivered(Story(), FIRST), SECOND),
+            DatasetState(transition=6, seq=2, instant=200, last=SECOND),
+        ),
         (
             delivered(delivered(Story(), FIRST).add("PLANNED", SECOND).add("ABORTED", SECOND), THIRD),
-            Head(transition=8, seq=3, instant=300, last=THIRD, aborted=(2,)),
+            DatasetState(transition=8, seq=3, instant=300, last=THIRD, aborted=(2,)),
         ),
         (
             delivered(Story(), FIRST).rerun().add("LOST", a_plan("lost", 9, seq=2, instant=200)),
-            Head(
+            DatasetState(
                 transition=5,
                 seq=2,
                 instant=200,
@@ -563,15 +599,15 @@ def test_an_empty_ledger_has_no_heads() -> None:
         "lost",
     ],
 )
-def test_heads_follow_the_transitions(story: Story, head: Head) -> None:
-    assert story.head == head
+def test_heads_follow_the_transitions(story: Story, dataset_state: DatasetState) -> None:
+    assert story.dataset_state == dataset_state
 
 
 def test_the_fold_and_the_running_export_see_the_same_head() -> None:
     """`after`, applied while a run goes on, and the fold of what was written agree."""
-    head = Head().after(FIRST).after(SECOND).after(THIRD)
-    folded = delivered(delivered(delivered(Story(), FIRST), SECOND), THIRD).head
-    assert folded == replace(head, transition=9)
+    dataset_state = DatasetState().after(FIRST).after(SECOND).after(THIRD)
+    folded = delivered(delivered(delivered(Story(), FIRST), SECOND), THIRD).dataset_state
+    assert folded == replace(dataset_state, transition=9)
 
 
 @pytest.mark.parametrize("again", [FIRST, SECOND], ids=["an old batch", "the last batch"])
@@ -583,57 +619,61 @@ def test_a_redelivery_does_not_move_the_head(again: BatchPlan, rerun: bool, is_o
         story.rerun()
     if is_open:
         story.add("PLANNED", THIRD)
-    before = story.head
-    assert story.add("COMMITTED", again).head == replace(before, transition=before.transition + 1)
+    before = story.dataset_state
+    assert story.add("COMMITTED", again).dataset_state == replace(before, transition=before.transition + 1)
 
 
 def test_floors_are_told_once_a_delivered_batch_left_some() -> None:
-    assert not delivered(Story(), FIRST, floors=0).head.floors
-    assert delivered(Story(), FIRST, floors=2).head.floors
-    assert delivered(delivered(Story(), FIRST, floors=2), SECOND, floors=0).head.floors
+    assert not delivered(Story(), FIRST, floors=0).dataset_state.floors
+    assert delivered(Story(), FIRST, floors=2).dataset_state.floors
+    assert delivered(delivered(Story(), FIRST, floors=2), SECOND, floors=0).dataset_state.floors
     # those of an aborted batch do not count
-    assert not Story().add("PLANNED", FIRST).add("ABORTED", FIRST, floors=2).head.floors
+    assert not Story().add("PLANNED", FIRST).add("ABORTED", FIRST, floors=2).dataset_state.floors
 
 
 def test_a_rerun_is_cleared_by_the_snapshot_only() -> None:
     story = delivered(Story(), FIRST).rerun()
-    assert (story.head.rerun, story.head.settled) == (True, False)
+    assert (story.dataset_state.rerun, story.dataset_state.settled) == (True, False)
     delivered(story, SECOND)
-    assert story.head.rerun
+    assert story.dataset_state.rerun
     story.add("PLANNED", THIRD).add("ABORTED", THIRD)
-    assert story.head.rerun
+    assert story.dataset_state.rerun
     snapshot = a_plan("snapshot", 11, seq=4, epoch=2, instant=400)
     story.add("PLANNED", snapshot)
-    assert story.head.rerun
+    assert story.dataset_state.rerun
     story.add("STAGED", snapshot).add("COMMITTED", snapshot)
-    assert (story.head.rerun, story.head.last) == (False, snapshot)
+    assert (story.dataset_state.rerun, story.dataset_state.last) == (False, snapshot)
 
 
 def test_asking_again_for_a_rerun_unsettles_it() -> None:
     story = delivered(Story(), FIRST).rerun().add("LOST", a_plan("lost", 9, seq=2))
-    assert story.head.settled
-    assert not story.rerun().head.settled
+    assert story.dataset_state.settled
+    assert not story.rerun().dataset_state.settled
 
 
 def test_a_rerun_of_events_is_fulfilled_by_the_loss() -> None:
     enabled = a_plan("enable", 7, dataset="fan_track_events", seq=1)
     lost = a_plan("lost", 9, dataset="fan_track_events", seq=2)
     story = Story("fan_track_events").add("COMMITTED", enabled).rerun()
-    assert story.head.rerun
+    assert story.dataset_state.rerun
     story.add("LOST", lost)
-    assert (story.head.rerun, story.head.settled, story.head.last) == (False, False, lost)
+    assert (story.dataset_state.rerun, story.dataset_state.settled, story.dataset_state.last) == (
+        False,
+        False,
+        lost,
+    )
 
 
 def test_datasets_do_not_touch_each_other() -> None:
     events = a_plan("enable", 3, dataset="fan_track_events", seq=1, instant=50)
     rows = [*delivered(Story(), FIRST).rows, *Story("fan_track_events").add("COMMITTED", events).rerun().rows]
-    heads = fold(rows)
-    assert heads["fan_profiles"] == Head(transition=3, seq=1, instant=100, last=FIRST)
-    assert heads["fan_track_events"].rerun
-    assert not heads["fan_profiles"].rerun
+    dataset_states = fold(rows)
+    assert dataset_states["fan_profiles"] == DatasetState(transition=3, seq=1, instant=100, last=FIRST)
+    assert dataset_states["fan_track_events"].rerun
+    assert not dataset_states["fan_profiles"].rerun
 
 
 def test_old_batches_need_no_plans() -> None:
     """A ledger reads the plans of the last few batches only; the numbers go on all the same."""
     story = delivered(delivered(Story(), FIRST, known=False, floors=1), SECOND)
-    assert story.head == Head(transition=6, seq=2, instant=200, last=SECOND, floors=True)
+    assert story.dataset_state == DatasetState(transition=6, seq=2, instant=200, last=SECOND, floors=True)

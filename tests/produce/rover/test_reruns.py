@@ -13,14 +13,14 @@ from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.deliver.run import Exporter
 from rover_spark.delta.engine import second_look
 from rover_spark.errors import RunError, SourceGap, SourceUnread
-from rover_spark.model.head import BatchRecord, Head
+from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.produce.rover.planner import Planner
 from tests.produce.rover.test_plan import a_plan
 
 OUTSTANDING = a_plan("changes", 9, from_version=8, seq=2)
 LOST = a_plan("lost", 9, from_version=8, seq=2)
-HEAD = Head(seq=1, last=a_plan())
+HEAD = DatasetState(seq=1, last=a_plan())
 
 
 def gap() -> SourceGap:
@@ -36,18 +36,18 @@ class _Run:
 
     now = 0
 
-    def __init__(self, head: Head, *errors: RunError) -> None:
-        self.head, self.errors = head, list(errors)
+    def __init__(self, dataset_state: DatasetState, *errors: RunError) -> None:
+        self.dataset_state, self.errors = dataset_state, list(errors)
         self.given_up, self.tries, self.done = 0, 0, list[str]()
         self._unread = dict[str, bool]()
         part: Any = self
         self.exporter = Exporter(part, part, part, part, LoggedProgress())
 
     def go_on(self) -> None:
-        self.exporter._go_on("fan_profiles", self.head, only_open=False)
+        self.exporter._go_on("fan_profiles", self.dataset_state, only_open=False)
 
-    def heads(self) -> dict[str, Head]:
-        return {"fan_profiles": self.head}
+    def dataset_states(self) -> dict[str, DatasetState]:
+        return {"fan_profiles": self.dataset_state}
 
     @contextmanager
     def delivering(self, _: str) -> Iterator[None]:
@@ -60,23 +60,23 @@ class _Run:
         Planner.unread(self, dataset, error)  # type: ignore[arg-type]
         self.given_up += self._unread[dataset]
 
-    def next_plan(self, _: str, head: Head) -> Plan | None:
-        if head.last in (OUTSTANDING, LOST):
+    def next_plan(self, _: str, dataset_state: DatasetState) -> Plan | None:
+        if dataset_state.last in (OUTSTANDING, LOST):
             return None
         return LOST if self.given_up else OUTSTANDING
 
     def batches(self, _: str) -> list[BatchRecord]:
         return [BatchRecord.of(OUTSTANDING, "STAGED", {})]
 
-    def whole(self, head: Head, plan: Plan) -> Head:
+    def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
         self.tries += 1
         if plan.phase == "changes" and self.errors:
             raise self.errors.pop(0)
         self.done.append(plan.phase)
-        return head.after(plan)
+        return dataset_state.after(plan)
 
-    def finish(self, head: Head, plan: Plan, _: BatchRecord) -> Head:
-        return self.whole(head, plan)
+    def finish(self, dataset_state: DatasetState, plan: Plan, _: BatchRecord) -> DatasetState:
+        return self.whole(dataset_state, plan)
 
 
 RERUN = replace(HEAD, rerun=True)

@@ -1,4 +1,4 @@
-"""Where each dataset stands: heads and batch records, folded from the ledger's transitions. Pure."""
+"""Dataset states and batch records: where each stream stands, folded from the ledger's transitions. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Head:
+class DatasetState:
     """What the ledger says of one dataset.
 
     ``transition`` and ``seq`` are the last ones taken, ``instant`` the last one planned (ms). ``last`` is the plan
@@ -63,8 +63,8 @@ class Head:
     settled: bool = False
     accepted: Accepted | None = None
 
-    def after(self, plan: Plan) -> Head:
-        """The head once ``plan`` is COMMITTED (or LOST)."""
+    def after(self, plan: Plan) -> DatasetState:
+        """The dataset state once ``plan`` is COMMITTED (or LOST)."""
         lost = plan.phase == "lost"
         done = plan.phase == "snapshot" or (lost and not plan.has_snapshot)
         return replace(
@@ -135,38 +135,48 @@ class Transition:
     record: BatchRecord
 
 
-def fold(transitions: Iterable[Transition]) -> dict[str, Head]:
+def fold(transitions: Iterable[Transition]) -> dict[str, DatasetState]:
     """Heads from transitions in order. Pure."""
-    heads: dict[str, Head] = {}
+    dataset_states: dict[str, DatasetState] = {}
     for each in transitions:
-        head = replace(heads.get(each.dataset, Head()), transition=each.transition)
+        dataset_state = replace(dataset_states.get(each.dataset, DatasetState()), transition=each.transition)
         record, plan = each.record, each.record.plan
         if each.state == RERUN:
-            head = replace(head, rerun=True, settled=False)
+            dataset_state = replace(dataset_state, rerun=True, settled=False)
         elif each.state == ACCEPTED:
-            head = replace(head, accepted=Accepted.from_json(record.note or ""))
+            dataset_state = replace(dataset_state, accepted=Accepted.from_json(record.note or ""))
         elif each.state in {"PLANNED", "STAGED"}:
-            head = replace(head, seq=record.seq, instant=record.instant, open=plan, open_state=record.state)
+            dataset_state = replace(
+                dataset_state, seq=record.seq, instant=record.instant, open=plan, open_state=record.state
+            )
         elif each.state == "ABORTED":
-            head = replace(head, open=None, open_state=None, aborted=(*head.aborted, record.seq))
-        elif record.seq < head.seq or (head.last is not None and head.last.seq == record.seq):
+            dataset_state = replace(
+                dataset_state, open=None, open_state=None, aborted=(*dataset_state.aborted, record.seq)
+            )
+        elif record.seq < dataset_state.seq or (
+            dataset_state.last is not None and dataset_state.last.seq == record.seq
+        ):
             pass  # a redelivery of a batch that counts already
         else:
-            head = replace(_delivered(head, record), floors=head.floors or record.floors > 0)
-        heads[each.dataset] = head
-    return heads
+            dataset_state = replace(
+                _delivered(dataset_state, record), floors=dataset_state.floors or record.floors > 0
+            )
+        dataset_states[each.dataset] = dataset_state
+    return dataset_states
 
 
-def _delivered(head: Head, record: BatchRecord) -> Head:
+def _delivered(dataset_state: DatasetState, record: BatchRecord) -> DatasetState:
     if record.plan is not None:
-        return head.after(record.plan)
+        return dataset_state.after(record.plan)
     # a plan is left out of long histories only where changes were delivered: of a snapshot or of what is lost it is kept
     return replace(
-        head,
+        dataset_state,
         seq=record.seq,
         instant=record.instant,
         open=None,
         open_state=None,
-        rerun=head.rerun,
-        accepted=head.accepted if head.accepted and head.accepted.outlasts(record.seq) else None,
+        rerun=dataset_state.rerun,
+        accepted=dataset_state.accepted
+        if dataset_state.accepted and dataset_state.accepted.outlasts(record.seq)
+        else None,
     )
