@@ -91,7 +91,7 @@ def bucket(tmp_path: Path) -> Bucket:
 TEXTS = (b'{"a":1}\n{"a":2}\n', b'{"b":"%s"}\n' % (b"x" * 5000))
 
 
-def test_a_whole_bucket_is_clean_and_is_told_in_numbers(bucket: Bucket) -> None:
+def test_a_whole_bucket_is_clean_and_is_counted(bucket: Bucket) -> None:
     files = bucket.deliver(1, *TEXTS) + bucket.deliver(2, TEXTS[1])
     noticed: list[StagedFile] = []
     found = held(bucket.store, bucket.batches, notice=noticed.append)

@@ -225,7 +225,7 @@ def test_a_count_that_the_file_does_not_have_is_found_in_the_file_and_in_the_off
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard"])
-def test_damage_that_the_ledger_vouches_for_is_told_and_does_not_end_verify(
+def test_damage_that_the_ledger_vouches_for_is_found_and_does_not_end_verify(
     tmp_path: Path, codec: str
 ) -> None:
     bucket = Bucket(tmp_path, codec)

@@ -74,7 +74,7 @@ def test_the_message_says_what_was_likely_meant(changes: dict[str, Any], words: 
     assert "Input should" not in message and "[type=" not in message
 
 
-def test_every_mistake_is_told_at_once_and_a_mistyped_key_is_not_missing_too() -> None:
+def test_every_mistake_is_shown_at_once_and_a_mistyped_key_is_not_missing_too() -> None:
     config = tree(
         destinaton="file:///b", destination=None, files__max_bytes="many", store__can_read="perhaps"
     )

@@ -283,7 +283,7 @@ def test_one_json_document_whatever_the_terminal_can_show(tmp_path: Path, encodi
 
 
 @pytest.mark.parametrize("missing", ["pyspark", "py4j", "pandas", "pyarrow"])
-def test_a_bare_installation_is_told_what_to_install(good: Path, missing: str) -> None:
+def test_a_bare_installation_says_what_to_install(good: Path, missing: str) -> None:
     without = (
         f"import sys; sys.modules[{missing!r}] = None; from rover_spark.cli import app; app(sys.argv[1:])"
     )
@@ -308,5 +308,5 @@ def test_a_destination_whose_sdk_is_missing_names_its_extra(scheme: str, module:
     assert done.stdout.startswith(f"no_sdk Install rover_spark[{extra}] on the driver"), done
 
 
-def test_a_failure_of_a_run_that_stays_up_is_told_as_that_of_export(bad: Path) -> None:
+def test_a_failure_of_a_run_that_stays_up_is_shown_as_that_of_export(bad: Path) -> None:
     assert document(run("export", "-c", bad, "--every", "5m", "--json"))["command"] == "export"

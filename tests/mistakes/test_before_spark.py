@@ -122,7 +122,7 @@ def terminal() -> Iterator[Terminal]:
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_told_in_a_few_lines_and_ends_with_2(
+def test_a_mistake_is_shown_in_a_few_lines_and_ends_with_2(
     terminal: Terminal, name: str, tmp_path: Path
 ) -> None:
     mistake = MISTAKES[name]

@@ -36,7 +36,7 @@ BATCH, OTHER = "fan_profiles.1.2", "fan_identity_graph.1.7"
         (["lost"], "no batch was under way", "Run export again."),
     ],
 )  # fmt: skip
-def test_what_is_told_is_true_of_how_far_a_batch_is(steps: list[str], message: str, remedy: str) -> None:
+def test_what_is_said_is_true_of_how_far_a_batch_is(steps: list[str], message: str, remedy: str) -> None:
     under_way = UnderWay(LoggedProgress())
     for step in steps:
         under_way.step(step, batch=BATCH)
@@ -62,7 +62,7 @@ def test_a_command_without_batches_says_what_is_true_of_it(command: str, words: 
     assert "nothing was done" in interrupted("interrupted", command, {}, True).message
 
 
-def test_no_batch_goes_further_once_it_was_told_how_far_it_is() -> None:
+def test_no_batch_goes_further_once_it_was_said_how_far_it_is() -> None:
     under_way = UnderWay(LoggedProgress())
     under_way.step("planned", batch=BATCH)
     under_way.halt()
@@ -129,9 +129,7 @@ def test_a_process_whose_last_word_nobody_reads_ends_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("command", "words"), [("export", "Nothing to do"), ("rerun", "This rerun did nothing"), ("accept", "run it again")]
 )  # fmt: skip
-def test_who_finds_a_dataset_busy_is_told_what_became_of_the_command(
-    command: str, words: str, tmp_path: Path
-) -> None:
+def test_a_busy_dataset_says_what_became_of_the_command(command: str, words: str, tmp_path: Path) -> None:
     lock = tmp_path / "acme.fan_profiles.lock"
     with (
         leased(lock, "fan_profiles"),

@@ -167,7 +167,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_told_in_a_few_lines(scene: Scene, name: str, request: pytest.FixtureRequest) -> None:
+def test_a_mistake_is_shown_in_a_few_lines(scene: Scene, name: str, request: pytest.FixtureRequest) -> None:
     code, words = MISTAKES[name].code, MISTAKES[name].words
     configured = dict(MISTAKES[name].configured or {})
     argv, file = MISTAKES[name].argv, scene.delivered
@@ -216,7 +216,7 @@ def replaced(path: Path, content: bytes) -> Iterator[None]:
         path.write_bytes(before)
 
 
-def test_a_state_that_is_broken_is_told_and_nothing_else(scene: Scene) -> None:
+def test_a_state_that_is_broken_is_shown_and_nothing_else(scene: Scene) -> None:
     (delivered,) = (scene.root / "bucket" / "delivered" / "exports").rglob("*.ndjson.gz")
     log = sorted((scene.root / "control" / "delivered" / "_delta_log").glob("*.json"))
 
@@ -281,7 +281,7 @@ def test_a_whole_process_group_is_stopped_while_staging(scene: Scene, s3: str) -
 
 
 @pytest.mark.full
-def test_a_spark_that_is_gone_and_ctrl_c_while_publishing_are_told(s3: str, tmp_path: Path) -> None:
+def test_a_spark_that_is_gone_and_ctrl_c_while_publishing_are_one_message(s3: str, tmp_path: Path) -> None:
     reached, over = Event(), Event()
 
     def hold(name: str, number: int) -> None:
