@@ -34,7 +34,7 @@ help:
 	@echo "make floor           .venv-floor with the oldest Spark and Delta, for make test-floor"
 	@echo "make demo  [ARGS=…]  a sample company: export, deliver, verify"
 	@echo "make test  [ARGS=…]  pytest"
-	@echo "make test-full       pytest, and 300 random histories besides: hours"
+	@echo "make test-full       pytest, and 330 random histories besides: hours"
 	@echo "make test-floor      the tests that read and write tables, on the oldest pair: Spark 3.5 and Delta 3.3"
 	@echo "make servers         servers of S3, GCS and Azure for the tests, where Go and npm are installed"
 	@echo "make check           ruff, mypy, import-linter"

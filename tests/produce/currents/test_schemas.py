@@ -13,9 +13,10 @@ from rover_spark.deliver import pages
 from rover_spark.errors import ConfigError
 from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
-from rover_spark.produce.currents.plan import EventPlan, EventSource, Slice
+from rover_spark.produce.currents.plan import EventSource, Slice
 from rover_spark.produce.currents.schemas import EventSchemaPages, beside
 from rover_spark.store import Store, open_store
+from tests.plans import event_plan
 from tests.store.buckets import SERVERS
 
 PLACE = Integration("prod-01", "S3", "65f1c2d3", "eu")
@@ -32,11 +33,7 @@ HISTORY = (
 def put(store: Store, schemas: Sequence[RegisteredSchema]) -> list[str]:
     """All of them, as delivered batches use them."""
     slices = tuple(Slice(each.event_type, SOURCE, 1, 1, "t", (), each.id, 15_000, ()) for each in schemas)
-    plan = EventPlan(
-        export="acme", dataset="events", epoch=1, seq=1, phase="changes", instant=0, destination="", source_rows=0,
-        versions={}, integration=PLACE, partitions=1, codec="null", compression_level=0, max_event_bytes=1,
-        slices=slices, groups=(), schemas=(),
-    )  # fmt: skip
+    plan = event_plan(integration=PLACE, slices=slices)
     made = EventSchemaPages("", PLACE.name).pages(
         store.prefix, schemas, [BatchRecord.of(plan, "COMMITTED", {})]
     )
