@@ -50,7 +50,7 @@ def _inner(feed: DataFrame) -> DataFrame:
     outer: Any = feed._jdf
     session: Any = feed.sparkSession
     scala: Any = session._jvm.scala
-    relation = outer.queryExecution().analyzed().collectLeaves().dataset_state().relation()
+    relation = outer.queryExecution().analyzed().collectLeaves().head().relation()
     kind = relation.getClass().getClassLoader().loadClass(_READER)
     method = next(each for each in kind.getMethods() if each.getName() == _BUILD)
     reader = kind.getField("MODULE$").get(None)
