@@ -65,7 +65,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verified:
-    """How much was read, and what was found wrong; ``elsewhere`` files went to a destination of another day."""
+    """How much was read, and what was found wrong; ``elsewhere`` files went to an earlier destination."""
 
     files: int
     records: int

@@ -202,7 +202,7 @@ def _no_scheme(scheme: str) -> str:
         return f"has no scheme; {there}; a directory is file:///absolute/path"
     meant = _SYNONYMS.get(scheme.lower())
     hint = f", did you mean {meant}?" if meant else likely(scheme, _SCHEMES)
-    return f"{scheme}:// is no scheme of it{hint or ';'} {there}"
+    return f"{scheme}:// is not a supported destination scheme{hint or ';'} {there}"
 
 
 def _bucket_of(url: str) -> str:

@@ -106,7 +106,7 @@ DATASETS: dict[str, Dataset] = {
     )
 }
 
-# of a wide row one identifier: the columns that are made of it, and the fields that they become
+# field → the column that `identifiers` adds to each exploded row
 SPREAD = {"identifierType": "_identifierType", "identifier": "_identifier"}
 
 ENVELOPE = ("id", "version", "roverID", "emittedAt")

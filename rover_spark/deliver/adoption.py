@@ -5,7 +5,7 @@ everything a second time. So, where the ledger knows no batch of a stream and th
 listed first. A file of this export there stops the run until the operator adopts it. The look costs nothing once a
 stream has a batch, and one request where the folder is empty.
 
-What adopting means, the contract's Owner says. This module lists and decides; it writes nothing.
+The contract's Owner defines what adopting means. This module lists and decides; it writes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from rover_spark.store import Store
 
 @dataclass
 class Adoption:
-    """The look before a first batch. With ``adopt`` the operator lets this ledger begin anew over the files in ``adopted``."""
+    """Checks the bucket before a stream's first batch. ``adopt`` is the operator's consent to start a new ledger over
+    existing files; ``adopted`` holds one file of each stream.
+    """
 
     store: Store
     settings: Settings
@@ -57,7 +59,7 @@ def _began_anew(found: Earlier, words: tuple[str, str]) -> Problem:
     return Problem(
         "ledger_adopted",
         f"{found.about} began anew: {found.message}, which this ledger does not know. {happens}",
-        f"{remedy.format(about=found.about)} `verify` calls the files of before foreign until they are moved away.",
+        f"{remedy.format(about=found.about)} `verify` reports the earlier files as foreign until you move them.",
     )
 
 

@@ -52,14 +52,14 @@ class Delivery:
     ) -> None:
         self._spark = spark
         self._producer = producer
-        # of today, by destination: how a bucket is reached decides nothing about what is delivered
+        # today's access per destination: access does not change what is delivered
         self._access = access
         self._ledger = ledger
         self._progress = progress
         self.delivered: list[BatchRecord] = []
 
     def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
-        """Takes a plan that the ledger does not know to its end; the dataset state after it."""
+        """Records a new plan and delivers it; returns the dataset state after it."""
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
             counts = Manifest().counts
@@ -74,7 +74,7 @@ class Delivery:
         try:
             manifest = self._stage(plan)
         except (SourceGap, SourceUnread) as gap:
-            # of what may pass, the next run tries the same batch again; a rerun replaces it
+            # SourceUnread may be transient: the next run retries this batch; under a rerun it is aborted and replaced
             if dataset_state.rerun or isinstance(gap, SourceGap):
                 self.abort(dataset_state, plan, gap.message)
             raise
@@ -84,7 +84,7 @@ class Delivery:
                 dataset_state, plan, "STAGED", counts=counts, floors=floors, files=files
             )
         except LedgerConflict:
-            # our tries stand in no manifest: the other driver's do
+            # no manifest names the files this run staged; the other driver's manifest won
             self._store(plan).abort(file.staged for file in files)
             raise
         return self.finish(

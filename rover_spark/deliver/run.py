@@ -97,7 +97,7 @@ class Exporter:
         dataset_states = self._dataset_states(names)
         opened = [name for name in names if dataset_states[name].open is not None]
         if opened:
-            # a plan stands by itself: it is finished before today's settings are looked at
+            # an open batch depends only on its stored plan, so it is finished before today's settings are checked
             side_by_side(lambda name: self._attempt(name, dataset_states[name], only_open=True), opened)
             dataset_states = self._dataset_states(names)
         try:

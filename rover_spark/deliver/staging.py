@@ -22,8 +22,8 @@ from rover_spark.produce.port import Beside, Part, Work
 def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access: Access) -> Manifest:
     """Stages every file of a plan; side tables are written once a batch.
 
-    Work of some chunks only is of a batch that was staged before: then it writes no side table and compares no number
-    of rows, because the caller compares the files with the ledger's.
+    If ``work.chunks`` is set, the batch was staged before: side tables are not written again, and row counts are not
+    compared because the caller compares files.
 
     Raises:
         SourceGap, RunError, StoreError: nothing of the batch is visible.

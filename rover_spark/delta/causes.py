@@ -30,7 +30,7 @@ _FEED_OFF = "the change data feed was off for a part of it"
 _RETYPED = "a column was renamed, dropped or retyped in this range"
 _LOG_GONE = "a part of its log is gone"
 _DAMAGED = "a file of it is damaged, or is not what the log says"
-_BARE = "its log says too little of a removed file, as writers other than Spark may leave it"
+_BARE = "a version of it removed a file without extended file metadata in the log, so the change data feed cannot be read"
 
 # The first row that matches counts. Words as engines write them; a pattern where a word alone could be part of a name.
 _TABLE: tuple[tuple[Kind, str, str], ...] = (

@@ -16,11 +16,14 @@ T = TypeVar("T")
 
 
 def versions(spark: SparkSession, encoder: str) -> dict[str, str]:
-    """Of the package, the engine, its Java and the encoder: kept in each plan, to explain bytes that differ one day."""
+    """Returns the versions of rover_spark, Spark, Java, Python and the encoder.
+
+    Each plan stores them to explain bytes that differ later.
+    """
     try:
         java = spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.version')").collect()[0][0]
     except PySparkException:
-        java = "not told"  # where sessions are shared, Java is out of reach
+        java = "unknown"  # where sessions are shared, Java is out of reach
     python = platform.python_version()
     return {
         "rover_spark": __version__,

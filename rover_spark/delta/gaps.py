@@ -1,4 +1,4 @@
-"""Commits that make a range of a table's versions a gap: after them the change data feed reads earlier rows otherwise.
+"""Finds commits that make a version range a gap: after them the change data feed returns earlier rows differently.
 
 Reads the log, no row. Each commit is compared with the delivered version, one by one: a column that was dropped and
 added again in between is a gap, too. What Delta's feed refuses by itself is an error of the read (``engine_errors``).
@@ -23,7 +23,7 @@ from rover_spark.delta.used_columns import Used
 from rover_spark.errors import SourceGap
 
 _VECTORS = "deletionVectors"
-# causes that are no catalog's refusal of the log: reading rows meets them as well
+# failures that do not mean a catalog denied the log: reading rows would hit them too
 _NOT_THE_LOGS = {"passes", "full", "no_file_system"}
 
 
@@ -72,7 +72,7 @@ def found_in(spark: SparkSession, ranges: Sequence[Range]) -> list[str | None]:
             raise
         if len(ranges) > 1:
             return [found for one in ranges for found in found_in(spark, [one])]
-        # a catalog may refuse the log; that commits were cleaned away, reading the feed says itself
+        # a catalog may deny access to the log; if commits were cleaned away, reading the feed reports it
         return [_ends(spark, ranges[0])]
     return [_found(spark, *each) for each in zip(ranges, places, changes, strict=True)]
 
@@ -99,7 +99,10 @@ def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change])
     shape: Shape | None = None
     for change in changes:
         if change.bare and one.by_feed and change.version <= one.last:
-            return f"version {change.version} took a file away, and its log tells too little of that file"
+            return (
+                f"version {change.version} removed a file without extended file metadata in the log, so the change data "
+                "feed cannot be read"
+            )
         if change.metadata is None and change.features is None:
             continue
         if not known:

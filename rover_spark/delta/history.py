@@ -19,8 +19,8 @@ from rover_spark.delta.names import quoted
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.model.table import HistoryRow, TableState
 
-# Commits that the first DESCRIBE HISTORY lists, and commits before the one that is asked for: Delta moves on times that
-# do not rise, beginning with the first commit of the listing.
+# Commits that the first DESCRIBE HISTORY lists, and commits before the one that is asked for: Delta adjusts commit
+# timestamps that do not increase, starting at the first commit listed.
 _LISTED = 96
 _BEFORE = 32
 _MISSING = (

@@ -215,7 +215,7 @@ def history(spark: SparkSession, root: str, limit: int) -> list[Commit]:
         info = infos.get(version)
         at = file_time if info is None or info["inCommitTimestamp"] is None else info["inCommitTimestamp"]
         if commits and at <= commits[-1].timestamp:
-            at = commits[-1].timestamp + 1  # as Delta moves on times that do not rise
+            at = commits[-1].timestamp + 1  # as Delta adjusts timestamps that do not increase
         metrics = (info["operationMetrics"] if info is not None else None) or {}
         rows_written = metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0
         operation = None if info is None else info["operation"]

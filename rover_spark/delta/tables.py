@@ -29,8 +29,8 @@ class Tables:
     def state(self, setting: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state, its history back to version ``since`` as far as it reaches (None: the latest).
 
-        Where the history shows another commit than ``since`` at its version, all of it is listed: Delta moves on times
-        that do not rise, so a commit's time may depend on where the listing begins.
+        Where the history shows another commit than ``since`` at its version, all of it is listed: Delta adjusts commit
+        timestamps that do not increase, starting at the first commit listed.
 
         Raises:
             ConfigError: no Delta table there; the message names the setting.

@@ -47,10 +47,12 @@ class NdjsonFile(CountedFile):
 
 
 def inflate(stream: BinaryIO, limit: int) -> Iterator[bytes]:
-    """The text of a gzip object in pieces of bounded size, never more than ``limit`` bytes of it.
+    """The text of a gzip object in pieces of bounded size.
+
+    Inflates at most ``limit`` bytes, so a decompression bomb is never expanded.
 
     Raises:
-        ValueError: not one whole gzip member, or more text than ``limit``: a bomb is left where it is.
+        ValueError: not one whole gzip member, or more than ``limit`` bytes of text.
     """
     inflater = zlib.decompressobj(GZIP)
     given = 0

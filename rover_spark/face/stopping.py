@@ -75,7 +75,7 @@ class UnderWay:
         return self._shown.quiet()
 
     def settle(self) -> None:
-        """Returns at once, but never again after ``halt``: what `halt`'s caller prints is the last word."""
+        """Returns at once. Blocks for ever once ``halt`` was called, so that nothing is printed after the interrupt message."""
         with self._lock:
             pass
 

@@ -29,7 +29,7 @@ def problem_of(error: BaseException, command: str) -> Problem:
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return Problem(
         "unexpected",
-        f"{command} met what it does not expect: {what}; what the ledger holds is still true",
+        f"{command} failed with an unexpected error: {what}; what the ledger holds is still true",
         "This is a fault of rover_spark: run it again with -v, which prints a stack trace, and report that.",
     )
 

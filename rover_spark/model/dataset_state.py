@@ -13,7 +13,7 @@ from rover_spark.model.plan import Plan
 
 State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
 RERUN, ACCEPTED = "RERUN", "ACCEPTED"
-FLOORS = "floors"  # what of a batch's counts says how many floors it left
+FLOORS = "floors"  # the key of a batch's counts that holds how many floors it left
 REDELIVERED = "redelivered"  # the note of a batch that stands COMMITTED once more
 BY_HAND = "The ledger was changed by hand, or this is a defect: report it."
 ABANDONED_AFTER = timedelta(hours=1)
@@ -87,7 +87,7 @@ class DatasetState:
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """What the ledger knows of one batch. ``plan`` is None for old batches of a summary; ``counts`` before STAGED.
+    """What the ledger knows of one batch. ``plan`` is None for old batches whose plan was not loaded.
 
     ``published`` are keys of a STAGED batch that the ledger knows to be visible; of the others it says nothing.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rover_spark.model.dataset_state import FLOORS
 from rover_spark.model.file import StagedFile
 
-# every row of a source is one of these; BEFORE is the half of an update that only says what was
+# every row of a source is one of these; BEFORE is the preimage row of an update
 OUTCOMES = ("delivered", "no_change", "superseded", "suppressed", "conflict", "quarantined")
 BEFORE = "before"
 

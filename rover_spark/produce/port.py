@@ -37,7 +37,7 @@ _FOLDERS = {
     "currents": "rover_spark.produce.currents",
 }
 
-LOOKED_AT = 50_000  # objects of a folder that are looked at, at the most, before a stream's first batch
+LOOKED_AT = 50_000  # at most this many objects of a folder are listed before a stream's first batch
 Read = Callable[[], AbstractContextManager[BinaryIO]]  # opens one object
 
 
@@ -77,7 +77,7 @@ class Cutter(Protocol):
 
 @dataclass(frozen=True)
 class Beside:
-    """Rows for a side table of the ledger; they are written where the count or mark ``when`` is not nought."""
+    """Rows for a side table of the ledger, written only if the count named ``when`` is above zero."""
 
     table: str
     when: str
@@ -122,7 +122,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Tried:
-    """What ``check`` finds out about a place: its fields, and for each of the first rows the reason why it would not be delivered."""
+    """What ``check`` finds out about a place: its fields, and for each of its first rows why it would not be delivered.
+
+    The reason is None for a row that would be delivered.
+    """
 
     fields: str
     rows: tuple[str | None, ...]
@@ -147,7 +150,7 @@ class Producer(Protocol):
         ...
 
     def unread(self, stream: str, error: RunError) -> None:
-        """Notes that the changes of a stream could not be read, where a rerun is asked for: it may give them up."""
+        """Records that a stream's changes could not be read, so that a requested rerun may give them up."""
         ...
 
     def refresh(self) -> None:
@@ -195,7 +198,7 @@ class Producer(Protocol):
         ...
 
     def refuse_rerun(self, stream: str, *, accept_gap: bool) -> None:
-        """Raises ConfigError where such a rerun is none of this stream."""
+        """Raises ConfigError if the stream does not support this kind of rerun."""
         ...
 
 
@@ -306,7 +309,7 @@ def decode(text: str) -> Plan:
 
 
 def owner(settings: Settings) -> Owner:
-    """Whose objects are whose, by the settings' contract."""
+    """The Owner for the settings' contract: decides which objects belong to this export."""
     made: Owner = _file(settings.contract, "keys").owner(settings)
     return made
 

@@ -49,8 +49,8 @@ EVENTS = {"contract": "currents", "datasets": None, "currents": {"cluster": "c",
         ({"datasets__fan_track_events": {"table": "/e", "start": True}}, ['"enable", "earliest", or a version']),
         ({"datasets__fan_profiles__columns__traits": "first_name, last_name"}, ["struct(first_name, last_name)"]),
         ({"datasets__fan_profiles__where": "a = 1, b = 2"}, ["is one SQL expression"]),
-        ({"destination": "ftp://host/x"}, ["ftp:// is no scheme", "s3://, gs://, az://, file://, memory://"]),
-        ({"destination": "s3a://bucket/x"}, ["s3a:// is no scheme of it, did you mean s3?"]),
+        ({"destination": "ftp://host/x"}, ["ftp:// is not a supported destination scheme", "s3://, gs://, az://, file://, memory://"]),
+        ({"destination": "s3a://bucket/x"}, ["s3a:// is not a supported destination scheme, did you mean s3?"]),
         ({"destination": "abfss://container/x"}, ["did you mean az?"]),
         ({"destination": "fil:///x"}, ["did you mean file?"]),
         ({"destination": "/data/bucket"}, ["has no scheme", "file:///absolute/path"]),
@@ -164,7 +164,7 @@ def test_what_nobody_expects_is_one_message() -> None:
     problem = problem_of(ZeroDivisionError("by zero\nTraceback"), "export")
     assert "ZeroDivisionError: by zero; what the ledger" in problem.message and "-v" in problem.remedy
     assert problem_of(KeyError(), "export").message.startswith(
-        "export met what it does not expect: KeyError;"
+        "export failed with an unexpected error: KeyError;"
     )
 
 

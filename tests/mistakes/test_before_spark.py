@@ -74,7 +74,7 @@ MISTAKES = {
     "an envelope field": of(GOOD + 'extra = { emittedAt = "x" }\n', "extra.emittedAt"),
     "no such natural key": of(GOOD + 'natural_key = ["roverid"]\n', "roverid cannot be part", "did you mean roverID?"),
     # places
-    "another scheme": of(GOOD.replace("file:///nowhere", "ftp://host"), "ftp:// is no scheme", "s3://"),
+    "another scheme": of(GOOD.replace("file:///nowhere", "ftp://host"), "ftp:// is not a supported destination scheme", "s3://"),
     "Hadoop's scheme": of(GOOD.replace("file:///nowhere", "s3a://bucket"), "s3a://", "did you mean s3?"),
     "a bare path": of(GOOD.replace("file:///nowhere", "/nowhere"), "has no scheme", "file:///absolute/path"),
     "a host in a file's address": of(GOOD.replace("file:///nowhere", "file://nowhere"), "takes an absolute path"),

@@ -99,7 +99,7 @@ def _verified(console: Console, done: Verified) -> None:
     if done.elsewhere:
         were = "was" if done.elsewhere == 1 else "were"
         console.print(
-            f"{counted(done.elsewhere, 'file')} {were} delivered to the destination of another day: not read"
+            f"{counted(done.elsewhere, 'file')} {were} delivered to an earlier destination: not read"
         )
 
 
@@ -116,7 +116,7 @@ def _schemas(console: Console, result: SchemasResult) -> None:
 
 def _check(console: Console, result: CheckResult) -> None:
     _out(console, checks_table(result.checks, console.width))
-    console.print("nothing stands in the way" if result.ok else "delivery would fail")
+    console.print("no obstacle found" if result.ok else "delivery would fail")
 
 
 def _quarantine(console: Console, found: Quarantine) -> None:

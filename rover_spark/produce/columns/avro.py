@@ -95,7 +95,7 @@ def shaped(value: Column, dtype: DataType, avro: Schema, where: str) -> Shaped:
 
 
 def is_text(avro: Schema) -> bool:
-    """Whether values of a type are text, or arrays or maps of text. Records count as none, whatever they hold."""
+    """Whether values of a type are text, or arrays or maps of text. A record does not count as text."""
     inner = avro.besides_null
     if inner is not None and inner.kind in {"array", "map"}:
         return is_text(inner.parts[0])
@@ -224,7 +224,7 @@ def _map(cell: _Cell) -> Shaped | None:
     keys = F.transform(F.map_keys(cell.value), characters)
     values, wrong = _elements(cell, F.map_values(cell.value), cell.dtype.valueType)
     given = F.when(cell.value.isNotNull(), F.map_from_arrays(keys, values))
-    # the values' own maps are looked at where their type asks for maps
+    # maps inside values are checked when the value type is shaped
     bare = MapType(cell.dtype.keyType, BooleanType())
     return given, F.coalesce(_duplicate_key(cell, bare), wrong)
 
@@ -295,7 +295,7 @@ def _is_reason(reason: Column) -> Column:
 
 
 def _duplicate_key(cell: _Cell, dtype: DataType) -> Column:
-    """The reason of values in which a map has a key twice; ``dtype`` is as deep as maps are looked at."""
+    """The reason of values in which a map has a key twice; ``dtype`` limits how deep maps are checked."""
     twice = key_twice(cell.value, dtype)
     return _no_reason() if twice is None else F.when(twice, F.lit(f"{cell.where}: {DUPLICATE_KEY}"))
 

@@ -1,4 +1,4 @@
-"""JSON text as it stands in a column: one object by the letter of the standard, spliced digit for digit.
+"""JSON text stored in a column: one object, checked strictly as RFC 8259 says, spliced digit for digit.
 
 Promises that what passes ``is_object_text`` and not ``names_twice`` means one object to every reader, and that nothing of
 it is rounded or reordered: line breaks become blanks, a surrogate without its other half U+FFFD, top-level nulls may go.
@@ -86,7 +86,7 @@ def well_formed(text: Column) -> Column:
 def names_twice(text: Column) -> Column:
     """True where an object in a valid object's text has two members of one name, at any depth; null where it is null.
 
-    Names are compared unescaped. To look closely is dear: it is done where a cheap look finds reason to.
+    Names are compared after unescaping. The exact check is expensive and runs only where a cheap check finds a suspect.
     """
     suspect = not_one_variant(text) if hasattr(F, "try_parse_json") else some_name_twice(text)
     return suspect & somewhere_twice(text)

@@ -110,7 +110,9 @@ def ill_formed(text: Column) -> Column:
 
 
 def key_text(key: Column, dtype: DataType) -> Column:
-    """A map key's text: what JSON says of such a value, without quotes. Spark's own writer takes an address in memory."""
+    """A map key's text: the JSON of such a value, without quotes. Spark's JSON writer would print the key object's memory
+    address.
+    """
     if isinstance(dtype, TimestampType):
         return F.date_format(key, _INSTANT)
     if isinstance(dtype, TimestampNTZType):
@@ -147,7 +149,7 @@ def key_twice(column: Column, dtype: DataType) -> Column | None:
 
 def _key_texts(keys: Column, dtype: DataType) -> Column:
     texts = F.transform(keys, lambda each: characters(key_text(each, dtype)))
-    # nearly always there is nothing to mend, and two looks at the whole are cheaper than one at each
+    # text is almost always valid: two checks of all keys joined cost less than one per key
     return (
         F.when(~ill_formed(F.concat_ws(" ", keys)), keys).otherwise(texts) if dtype == StringType() else texts
     )
@@ -157,8 +159,11 @@ def _key_texts(keys: Column, dtype: DataType) -> Column:
 
 
 def each_inside(column: Column, dtype: StructType, build: Callable[[Column], Column]) -> Column:
-    """What ``build`` makes of a struct. Of a wide one by a name that stays a name: Spark would put the expression that the
-    struct comes from, all of its fields, in the place of each mention, and a thousand times a thousand takes minutes."""
+    """Applies ``build`` to a struct.
+
+    A struct of more than 100 fields is bound to a lambda variable first; otherwise Catalyst repeats the whole struct
+    expression at every field reference, which takes minutes.
+    """
     if len(dtype.fields) <= _WIDE:
         return build(column)
     return F.element_at(F.transform(F.array(column), build), 1)

@@ -68,7 +68,7 @@ def _is_not_finite(number: Column) -> Column:
 
 
 def raw_text(column: Column, dtype: DataType) -> Column | None:
-    """The text in a value as it lies in the table, ill-formed octets included; None for types that are not looked into."""
+    """The stored text of a value, invalid UTF-8 included; None for types that are not checked."""
     if isinstance(dtype, StringType):
         return column
     if (
@@ -97,7 +97,7 @@ def mended(emitted: Column, types: dict[str, DataType]) -> Column:
 
 
 def written(column: Column, dtype: DataType) -> Column:
-    """The value's JSON where it is no map with a key twice, and null there: what stands in a record beside its name."""
+    """The value as ``{"value": …}`` JSON; null if a map in it has a duplicate key."""
     twice = key_twice(column, dtype)
     value = readable(column, dtype)
     return F.to_json(

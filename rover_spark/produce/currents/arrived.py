@@ -59,7 +59,7 @@ def by_files(
 
 
 def _files_are_cheaper(spark: SparkSession, one: Slice) -> bool:
-    # a catalog may refuse the log; what is wrong with the table, reading its feed says
+    # a catalog may deny access to the log; other faults of the table show when the feed is read
     try:
         added = added_files(spark, one.source.table, one.commits)
     except ENGINE_ERRORS:
@@ -92,7 +92,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     assert one.from_version is not None
     if not one.by_feed:
         added = added_files(spark, one.source.table, one.commits)
-        # where files of a table with a feed are not whole, it was altered since it was planned: by the feed again
+        # the table was altered after planning, so its added files are incomplete: read the feed instead
         if added.whole or not one.keeps_feed:
             _require_whole(one, added)
             return added_rows(spark, added)

@@ -43,6 +43,6 @@ class EventFiles:
         return key, lambda sink: AvroFile(sink, text, plan.codec, level, sync)
 
     def end(self, chunk: int, lines: Lines, start: int, stop: int, records: int, raw_bytes: int) -> int:
-        """By count."""
+        """Ends the file once it holds as many events as its slice allows."""
         per_file = self.plan.slices[self.plan.groups[chunk].slice].per_file
         return lines.take(start, stop, per_file - records)

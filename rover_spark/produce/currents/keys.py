@@ -31,7 +31,7 @@ class Taken:
     schema_id: int = 0
 
     def offsets(self, event_type: str) -> tuple[int, ...]:
-        """Where an event type that begins anew begins in each partition: above all that was ever delivered."""
+        """Returns the first free offset of each partition for an event type that starts over."""
         found = self.free.get(event_type, {})
         return tuple(found.get(partition, 0) for partition in range(max(found, default=-1) + 1))
 

@@ -106,12 +106,12 @@ class EventPlan(Plan):
 
     @property
     def chunks(self) -> int:
-        """One a group."""
+        """Returns the number of groups: each is one chunk."""
         return len(self.groups)
 
     @property
     def lost(self) -> str:
-        """The event types and versions."""
+        """Says which event types lose the changes after which version."""
         return self.note
 
     @property
@@ -141,16 +141,16 @@ class EventPlan(Plan):
 
     @property
     def registers(self) -> tuple[RegisteredSchema, ...]:
-        """As the plan pins them."""
+        """Returns the schemas that the plan pins and that the ledger does not hold yet."""
         return self.schemas
 
     @property
     def span(self) -> str:
-        """How many event types."""
+        """Says how many event types the plan delivers."""
         return f"{len(self.delivering)} types"
 
     def document(self) -> dict[str, Any]:
-        """Which versions of which tables, event type by event type."""
+        """Adds the table, versions and schema id of each event type."""
         names = ("event_type", "from_version", "to_version", "schema_id")
         slices = [
             {"table": each.source.table, **{name: getattr(each, name) for name in names}}

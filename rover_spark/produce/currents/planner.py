@@ -125,7 +125,7 @@ class EventPlanner:
             found = self._tables.gaps(looks)
         for one, look, gap in zip(due, looks, found, strict=True):
             setting = f'events."{one.event_type}"'
-            # what was never delivered need not be given up
+            # an event type that was never delivered has nothing to give up
             remedy = GIVE_UP if one.offsets else begin_later([f"{setting}.start"])
             gaps.refuse(setting, look, gap, remedy)
 
@@ -189,7 +189,7 @@ class EventPlanner:
             slices.append(replace(fresh, offsets=one.offsets, schema_id=one.schema_id))
             lost.append(f"{one.event_type} after version {one.to_version}")
         note = f"given up, as the operator accepted: {', '.join(lost) or 'nothing, all of it can be read'}"
-        # nothing is delivered: what breaks readers is refused by the batch that would
+        # this batch delivers nothing, so a breaking schema change is refused by the next batch that delivers
         return replace(self._pinned(dataset_state, "lost", tuple(slices), ()), note=note)
 
     def _can_go_on(self, last: Slice) -> bool:

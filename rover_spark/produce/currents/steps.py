@@ -55,7 +55,8 @@ def place(
             code="source_gap",
             remedy=remedy,
         )
-    # a feed begins with the commit that turns it on: the range that this lies in is read as the one before
+    # the feed starts with the commit that turns it on, so the range that contains this commit is still read by added
+    # files
     by_feed = state.keeps_feed and (last is None or last.keeps_feed)
     return Slice(
         event_type,

@@ -26,7 +26,7 @@ class RoverAuditor:
         return []
 
     def content(self, record: BatchRecord, file: StagedFile, read: Read) -> str | None:
-        """Reads no more text than was delivered: a bomb is left where it is."""
+        """Inflates at most ``raw_bytes``, so a decompression bomb is never expanded."""
         text = hashlib.sha256()
         lines = size = 0
         with read() as stream:

@@ -21,7 +21,7 @@ class RoverFiles:
     """Cuts a batch; a file ends before it would pass the limit of bytes."""
 
     plan: BatchPlan
-    # a key that is deleted leaves a floor although its row is no record, and one that repeats an id leaves one too
+    # a deleted key, and a row that repeats an id, leave a floor although no record is delivered
     marks: ClassVar[tuple[Mark, ...]] = (Mark(FLOORS, "floor", "rows"), Mark("replaced", "mended"))
 
     def begin(
@@ -34,5 +34,5 @@ class RoverFiles:
         return key, lambda sink: NdjsonFile(sink, plan.files.compression_level)
 
     def end(self, chunk: int, lines: Lines, start: int, stop: int, records: int, raw_bytes: int) -> int:
-        """By bytes."""
+        """Ends the file before it would pass ``max_bytes``."""
         return lines.fit(start, stop, self.plan.files.max_bytes - raw_bytes)

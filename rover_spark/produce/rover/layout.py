@@ -45,7 +45,7 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     )
     first = [F.desc("commit"), F.desc("line")]
     if plan.definition.event_time not in plan.source.natural_key:
-        # the id does not fix the event time: all stand where the one stands that is delivered
+        # the id does not determine the event time: sort all records of one id at the event time of the delivered one
         same_id = Window.partitionBy("salt", "chunk", "id").orderBy(*first)
         keyed = keyed.withColumn("event_us", F.first("event_us").over(same_id))
     return keyed.sortWithinPartitions("salt", "chunk", "event_us", "id", *first).select(

@@ -95,17 +95,17 @@ class BatchPlan(Plan):
 
     @property
     def has_snapshot(self) -> bool:
-        """As the dataset's contract says."""
+        """True if the contract lets the dataset begin with a snapshot."""
         return self.definition.snapshot
 
     @property
     def chunks(self) -> int:
-        """As the chunk rule says."""
+        """Returns the number of chunks that the chunk rule gives."""
         return self.files.chunks
 
     @property
     def lost(self) -> str:
-        """The versions, and what receivers must do."""
+        """Says which versions are lost, and what receivers must do."""
         what = f"changes after version {(self.from_version or 0) - 1} of {self.source.table} are lost"
         if self.definition.snapshot:
             follows = f"a snapshot under epoch {self.epoch + 1} follows"
@@ -137,12 +137,12 @@ class BatchPlan(Plan):
 
     @property
     def span(self) -> str:
-        """The versions."""
+        """Returns the versions that the plan reads, as text: ``7`` or ``3-7``."""
         first, last = self.from_version, self.to_version
         return f"{last}" if first in {None, last} else f"{first}-{last}"
 
     def document(self) -> dict[str, Any]:
-        """The versions."""
+        """Returns the versions that the plan reads, for JSON documents."""
         return {"from_version": self.from_version, "to_version": self.to_version}
 
 

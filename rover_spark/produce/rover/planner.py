@@ -162,7 +162,8 @@ class Planner:
             due = next_step(dataset_state, None, state.latest.version)
         else:
             try:
-                # what changes rows or ids is as before, or outstanding under what a rerun replaces
+                # outstanding changes are read with the source settings last agreed: a rerun confirms the new settings
+                # for the snapshot only
                 due = second_look(lambda: self._changes(dataset, dataset_state, agreed(dataset_state), state))
             except (SourceGap, SourceUnread, ConfigError):
                 due = next_step(dataset_state, None, state.latest.version)
