@@ -129,8 +129,12 @@ def test_what_was_told_before_is_judged_by_the_version_that_it_is_read_by(
         assert log(again, changes, known(WHOLE)) == "by version 50 column k was dropped"
     bare = [change(50, bare=True)]
     assert log(again, bare, known(WHOLE)) is None, "not a file of its own"
-    assert "version 50 took a file away" in str(log(next_one, bare, known(WHOLE)))
-    assert "version 6 took a file away" in str(log(again, [change(6, bare=True)], known(WHOLE)))
+    assert "version 50 removed a file without extended file metadata" in str(
+        log(next_one, bare, known(WHOLE))
+    )
+    assert "version 6 removed a file without extended file metadata" in str(
+        log(again, [change(6, bare=True)], known(WHOLE))
+    )
 
 
 def test_deletion_vectors_count_in_the_range_itself(log: Callable[..., str | None]) -> None:

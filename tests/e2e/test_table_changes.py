@@ -72,7 +72,7 @@ def test_what_the_feed_does_not_tell_is_a_gap_from_the_first_commit_on_and_a_rer
     said = {
         "fan_profiles": "in version 2 field traits.town was dropped",
         GRAPH: "version 2 removed rows by a deletion vector, a feature that was dropped after it",
-        MERGES: "version 2 took a file away, and its log tells too little of that file",
+        MERGES: "version 2 removed a file without extended file metadata in the log",
         TRACKS: "in version 1 column namespace was renamed to space",
     }
     standing = changed.standing()
