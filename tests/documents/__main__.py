@@ -16,8 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.documents.blocks import ROOT, replace
+from tests.documents.codes import codes
 from tests.documents.commands import commands
 from tests.documents.laws import laws
+from tests.documents.results import adds
 from tests.documents.rooms import rooms, test_line
 from tests.documents.settings import settings
 
@@ -25,6 +27,8 @@ from tests.documents.settings import settings
 READ: dict[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
+    "adds": adds,
+    "codes": codes,
     "laws": laws,
     "rooms": rooms,
     "test": test_line,

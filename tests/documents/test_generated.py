@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.documents import blocks, measured
+from tests.documents import blocks, codes, measured
 from tests.documents.__main__ import MEASURED, READ, RUN
 from tests.documents.laws import laws, marked
 
@@ -20,6 +21,19 @@ def test_every_block_has_a_maker() -> None:
 @pytest.mark.parametrize("name", READ)
 def test_what_is_read_off_the_project_is_up_to_date(name: str) -> None:
     assert BLOCKS[name] == READ[name](), 'stale: run make docs ARGS="--read-only"'
+
+
+def test_every_error_code_has_a_meaning_and_nothing_else_has_one() -> None:
+    names = {each.code for each in codes.found()}
+    assert len(names) > 60 and names == set(codes.MEANINGS) and names > set(codes.EXITS)
+
+
+def test_every_module_and_folder_that_the_architecture_names_exists() -> None:
+    page = (blocks.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {each for each in re.findall(r"`([\w./-]+)`", page) if each.endswith((".py", ".toml", "/"))}
+    roots = (blocks.ROOT, blocks.ROOT / "rover_spark")
+    assert len(named) > 15
+    assert not [each for each in sorted(named) if not any((root / each).exists() for root in roots)]
 
 
 def test_every_law_has_a_test() -> None:

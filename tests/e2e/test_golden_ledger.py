@@ -103,7 +103,9 @@ def left(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Left:
 
 @pytest.mark.law(3)
 @pytest.mark.parametrize("export", EXPORTS)
-def test_what_0_1_0_left_open_ends_as_it_would_have_ended_it(left: Left, export: str) -> None:
+def test_a_batch_that_the_first_version_left_open_ends_with_the_files_of_that_version(
+    left: Left, export: str
+) -> None:
     """Also the commits after the plans: they are in the batches that 0.1.0 would have delivered next."""
     before = left.states(export)
     assert {name: before[name] for name in OPEN[export]} == OPEN[export]
@@ -160,7 +162,9 @@ def test_an_integration_goes_on_from_a_ledger_of_0_1_0(left: Left, export: str) 
     left.require_whole(export)
 
 
-def test_what_0_1_0_planned_long_ago_is_given_up_and_made_anew(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_old_plan_of_the_first_version_is_aborted_and_planned_anew(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     """Its rows are in the next batch; the schema id that it took stays taken. What was STAGED is published."""
     left = Left(spark, tmp_path)
     found = left.export("rover", LATE)

@@ -22,7 +22,7 @@ def _counts(result: Result) -> dict[str, int]:
 @pytest.mark.law(5)
 @pytest.mark.law(10)
 @pytest.mark.full  # the random histories of CI have the same in them
-def test_a_table_that_lives_hard_is_told_change_by_change(world: World) -> None:
+def test_each_change_of_a_busy_table_is_delivered_or_counted(world: World) -> None:
     rows = [row(n, "email", f"{n}@x", f"2026-11-0{1 + n % 9} 10:00:00") for n in range(20)]
     world.identities(", ".join(rows))
     world.delivered()

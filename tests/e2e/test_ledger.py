@@ -24,7 +24,7 @@ def _ledger(spark: SparkSession, root: Path) -> Ledger:
 
 
 @pytest.mark.law(6)
-def test_of_two_drivers_at_one_transition_one_wins_and_the_other_is_told(
+def test_of_two_drivers_at_one_transition_one_wins_and_the_other_gets_a_conflict(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     first, second = _ledger(spark, tmp_path), _ledger(spark, tmp_path)

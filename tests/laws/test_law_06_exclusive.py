@@ -1,7 +1,8 @@
 """Law 6: exclusive.
 
-A key is published for the first time once, and never replaced by another payload. Two drivers that race for one batch do
-no harm: one plans, the other follows or is refused. `redeliver` replaces on purpose: a damaged object is to be healed.
+A key is published for the first time once, and we never replace its payload by another one. A foreign object at a key is
+left alone where `store.can_read` is set; without it, it is not noticed. Two drivers that race for one batch do no harm: one
+plans, the other follows or is refused. `redeliver` replaces on purpose: a damaged object is to be healed.
 """
 
 from __future__ import annotations

@@ -92,7 +92,9 @@ def _each(count: int) -> pytest.MarkDecorator:
 
 @pytest.mark.law(5)
 @_each(HISTORIES // FAMILIES)
-def test_random_histories_end_in_the_sources_state(spark: SparkSession, tmp_path: Path, seed: int) -> None:
+def test_random_histories_end_in_the_state_of_the_source(
+    spark: SparkSession, tmp_path: Path, seed: int
+) -> None:
     world = RandomWorld(spark, tmp_path, seed)
     _live_through(world, lambda: _require_state(world), f"seed {seed}, {world.dataset}")
 
