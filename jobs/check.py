@@ -2,7 +2,7 @@
 
     spark-submit jobs/check.py -c FILE [-v]
 
-The job itself stands in the package, and so in the wheel: `rover_spark/jobs/check.py`.
+The job itself is in the package, and so in the wheel: `rover_spark/jobs/check.py`.
 """
 
 import runpy

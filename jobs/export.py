@@ -2,7 +2,7 @@
 
     spark-submit jobs/export.py -c FILE [--dataset NAME ...] [--now ISO] [--strict] [-v]
 
-The job itself stands in the package, and so in the wheel: `rover_spark/jobs/export.py`.
+The job itself is in the package, and so in the wheel: `rover_spark/jobs/export.py`.
 """
 
 import runpy

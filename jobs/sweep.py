@@ -2,7 +2,7 @@
 
     spark-submit jobs/sweep.py -c FILE [--older-than 7d] [-v]
 
-The job itself stands in the package, and so in the wheel: `rover_spark/jobs/sweep.py`.
+The job itself is in the package, and so in the wheel: `rover_spark/jobs/sweep.py`.
 """
 
 import runpy

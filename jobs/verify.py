@@ -2,7 +2,7 @@
 
     spark-submit jobs/verify.py -c FILE [-v]
 
-The job itself stands in the package, and so in the wheel: `rover_spark/jobs/verify.py`.
+The job itself is in the package, and so in the wheel: `rover_spark/jobs/verify.py`.
 """
 
 import runpy

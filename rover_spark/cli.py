@@ -1,7 +1,7 @@
 """`rover-spark`: arguments → settings → one command → exit code.
 
-Exit codes: 0 done, 1 the run or a check failed, 2 wrong usage or configuration, 130 Ctrl-C, 143 SIGTERM. With ``--json`` one JSON document
-stands on standard output and nothing else; everything else goes to standard error.
+Exit codes: 0 done, 1 the run or a check failed, 2 wrong usage or configuration, 130 Ctrl-C, 143 SIGTERM. With ``--json``
+standard output holds one JSON document and nothing else; everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def redeliver(
 
 @app.command(epilog="Example: rover-spark status -c acme.toml")
 def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Show where each dataset stands: phase, versions, lag, days until changes expire, quarantine, last batches."""
+    """Show the state of each dataset: phase, versions, lag, days until changes expire, quarantine, last batches."""
     run_configured(
         "status",
         config,

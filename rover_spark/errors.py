@@ -81,7 +81,7 @@ class SourceChanged(ConfigError):
 
 
 class RunError(RoverSparkError):
-    """The run failed. Whatever was decided stands in the ledger; the next run goes on from there."""
+    """The run failed. The ledger holds whatever was decided; the next run goes on from there."""
 
 
 class SourceGap(RunError):

@@ -1,4 +1,4 @@
-"""Where each dataset stands: phase, last version, lag, and how long undelivered changes stay readable."""
+"""The state of each dataset: phase, last version, lag, and how long undelivered changes stay readable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WARN_BELOW_DAYS = 2.0
 def statuses(
     producer: Producer, streams: Iterable[str], dataset_states: Mapping[str, DatasetState]
 ) -> list[DatasetStatus]:
-    """One status a dataset, or event type. What is wrong with a source stands in its ``problem``; nothing is raised."""
+    """One status a dataset, or event type. Its ``problem`` says what is wrong with the source; nothing is raised."""
     each = [
         (place, dataset_state)
         for stream in streams

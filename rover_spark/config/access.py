@@ -1,6 +1,6 @@
 """The ``[store]`` part of the settings: how an object store is reached, and what its objects carry.
 
-Promises that it holds no secret, so it may travel to executors and stand in a log. Refuses keys that look like one.
+Promises that it holds no secret, so it may travel to executors and be logged. Refuses keys that look like one.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Access(Frozen):
                 and len(value) <= 256
             ):
                 raise ValueError(
-                    f"tags: {name}: only letters, digits, spaces and + - = . _ : / @ may stand in a tag"
+                    f"tags: {name}: only letters, digits, spaces and + - = . _ : / @ are allowed in a tag"
                 )
         if self.kms_key and self.encryption == "AES256":
             raise ValueError('kms_key: belongs to encryption = "aws:kms"')

@@ -31,12 +31,12 @@ class CurrentsSettings(Frozen):
 
     @property
     def integration(self) -> Integration:
-        """What stands in every key."""
+        """The parts of every key that name the integration."""
         return Integration(self.cluster, self.connection, self.integration_id, self.zone)
 
     @model_validator(mode="after")
     def _named(self) -> CurrentsSettings:
-        _ = self.integration  # refuses what cannot stand in a key
+        _ = self.integration  # refuses what is not allowed in a key
         return self
 
 

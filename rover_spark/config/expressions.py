@@ -62,7 +62,7 @@ def _steady(expression: str) -> str:
 
 
 def _is_list(bare: str) -> bool:
-    """Whether a comma stands outside of all brackets; ``bare`` holds no literals."""
+    """Whether there is a comma outside of all brackets; ``bare`` holds no literals."""
     while (inner := _TYPE.sub(r"\1", bare)) != bare:
         bare = inner
     depth = 0
@@ -85,7 +85,7 @@ def _location(value: str, info: ValidationInfo) -> str:
     if any(ord(char) < 32 for char in value):
         raise ValueError("must not hold control characters")
     if _CREDENTIALS.match(value):
-        # not repeated: it would stand in messages, plans and the ledger
+        # not repeated: messages, plans and the ledger would show it
         raise ValueError(
             "must hold no key, password or SAS: they belong into Spark's own settings or the environment"
         )

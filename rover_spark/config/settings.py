@@ -79,7 +79,7 @@ class DatasetSettings(Frozen):
 
 
 class Settings(Frozen):
-    """One export: its name, where it delivers, where its ledger stands, and its datasets."""
+    """One export: its name, where it delivers, where its ledger lies, and its datasets."""
 
     name: str
     contract: Literal["rover", "currents"] = "rover"
@@ -106,7 +106,7 @@ class Settings(Frozen):
             raise ValueError(_no_scheme(scheme if separator else ""))
         path = rest.rstrip("/")
         if scheme in {"s3", "gs", "az"} and any(sign in rest for sign in "?#"):
-            raise ValueError(  # what follows may be a SAS: it would stand in every key
+            raise ValueError(  # what follows may be a SAS: it would become part of every key
                 f"takes {scheme}://BUCKET/PREFIX and no '?' or '#': a SAS or a key belongs into the environment, "
                 "where the SDK finds it (AZURE_STORAGE_SAS_TOKEN, AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS)"
             )
@@ -138,7 +138,7 @@ class Settings(Frozen):
         return self.access_at(self.destination)
 
     def access_at(self, destination: str) -> Access:
-        """``store``, with a staging place beside the prefix where receivers read all that stands below it."""
+        """``store``, with a staging place beside the prefix where receivers read everything below it."""
         scheme, _, rest = destination.partition("://")
         above, _, last = rest.rpartition("/")
         derived = self.contract == "currents" and scheme in {"file", "gs"} and above and last
@@ -148,7 +148,7 @@ class Settings(Frozen):
 
     @property
     def receives(self) -> str:
-        """The folder below the prefix that receivers read; only deliveries may stand in it."""
+        """The folder below the prefix that receivers read; it may hold only deliveries."""
         return self.currents.integration.name if self.currents else EXPORTS
 
     @model_validator(mode="after")

@@ -36,7 +36,7 @@ __all__ = [
 
 PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 MAX_LEVELS = 32  # records, arrays and maps in one another, down to the innermost value
-MAX_TYPES = 10_000  # with every reference written out: a few lines of JSON can stand for billions of columns
+MAX_TYPES = 10_000  # with every reference written out: a few lines of JSON can describe billions of columns
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -48,7 +48,7 @@ _SIZES = {"uuid": 16, "duration": 12}
 
 
 def parse(source: str | Mapping[str, object], *, registered: bool = False) -> Schema:
-    """The schema of an event, from its JSON text or from the tree that such a text stands for.
+    """The schema of an event, from its JSON text or from the parsed tree of such a text.
 
     A ``registered`` one was accepted once, and files may hold it: there a default may also fit a later branch of a union,
     or a type without its logical type, as earlier versions took it.
@@ -83,7 +83,7 @@ def registered_tree(canonical_text: str) -> Schema:
 
 
 def type_of(tree: object) -> Schema:
-    """The type that a JSON tree stands for, whether or not it is an event's. Raises ValueError where it is none."""
+    """The type that a JSON tree describes, whether or not it is an event's. Raises ValueError where it is none."""
     return _Parser(registered=True).schema(tree, "", "", 1)
 
 
@@ -106,7 +106,7 @@ class _Parser:
                 found = self.defined(tree, path, space, level)
             case _:
                 raise _wrong(path, f"{_shown(tree)} is no type")
-        levels, types = found.extent  # a reference adds what it stands for
+        levels, types = found.extent  # a reference adds the type that it names
         if levels > MAX_LEVELS or types > MAX_TYPES:
             raise _wrong(
                 path, f"nested more than {MAX_LEVELS} levels deep, or made of over {MAX_TYPES:,} types"
@@ -131,7 +131,7 @@ class _Parser:
                 raise _wrong(path, "a union directly inside a union")
             part = self.schema(branch, path, space, level)
             if part.key in parts:
-                raise _wrong(path, f"{part.key} stands twice in one union")
+                raise _wrong(path, f"{part.key} occurs twice in one union")
             parts[part.key] = part
         if not parts:
             raise _wrong(path, "a union without branches")
@@ -319,7 +319,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in pairs:
         if name in tree:
-            raise ValueError(f"{_shown(name)} stands twice in one object")
+            raise ValueError(f"{_shown(name)} occurs twice in one object")
         tree[name] = value
     return tree
 

@@ -37,7 +37,7 @@ class Field:
 class Schema:
     """One type. ``kind`` is Avro's word for it, or "union"; ``name`` the full name of a record, an enum or a fixed.
 
-    ``parts`` are an array's items, a map's values, a union's branches. A reference stands as the type that it names.
+    ``parts`` are an array's items, a map's values, a union's branches. A reference is held as the type that it names.
     ``logical`` is empty without a logical type, ``precision`` and ``scale`` are a decimal's, ``default`` is an enum's.
     """
 

@@ -53,10 +53,10 @@ _KEY = re.compile(
 
 @dataclass(frozen=True)
 class Integration:
-    """One integration: what stands in each of its keys.
+    """One integration: the parts that each of its keys holds.
 
     Raises:
-        ValueError: a part that cannot stand there, a connection the contract does not know.
+        ValueError: a part that is not allowed in a key, a connection the contract does not know.
     """
 
     cluster: str
@@ -100,7 +100,7 @@ class CurrentsKey:
 
 
 def check_segment(name: str, text: str) -> None:
-    """Raises ValueError unless ``text`` can stand between two slashes of a key; ``name`` says what it is.
+    """Raises ValueError unless ``text`` is allowed between two slashes of a key; ``name`` says what it is.
 
     Not allowed: what separates (``/``, ``\\``, ``+``, ``=``), what addresses of objects encode or end with (``%``, ``?``,
     ``#``), control characters, two dots in a row, a dot or a blank at an end where a file system drops it, over 200 octets.
@@ -144,7 +144,7 @@ def currents_key(
     """The object key of one file, whose first event is number ``offset`` of its type and partition.
 
     Raises:
-        ValueError: an hour without a time zone or not whole in UTC, a name or a number that cannot stand in a key.
+        ValueError: an hour without a time zone or not whole in UTC, a name or a number that is not allowed in a key.
     """
     check_event_type(event_type)
     if hour.tzinfo is None:
@@ -178,7 +178,7 @@ def parse_currents_key(prefix: str, key: str) -> CurrentsKey | None:
 
 
 def sync_marker(schema_canonical: str, key: str) -> bytes:
-    """The 16 octets that stand between the blocks of a file: derived, so that its bytes repeat."""
+    """The 16 octets between the blocks of a file: derived, so that its bytes repeat."""
     return bytes.fromhex(digest32([schema_canonical, key]))
 
 

@@ -31,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def text_of(value: Value) -> str | None:
-    """The text that stands for ``value`` in an id, or None for null.
+    """The text of ``value`` in an id, or None for null.
 
     Raises:
         TypeError: for a float, a naive datetime, or any type the contract does not allow.

@@ -30,7 +30,7 @@ class Field:
 class Dataset:
     """What a dataset is made of.
 
-    ``fields`` stand in the order in which they are emitted: roverID first, the event time last. ``key`` names the
+    ``fields`` are in the order in which they are emitted: roverID first, the event time last. ``key`` names the
     fields that identify a source row; ``natural_key`` the values, as emitted, that a record id is made of.
     """
 

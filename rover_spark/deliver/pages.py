@@ -1,4 +1,4 @@
-"""Puts small documents, such as schemas, at keys of their own; each is whole, and overwrites what stands there.
+"""Puts small documents, such as schemas, at keys of their own; each is whole, and overwrites what is there.
 
 Putting them again gives the same bytes at the same keys. The last one is put after all others: it may refer to them.
 """
@@ -18,7 +18,7 @@ def put(store: Store, pages: Mapping[str, str]) -> list[str]:
     Raises:
         StoreError: what was put before it stays; putting again mends the rest.
     """
-    attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only
+    attempt = uuid.uuid4().hex  # noqa: TID251 - used in staging names only
     keys = list(pages)
     for some in (keys[:-1], keys[-1:]):
         overwrite(

@@ -67,7 +67,7 @@ class LoggedProgress:
         self._log = logging.getLogger("rover_spark")
 
     def step(self, event: str, **fields: object) -> None:
-        """Logs at INFO; the fields also stand in the record, for structured handlers."""
+        """Logs at INFO; the record also holds the fields, for structured handlers."""
         text = " ".join(f"{name}={value}" for name, value in fields.items())
         self._log.info("%s %s", event, text, extra={"fields": {"event": event, **fields}})
 

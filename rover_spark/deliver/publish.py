@@ -42,7 +42,7 @@ def publish(
 def overwrite(
     store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
 ) -> None:
-    """Puts every file at its key whatever stands there: redelivery.
+    """Puts every file at its key whatever is there: redelivery.
 
     Raises:
         StagedLost, PublishUnknown: from the first file that failed; files not yet begun stay as they are.

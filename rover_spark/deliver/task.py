@@ -191,7 +191,7 @@ class _Writer:
     def __init__(self, batch: str, cutter: Cutter, store: Store, notice: Notice | None) -> None:
         self._batch, self._cutter, self._store, self._notice = batch, cutter, store, notice
         # a retried or speculative task may carry the same attempt number: only this distinguishes its files
-        self._attempt = uuid.uuid4().hex  # noqa: TID251 - stands in staging names only, never in a key
+        self._attempt = uuid.uuid4().hex  # noqa: TID251 - used in staging names only, never in a key
         self._done: list[StagedFile] = []
         self._staging: Staging | None = None
         self._chunk, self._part, self._before = -1, 0, 0

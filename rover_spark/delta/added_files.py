@@ -57,7 +57,7 @@ class AddedFiles:
     """What consecutive commits of a table added.
 
     ``removed_at`` is the first version that also changed or removed rows, ``obstacle`` why the files cannot be read by
-    themselves; None where nothing stands against it.
+    themselves, or None.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""Where delivery stands in a table's history, and from where it begins. Pure rules, for tables of any contract."""
+"""How far delivery has come in a table's history, and from where it begins. Pure rules, for tables of any contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_anchor(about: str, table: str, anchor: HistoryRow, state: TableState, 
     elif found is None:
         what = "its history does not reach back to that version: the log was cleaned"
     else:
-        what = "another commit stands at that version: the table was made anew, or copied from elsewhere"
+        what = "another commit is at that version: the table was made anew, or copied from elsewhere"
     raise SourceGap(
         f"{about}: changes after version {delivered} of {table} cannot be delivered: {what}. "
         f"The ledger stays at version {delivered}",

@@ -1,6 +1,6 @@
 """What Spark and Delta raise becomes an error of ours: with what was read, what is true now, and what to do.
 
-``reading`` stands around actions that read source rows, ``engine`` around all others. ``causes`` decides what an error's
+``reading`` wraps actions that read source rows, ``engine`` all others. ``causes`` decides what an error's
 text means. The engine's own exception stays as the cause.
 """
 

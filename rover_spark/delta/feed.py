@@ -1,4 +1,4 @@
-"""A change data feed that keeps maps as they stand in the files.
+"""A change data feed that keeps maps as the files hold them.
 
 Delta's feed converts each row to an object and back. A map that has a key twice, as other writers leave it, loses one of
 its values on the way, and no check could notice. So where a table has maps, this module takes the frame inside Delta's feed,

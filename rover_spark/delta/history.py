@@ -1,4 +1,4 @@
-"""A Delta table as it stands: its id, properties, size and place, and its commits as DESCRIBE HISTORY lists them.
+"""The state of a Delta table: its id, properties, size and place, and its commits as DESCRIBE HISTORY lists them.
 
 Metadata only, no row is read. Refuses tables that are missing or whose change data feed is off, with the statement that
 mends it. Writes nothing.
@@ -42,7 +42,7 @@ _COMMIT_INFO_UNREADABLE = re.compile(r"com\.fasterxml\.jackson\.databind\.(exc\.
 
 
 def table_state(spark: SparkSession, setting: str, table: str, since: int | None) -> TableState:
-    """The table as it stands now, with its history back to version ``since`` as far as it reaches (None: the latest).
+    """The table's present state, with its history back to version ``since`` as far as it reaches (None: the latest).
 
     Raises:
         ConfigError: no Delta table there.

@@ -1,6 +1,6 @@
 """Rows of a Delta table: all of them at a version, or the changes of a range of versions. Lazy; writes nothing.
 
-Spark raises where a version is gone or a feed has a hole, it never gives fewer rows: actions stand in
+Spark raises where a version is gone or a feed has a hole, it never gives fewer rows: actions run inside
 ``engine_errors.reading``, which makes a SourceGap of that.
 """
 

@@ -101,7 +101,7 @@ def _lost(
     before: dict[str, Any], after: dict[str, Any], above: Path, columns: dict[str, Any] | None = None
 ) -> str | None:
     """The first field of a struct that is missing or different in another struct, for messages; None where all are there."""
-    # a column is found by its name in any case, a field's own case stands in what is delivered
+    # a column is found by its name in any case, a field's own case is delivered
     there = columns if columns is not None else {each["name"]: each for each in after["fields"]}
     for each in before["fields"]:
         name = ".".join((*above, each["name"]))

@@ -27,7 +27,7 @@ def sent_as_text() -> Iterator[None]:
 
 
 def problem_in(line: str) -> Problem | None:
-    """The problem that stands in a line of an engine's error, or None where no task sent one."""
+    """The problem that a line of an engine's error holds, or None where no task sent one."""
     _, found, text = line.partition(_MARK)
     if not found:
         return None

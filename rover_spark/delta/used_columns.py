@@ -1,7 +1,7 @@
 """Which columns SQL expressions read, found in their text: perhaps more than they read, never fewer. Pure.
 
 A name that is a column counts as read, with all that lies below it, unless the text goes on to one of its fields. What
-stands in quotes is text; what a bracket follows is a function.
+is in quotes is text; what a bracket follows is a function.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     rf"(?P<text>{_COMMENT}|{_TEXT})|(?P<path>{_NAME}(?:\s*\.\s*{_NAME})*)|(?P<star>\*)", re.DOTALL
 )
 _PART = re.compile(_NAME)
-_WHOLE_ROW = re.compile(r"[(,]\s*$")  # a star behind it stands for every column, any other one multiplies
+_WHOLE_ROW = re.compile(r"[(,]\s*$")  # a star behind it means every column, any other one multiplies
 
 Path = tuple[str, ...]
 

@@ -22,7 +22,7 @@ _MOST = 200_000_000  # bytes before compression: reading more takes too long for
 def one_fan(store: Store, delivered: Sequence[BatchRecord], width: int) -> Text | None:
     """The records of the fan who is in most datasets; None where there is too much to read.
 
-    They stand in order of delivery, without their envelope, each cut to the width.
+    They are in order of delivery, without their envelope, each cut to the width.
     """
     if sum(file.raw_bytes for batch in delivered for file in batch.files) > _MOST:
         return None

@@ -1,4 +1,4 @@
-"""What to try after the demo: commands that can be pasted as they stand."""
+"""What to try after the demo: commands that can be pasted unchanged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def next_commands(
 
 
 def pasteable(words: Sequence[str], width: int) -> list[str]:
-    """A command as lines that fit the width, where its words do; pasted as they stand they are one command."""
+    """A command as lines that fit the width, where its words do; pasted unchanged they are one command."""
     lines = [f"  {words[0]}"]
     for word in words[1:]:
         if len(lines[-1]) + len(word) + 3 > width:

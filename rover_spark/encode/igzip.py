@@ -1,7 +1,7 @@
 """Deflate by igzip, whose bytes depend on the text and on how the caller cuts it: on nothing else.
 
 By itself igzip does not promise that. At levels 1 and 2 it hashes, at the very beginning of a stream, a part of its own
-address where the third octet should stand; about one process in ten thousand then misses a match to the first octet,
+address where the third octet should be; about one process in ten thousand then misses a match to the first octet,
 and the same text takes a few bytes more. A stream that goes on after a flush takes another way: so the first octets are
 flushed by themselves, which costs some five bytes a stream.
 Source: isa-l 2.32, igzip_icf_body_h1_gr_bt.asm, ``write_first_byte``.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 
 class Lines:
-    """A column of lines; null stands for a row that is not delivered and takes no bytes."""
+    """A column of lines; null is a row that is not delivered and takes no bytes."""
 
     def __init__(self, column: pa.Array) -> None:
         wide = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)

@@ -57,7 +57,7 @@ def events_wrong(stream: BinaryIO, schema: str | None, records: int) -> str | No
 
 
 def _plain(tree: dict[str, Any]) -> dict[str, Any]:
-    """A type without what only stands beside it."""
+    """A type without its logical type and its default."""
     return {name: value for name, value in tree.items() if name not in {"logicalType", "default"}}
 
 

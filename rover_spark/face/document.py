@@ -70,7 +70,7 @@ def _status(status: DatasetStatus) -> dict[str, Any]:
 
 @tree.register
 def _verified(verified: Verified) -> dict[str, Any]:
-    """Without what is wrong: that stands among the problems of the result."""
+    """Leaves out what is wrong: the problems of the result list it."""
     return {each.name: getattr(verified, each.name) for each in fields(verified) if each.name != "problems"}
 
 

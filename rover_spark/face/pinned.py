@@ -13,7 +13,7 @@ PINNED = {
     "spark.sql.caseSensitive": "false",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
-    # a name that stands twice in JSON text is an error
+    # a name that occurs twice in a JSON object is an error
     "spark.sql.variant.allowDuplicateKeys": "false",
     # dates of a change feed pass through Java objects: the older classes have another calendar
     "spark.sql.datetime.java8API.enabled": "true",

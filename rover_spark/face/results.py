@@ -91,7 +91,7 @@ class RedeliverResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusResult(Result):
-    """Where each dataset stands; ``batches`` are the last ones of each."""
+    """The state of each dataset; ``batches`` are the last ones of each."""
 
     command: str = "status"
     datasets: tuple[DatasetStatus, ...]
@@ -129,7 +129,7 @@ class SchemasResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyResult(Result):
-    """How much was read back from the bucket; what differs stands in ``problems``."""
+    """How much was read back from the bucket; ``problems`` lists what differs."""
 
     command: str = "verify"
     verified: Verified
@@ -172,7 +172,7 @@ class DemoResult(Result):
 
 
 def named(problem: Problem, file: str) -> Problem:
-    """The problem with this configuration file in place of ``FILE``: what to do can be pasted as it stands."""
+    """The problem with this configuration file in place of ``FILE``: what to do can be pasted unchanged."""
     return replace(problem, message=_naming(problem.message, file), remedy=_naming(problem.remedy, file))
 
 

@@ -15,7 +15,7 @@ from rover_spark.errors import DatasetBusy, RunError, of_a_file
 
 
 def lock_beside(location: str) -> Path | None:
-    """Where the lock of a local table stands: beside it. None for anything that is not a local path."""
+    """The lock file of a local table, beside it. None for anything that is not a local path."""
     path = location.removeprefix("file:")
     if not path.startswith("/"):
         return None

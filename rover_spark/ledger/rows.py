@@ -1,4 +1,4 @@
-"""The ledger's columns, and what its rows stand for: batches, files, schemas. Nothing is read or written here."""
+"""The ledger's columns, and what its rows represent: batches, files, schemas. Nothing is read or written here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PUBLISHED = "published"
 
 
 def record_of(row: Any, plan: Plan | None) -> BatchRecord:
-    """A batch from its row; the plan stands in another row where the batch went on."""
+    """A batch from its row; another row holds the plan where the batch went on."""
     counts = json.loads(row["counts"]) if row["counts"] else {}
     return BatchRecord(
         batch=row["batch"] or "",
@@ -71,7 +71,7 @@ def published_among(files: Iterable[StagedFile], rows: Iterable[Any]) -> frozens
 
 
 def schema_rows(plan: Plan, common: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of the schemas that a plan registers: the id stands in ``seq``, the event type in ``key``."""
+    """The rows of the schemas that a plan registers: ``seq`` holds the id, ``key`` the event type."""
     return [
         {
             **common,

@@ -39,7 +39,7 @@ def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None
 
 
 def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
-    """The quarantine of an export, but for batches that were aborted; None where nothing was ever set aside."""
+    """The quarantine of an export, but for batches that were aborted; None where no row was ever quarantined."""
     location = ledger.beside(QUARANTINE)
     aborted = {
         each.record.batch for each in ledger.transitions() if each.state == "ABORTED" and each.record.batch

@@ -2,7 +2,7 @@
 
 Promises that of two drivers that record the same transition one wins and the other gets a LedgerConflict: the txn
 (appId = export and dataset, version = transition number) is a compare-and-swap, the commit is looked for after
-writing, and on a local path, where Delta's log store is not exclusive, a file lock stands around both. Refuses a
+writing, and on a local path, where Delta's log store is not exclusive, a file lock is held around both. Refuses a
 ledger of a newer format. Decides nothing.
 """
 
@@ -67,7 +67,7 @@ class Ledger:
     def __init__(
         self, spark: SparkSession, location: str, export: str, decode: Callable[[str], Plan]
     ) -> None:
-        """``decode`` gives the plan back that stands in a row as text."""
+        """``decode`` gives the plan back from the text in a row."""
         self._decode = decode
         self._spark = spark
         self._location = location
@@ -154,7 +154,7 @@ class Ledger:
         return leased(self._lock and self._lock.with_suffix(f".{name}.lock"), dataset, command)
 
     def beside(self, suffix: str) -> str:
-        """The location of a table that stands beside the ledger."""
+        """The location of a table beside the ledger."""
         return f"{self._location}_{suffix}"
 
     def frame(self) -> DataFrame:
@@ -229,7 +229,7 @@ class Ledger:
         return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
 
     def quarantined(self) -> dict[str, int]:
-        """How many rows each dataset's delivered batches set aside; those that set aside none are left out."""
+        """How many rows each dataset's delivered batches quarantined; datasets without any are left out."""
         if not self._exists:
             return {}
         # few of ten thousand batches have rows in the quarantine: a look at the text finds them, and only they are parsed

@@ -1,4 +1,4 @@
-"""Dataset states and batch records: where each stream stands, folded from the ledger's transitions. Pure."""
+"""Dataset states and batch records: how far each stream is delivered, folded from the ledger's transitions. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rover_spark.model.plan import Plan
 State = Literal["PLANNED", "STAGED", "COMMITTED", "ABORTED", "LOST"]
 RERUN, ACCEPTED = "RERUN", "ACCEPTED"
 FLOORS = "floors"  # the key of a batch's counts that holds how many floors it left
-REDELIVERED = "redelivered"  # the note of a batch that stands COMMITTED once more
+REDELIVERED = "redelivered"  # the note of a batch that is recorded COMMITTED once more
 BY_HAND = "The ledger was changed by hand, or this is a defect: report it."
 ABANDONED_AFTER = timedelta(hours=1)
 
@@ -27,7 +27,7 @@ class Accepted:
     seq: int
 
     def to_json(self) -> str:
-        """What stands in the ledger as the transition's note: readers that do not know it pass over the row."""
+        """The note of the transition in the ledger: readers that do not know it pass over the row."""
         return json.dumps({"columns": self.columns, "after": self.seq})
 
     @classmethod

@@ -1,7 +1,7 @@
 """What every batch pins, whatever its contract: values that can be printed, stored and compared. Pure: no clock, no store.
 
 A plan holds all that could vary below it, so a retry an hour later, or a redelivery a month later, makes the same bytes.
-Each contract has a plan of its own in its folder of ``produce``; the rest of the package knows what stands here.
+Each contract has a plan of its own in its folder of ``produce``; the rest of the package knows only what this module defines.
 """
 
 from __future__ import annotations

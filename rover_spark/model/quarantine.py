@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class QuarantinedRow:
-    """One row: where it came from, why it was set aside, and its columns as JSON text."""
+    """One row: where it came from, why it was quarantined, and its columns as JSON text."""
 
     dataset: str
     batch: str
@@ -18,7 +18,7 @@ class QuarantinedRow:
 
 @dataclass(frozen=True)
 class QuarantineCount:
-    """How many rows of a dataset, or event type, were set aside for one reason."""
+    """How many rows of a dataset, or event type, were quarantined for one reason."""
 
     dataset: str
     reason: str

@@ -1,4 +1,4 @@
-"""A source table as it stands: its commits, its properties, its place. Values only."""
+"""The state of a source table: its commits, its properties, its place. Values only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HistoryRow:
 
 @dataclass(frozen=True)
 class TableState:
-    """A source as it stands: table id, history rows in ascending order, the latest last, its properties, size and place."""
+    """The state of a source: table id, history rows in ascending order, the latest last, its properties, size and place."""
 
     table_id: str
     rows: tuple[HistoryRow, ...]

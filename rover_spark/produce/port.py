@@ -3,7 +3,7 @@
 The answer comes from the settings, or from a stored plan. A contract is a folder beside this file and one line in
 ``_FOLDERS``; every folder has the same files, and this module takes from each file the one name that it needs.
 
-The rest of the package knows a contract by what stands here: a Producer plans batches and makes their rows, a Cutter
+The rest of the package knows a contract by these protocols only: a Producer plans batches and makes their rows, a Cutter
 says what a file is, an Owner which objects of a bucket are ours, an Auditor what a delivered file must hold.
 """
 
@@ -207,7 +207,7 @@ class Producer(Protocol):
 
 @dataclass(frozen=True)
 class Earlier:
-    """A file that stands in the bucket though the ledger knows no batch of ``about``; ``batch`` where the key says it."""
+    """A file in the bucket although the ledger knows no batch of ``about``; ``batch`` where the key says it."""
 
     about: str
     key: str
@@ -215,7 +215,7 @@ class Earlier:
 
     @property
     def message(self) -> str:
-        """What stands where, in half a sentence."""
+        """The key and whose file it is, as part of a sentence."""
         whose = f"batch {self.batch} of this export" if self.batch else "this integration"
         return f"{self.key} is a file of {whose}"
 

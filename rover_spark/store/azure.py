@@ -148,7 +148,7 @@ class AzureStore:
         settle(PUBLISH, file, answer, cause, (lambda: self._look(file)) if looks else None)
 
     def overwrite(self, file: StagedFile) -> None:
-        """Commits the list whatever stands at the key."""
+        """Commits the list whatever is at the key."""
         settle(OVERWRITE, file, *self._commit(file, {}), None)
 
     def _commit(self, file: StagedFile, condition: dict[str, Any]) -> tuple[Answer, StoreError | None]:
@@ -180,7 +180,7 @@ class AzureStore:
         return []
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Committed blobs by key prefix, without the blobs that stand for directories in a hierarchical account."""
+        """Committed blobs by key prefix, without the blobs that represent directories in a hierarchical account."""
         container = self._service.get_container_client(self._container)
         with self.mapping_errors("list", prefix):
             for each in container.list_blobs(name_starts_with=prefix or None, include=["metadata"]):

@@ -6,7 +6,7 @@ behaviour suite holds all of them to it:
 1. staged bytes are invisible: ``listing`` and ``read`` do not know them;
 2. ``publish`` makes the whole object visible under its key, or nothing; never a part of it;
 3. publishing the same bytes to a key again is success; another payload at the key is KeyTaken;
-4. ``overwrite`` puts the staged bytes at the key whatever stands there; it is for redelivery only;
+4. ``overwrite`` puts the staged bytes at the key whatever is there; it is for redelivery only;
 5. any process may publish or abort what another one staged: it needs only the reference;
 6. when staged bytes are gone and the key is not visible, ``publish`` raises StagedLost and changes nothing;
 7. where nobody knows whether the object is visible, ``publish`` and ``overwrite`` raise PublishUnknown and remove nothing.

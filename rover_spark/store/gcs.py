@@ -71,7 +71,7 @@ _OVER = "storage.objects.delete at the keys too, where a file whose answer was l
 _PERMISSIONS = {
     "stage": "storage.objects.create below _rover_staging/",
     "publish": _AT_THE_KEYS,
-    "overwrite": f"{_AT_THE_KEYS}, and storage.objects.delete there to overwrite what stands at one",
+    "overwrite": f"{_AT_THE_KEYS}, and storage.objects.delete there to overwrite what is at one",
     "look at": "storage.objects.get at the keys and below _rover_staging/",
     "read": "storage.objects.get at the keys",
     "list": "storage.objects.list on the bucket",
@@ -147,7 +147,7 @@ class GcsStore:
         self.abort([file.staged])
 
     def overwrite(self, file: StagedFile) -> None:
-        """Rewrites the temporary object to its key whatever stands there."""
+        """Rewrites the temporary object to its key whatever is there."""
         settle(OVERWRITE, file, *self._rewrite("overwrite", file, {}), None)
         self.abort([file.staged])
 

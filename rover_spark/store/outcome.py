@@ -1,10 +1,10 @@
 """What a publish request came to: one decision table for every kind of destination. Pure: no SDK, no request.
 
-An adapter translates its SDK's answer into an ``Answer`` and what stands at the key into a ``Seen``; the table gives the
+An adapter translates its SDK's answer into an ``Answer`` and what is at the key into a ``Seen``; the table gives the
 ``Outcome``, and ``settle`` raises the error of that outcome.
 
 UNKNOWN is no failure: the object may be visible, now or later. Nothing is removed after it, neither the staged bytes
-nor what stands at the key; the next run publishes the file again.
+nor what is at the key; the next run publishes the file again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Answer(Enum):
     """What the store answers to a publish request."""
 
     DONE = auto()  # the object is published; some S3 servers say so of an upload that is gone
-    NOT_FREE = auto()  # the request asks for a free key, and an object stands there
+    NOT_FREE = auto()  # the request asks for a free key, and an object is there
     GONE = auto()  # the staged bytes are gone: lost, or used up by a request whose answer was lost
     UNCLEAR = auto()  # all else: a refusal, a timeout, an answer that was cut
 

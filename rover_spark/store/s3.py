@@ -137,14 +137,14 @@ class S3Store:
         self._settle(PUBLISH, file, {"IfNoneMatch": "*"} if self.can_read else {})
 
     def overwrite(self, file: StagedFile) -> None:
-        """Completes the upload whatever stands at the key."""
+        """Completes the upload whatever is at the key."""
         self._settle(OVERWRITE, file, {})
 
     def _settle(self, table: Table, file: StagedFile, condition: dict[str, str]) -> None:
         # under can_read even a success is looked up: some servers answer 200 for an upload that is gone
         look = (lambda: self._look(file)) if self.can_read else None
         seen = settle(table, file, *self._complete(file, condition), look)
-        if seen is Seen.EQUAL:  # another try's object stands there, so this try's upload is still open
+        if seen is Seen.EQUAL:  # another try's object is there, so this try's upload is still open
             self.abort([file.staged])
 
     def _complete(self, file: StagedFile, condition: dict[str, str]) -> tuple[Answer, StoreError | None]:

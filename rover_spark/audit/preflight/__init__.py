@@ -46,14 +46,14 @@ def findings(
     yield from ledger_place(spark, settings.ledger)
     for name in settings.delivers:
         yield from tables(producer, name, dataset_states.get(name, DatasetState()))
-    for standing in statuses(producer, settings.delivers, dataset_states):
-        if standing.problem is not None and standing.delivered_version is not None:
+    for status in statuses(producer, settings.delivers, dataset_states):
+        if status.problem is not None and status.delivered_version is not None:
             yield Finding(
-                standing.dataset,
+                status.dataset,
                 "what is undelivered",
-                "warning" if standing.problem.code == "changes_expire" else "failed",
-                standing.problem.message,
-                standing.problem.remedy,
+                "warning" if status.problem.code == "changes_expire" else "failed",
+                status.problem.message,
+                status.problem.remedy,
             )
     ahead = (
         max((dataset_state.instant for dataset_state in dataset_states.values()), default=0) - producer.now

@@ -71,7 +71,7 @@ def _earlier(
             adoption.look(name, dataset_states.get(name, DatasetState()))
     except RoverSparkError as error:
         return Finding.failed(about, tried, error.problem)
-    found = "none stands there without it" if store.can_read else "not tried: store.can_read is false"
+    found = "none is there without it" if store.can_read else "not tried: store.can_read is false"
     return Finding(about, tried, "ok", found)
 
 
@@ -101,7 +101,7 @@ def _from_a_task(
     store.abort([file.staged])
     found = "not tried: store.can_read is false, and nobody may remove what is published"
     if store.can_read:
-        found = "not tried: receivers read all that stands below the prefix"
+        found = "not tried: receivers read everything below the prefix"
     # staging alone does not show every right that publishing needs
     yield Finding(about, "publish, read, list", "warning" if store.untried else "ok", found, store.untried)
 
@@ -151,4 +151,4 @@ def _clock(theirs: datetime | None) -> Iterator[Finding]:
 
 
 def _attempt() -> str:
-    return uuid.uuid4().hex  # noqa: TID251 - stands in staging names only
+    return uuid.uuid4().hex  # noqa: TID251 - used in staging names only

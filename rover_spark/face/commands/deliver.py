@@ -179,11 +179,11 @@ def _quarantined(rows: int, where: str) -> list[Problem]:
 def _replaced(records: int) -> list[Problem]:
     if not records:
         return []
-    what = "octets that are no UTF-8, or for half a surrogate pair"
+    what = "octets that are no UTF-8, or half a surrogate pair"
     return [
         Problem(
             "text_replaced",
-            f"in {counted(records, 'record')} U+FFFD stands for {what}",
+            f"in {counted(records, 'record')} U+FFFD replaces {what}",
             "They were delivered; mend the text at the source.",
         )
     ]

@@ -36,7 +36,7 @@ class TerminalProgress(LoggedProgress):
         super().__init__()
         self._console = console
         self._lock = threading.RLock()
-        # the thread of each task, and whether it is always drawn; an outer task stands before its inner ones
+        # the thread of each task, and whether it is always drawn; an outer task comes before its inner ones
         self._under_way: dict[TaskID, tuple[int, bool]] = {}
         self._drawn = Progress(
             SpinnerColumn(),

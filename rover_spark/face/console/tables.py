@@ -64,7 +64,7 @@ def _numbers(name: str, counts: Sequence[int | None], spare: int = 0) -> Column:
 
 
 def schemas_table(found: Sequence[RegisteredSchema], width: int = _WIDE) -> Text:
-    """One row a schema id; what changed stands below it."""
+    """One row a schema id; what changed is listed below it."""
     columns = [
         Column("id", [str(each.id) for each in found], right=True),
         Column("event type", [each.event_type for each in found]),

@@ -30,7 +30,7 @@ def selected(
     try:
         return rows.select(*kept, *(F.expr(text).alias(alias) for alias, _, text in wanted))
     except (AnalysisException, ParseException) as whole:
-        row = F.col(backticked(rows.columns[0]))  # beside it an aggregate does not stand for the whole table
+        row = F.col(backticked(rows.columns[0]))  # next to it an aggregate cannot aggregate the whole table
         for _, key, text in wanted:
             try:
                 rows.select(row, F.expr(text))

@@ -23,7 +23,7 @@ ID_TYPES = (StringType, IntegralType, DecimalType, BooleanType, DateType, Timest
 
 
 def id_text(column: Column, dtype: DataType) -> Column:
-    """The text that stands for a value in an id: instants as microseconds, anything else as Spark prints it."""
+    """The text of a value in an id: instants as microseconds, anything else as Spark prints it."""
     if isinstance(dtype, TimestampType | TimestampNTZType):
         return F.unix_micros(column.cast("timestamp")).cast("string")
     return column.cast("string")

@@ -55,7 +55,7 @@ def is_object_text(text: Column) -> Column:
 
 
 def one_line(text: Column) -> Column:
-    """Valid JSON text without line breaks: between tokens a blank says the same, inside strings none can stand."""
+    """Valid JSON text without line breaks: between tokens a blank means the same, and strings cannot hold any."""
     return F.translate(text, "\r\n", "  ")
 
 
@@ -110,7 +110,7 @@ def _repeats(names: Column) -> Column:
 
 
 def somewhere_twice(text: Column) -> Column:
-    """True where a name stands twice in an object, level by level: Spark reads an object into a map of texts, which keeps both.
+    """True where a name occurs twice in an object, level by level: Spark reads an object into a map of texts, which keeps both.
 
     Text inside of values is emptied first, so that what begins with a brace is an object or an array.
     """

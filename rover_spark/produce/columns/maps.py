@@ -47,7 +47,7 @@ def _parts(dtype: DataType) -> list[DataType]:
 
 
 def has(dtype: DataType, *kinds: type[DataType]) -> bool:
-    """Whether one of these kinds stands anywhere in the type."""
+    """Whether the type holds one of these kinds at any depth."""
     return isinstance(dtype, kinds) or any(has(part, *kinds) for part in _parts(dtype))
 
 
@@ -214,7 +214,7 @@ def _entry(key: Column, dtype: DataType, value: Column) -> Column:
 
 
 def as_stored(column: Column, dtype: DataType) -> Column:
-    """The value as Spark's JSON writer can take it, whatever stands in it: maps of other keys than text as their entries."""
+    """The value as Spark's JSON writer can take it, whatever it holds: maps of other keys than text as their entries."""
     if not has(dtype, MapType):
         return column
     if not isinstance(dtype, MapType):

@@ -1,7 +1,7 @@
 """Source values as JSON text: maps, structs, VARIANT and JSON text all give the same object.
 
 Promises canonical text: map keys sorted at every depth, each with the text that its value has in JSON, integers and
-decimals digit for digit, timestamps in UTC with six decimals. JSON text is spliced as it stands once it is valid. What
+decimals digit for digit, timestamps in UTC with six decimals. JSON text is spliced unchanged once it is valid. What
 cannot be kept exactly, and what JSON readers would take in different ways, is reported as a problem, never rounded or
 picked from. Nothing here raises for a value. All Column -> Column; nothing here reads a row.
 """
@@ -37,7 +37,7 @@ DUPLICATE_KEY = "duplicate_key"
 
 
 def not_finite(column: Column, dtype: DataType) -> Column | None:
-    """True where a NaN or an infinity stands anywhere in the value, which JSON cannot say; None where it never can."""
+    """True where the value holds a NaN or an infinity, which JSON cannot express; None for types without them."""
     if not has(dtype, DoubleType, FloatType):
         return None
     if isinstance(dtype, ArrayType):
@@ -83,12 +83,12 @@ def raw_text(column: Column, dtype: DataType) -> Column | None:
 
 
 def holds_replacement(text: Column) -> Column:
-    """Whether U+FFFD stands in a text; false where there is none."""
+    """Whether a text holds U+FFFD; false for a null text."""
     return F.coalesce(text.contains(REPLACEMENT), F.lit(False))
 
 
 def mended(emitted: Column, types: dict[str, DataType]) -> Column:
-    """True where U+FFFD is ``emitted`` and does not stand in these columns: what is no character was replaced."""
+    """True where U+FFFD is ``emitted`` and these columns hold none: it replaced invalid UTF-8."""
     raw = (raw_text(F.col(name), dtype) for name, dtype in types.items())
     return emitted & ~any_of([holds_replacement(text) for text in raw if text is not None])
 

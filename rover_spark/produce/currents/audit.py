@@ -1,7 +1,7 @@
 """Checks an integration's files against their plans and against each other: keys, schema ids, thresholds, offsets. Pure.
 
 Offsets of an event type and partition rise without overlap. The files of a group follow on each other from the group's
-first offset. The only gap stands at the end of a group: offsets of quarantined and repeated events.
+first offset. The only gap is at the end of a group: offsets of quarantined and repeated events.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whose is a file of events: this export's, where its key names this integration, cluster, connection and zone.
 
-No two exports share these. Where a ledger begins anew over such files, their keys would be taken: offsets and schema
-ids go on above all that stand there.
+No two exports share these. A new ledger over such files would find its keys taken, so offsets and schema ids continue
+above the highest ones in the bucket.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class EventPlanner:
         """The next batch, or None where no table has a new version.
 
         Event types that are new come first, in a batch without rows, which cannot be aborted: the version from which they
-        count stands in the ledger whatever becomes of the events of others.
+        count is recorded in the ledger whatever becomes of the events of others.
 
         Raises:
             SourceGap, RunError: a gap, a breaking schema, rows that were changed; nothing is staged.

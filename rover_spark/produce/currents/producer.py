@@ -1,4 +1,4 @@
-"""The Currents contract behind the port: an EventPlanner that also makes the rows of its plans and says where tables stand."""
+"""The Currents contract behind the port: an EventPlanner that also makes the rows of its plans and describes its tables."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class EventProducer(EventPlanner):
             def make() -> Part:
                 rows = event_rows(arrivals(self._spark, some), plan, some, texts)
                 numbers = {number for group in some for number in group.numbers}
-                aside = quarantine_rows(rows, plan, F.col("event"), F.col("commit"))
+                quarantined = quarantine_rows(rows, plan, F.col("event"), F.col("commit"))
                 frame = arranged_events(rows, plan, numbers)
-                return Part(frame, (Beside(QUARANTINE, "quarantined", aside),))
+                return Part(frame, (Beside(QUARANTINE, "quarantined", quarantined),))
 
             return make
 
@@ -79,7 +79,7 @@ class EventProducer(EventPlanner):
         parts = [part(some) for some in batched(scan_groups(due, texts))]
         return Work(parts, EventFiles(plan, texts), read_whole, chunks)
 
-    # -- where its tables stand --------------------------------------------------------------------------------
+    # -- the state of its tables -------------------------------------------------------------------------------
 
     def places(self, stream: str, dataset_state: DatasetState) -> list[Place]:
         """One for each event type that today's settings name; the table that it was delivered from."""

@@ -159,7 +159,7 @@ def _invalid_timezone(types: Mapping[str, DataType]) -> Column:
 
 
 def _row_json(types: Mapping[str, DataType]) -> Column:
-    """The row's fields as they stand in the table, for the quarantine."""
+    """The row's fields with the values of the table, for the quarantine."""
     fields = (as_stored(F.col(f"f_{name}"), dtype).alias(name) for name, dtype in types.items())
     return F.to_json(F.struct(*fields), {**JSON_OPTIONS, "ignoreNullFields": "false"})
 
@@ -185,7 +185,7 @@ def _partition(event_id: Column, partitions: int) -> Column:
 def _chunk(plan: EventPlan, scanned: ScanGroup) -> Column:
     """The number of the plan's group that has the row's event type, queue hour and partition.
 
-    Rows of no group are no events (updates, deletes): they stand with the first group of their event type.
+    Rows of no group are no events (updates, deletes): they go to the first group of their event type.
     """
     numbers = {(each.slice, each.hour, each.partition): n for n, each in enumerate(plan.groups)}
     first = {each.slice: n for n, each in reversed([*enumerate(plan.groups)])}

@@ -25,7 +25,7 @@ def beside(destination: str) -> str:
         ConfigError: the destination is a whole bucket, of which receivers read all.
     """
     above, _, prefix = destination.rpartition("/")
-    if above.endswith(":/"):  # nothing stands between the scheme and the bucket's name
+    if above.endswith(":/"):  # there is nothing between the scheme and the bucket's name
         raise ConfigError(
             f"{destination} is a whole bucket, of which receivers read all as events: there is no place for schemas beside it",
             code="schemas_refused",

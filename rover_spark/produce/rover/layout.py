@@ -1,6 +1,6 @@
 """Which file a record lands in, and in what order: the one seam behind which a chunk is defined.
 
-A record belongs to chunk ``pmod(hash(id), n)``, n from the plan. Inside a chunk records stand by event time, then id,
+A record belongs to chunk ``pmod(hash(id), n)``, n from the plan. Inside a chunk records are sorted by event time, then id,
 so records with one id are neighbours: ``stage`` delivers the first of them and counts the others.
 """
 

@@ -1,4 +1,4 @@
-"""The Rover contract behind the port: a Planner that also makes the rows of its plans and says where its tables stand."""
+"""The Rover contract behind the port: a Planner that also makes the rows of its plans and describes its tables."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RoverProducer(Planner):
 
         return Work((part,), RoverFiles(plan), read_whole, chunks)
 
-    # -- where its tables stand --------------------------------------------------------------------------------
+    # -- the state of its tables -------------------------------------------------------------------------------
 
     def places(self, stream: str, dataset_state: DatasetState) -> list[Place]:
         """The dataset's table; until a rerun, the one that was delivered from."""

@@ -23,7 +23,7 @@ def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
 
 
 def set_aside(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """The rows for the quarantine; those of a snapshot are of its version."""
+    """The rows that are quarantined; rows of a snapshot carry its version."""
     version = F.col("commit") if "commit" in rows.columns else F.lit(plan.to_version)
     return quarantine_rows(rows, plan, F.lit(plan.dataset), version)
 
