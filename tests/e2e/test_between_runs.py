@@ -83,7 +83,7 @@ def test_an_event_type_is_enabled_while_another_ones_changes_cannot_be_read(stre
 
 
 @pytest.mark.law(7)
-def test_what_nobody_knows_the_reason_of_is_tried_again_as_it_was_and_what_is_staged_fails_once(
+def test_a_read_that_failed_for_an_unknown_reason_is_repeated_and_a_staged_batch_fails_once_a_run(
     world: World,
 ) -> None:
     world.identities(row(1, "email", "1", AT))
