@@ -19,7 +19,7 @@ from rover_spark.model.manifest import OUTCOMES
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.port import Auditor, Owner, auditor
-from rover_spark.store import ObjectInfo, Store, prefix_of
+from rover_spark.store import ObjectInfo, Store, below, prefix_of
 
 _LOOK_FIRST = (
     "First see that `ledger` names the right place: what another ledger delivered, receivers need. Move it away only "
@@ -53,7 +53,10 @@ def verify(
     auditors = cache(lambda contract: auditor(contract, schemas or {}))
     for batch in batches:
         known.update(file.key for file in batch.files)
-        if batch.state != "COMMITTED" or batch.plan is None:
+        if batch.state != "COMMITTED":
+            continue
+        if batch.plan is None:
+            problems.append(Problem("plan_missing", f"{batch.batch}: its plan is not in the ledger", BY_HAND))
             continue
         mine: Auditor = auditors(batch.plan.contract)
         problems += [*_counts(batch), *mine.problems(batch)]
@@ -66,8 +69,7 @@ def verify(
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
                 notice(file)
-    root = f"{store.prefix}/{receives}/" if store.prefix else f"{receives}/"
-    for each in sorted(store.listing(root), key=lambda info: info.key):
+    for each in sorted(store.listing(below(store.prefix, receives, "")), key=lambda info: info.key):
         if each.key not in known:
             problems.append(_foreign(each, owner.batch_of(each.key)))
     return Verified(files, records, size, elsewhere, tuple(problems))

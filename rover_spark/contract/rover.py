@@ -13,7 +13,6 @@ CONTRACT = "rover"
 VERSION = 1
 
 Kind = Literal["uuid", "text", "json", "time", "scalar"]
-Operation = Literal["create", "update", "delete"]
 
 
 @dataclass(frozen=True)

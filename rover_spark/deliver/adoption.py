@@ -16,7 +16,7 @@ from rover_spark.config.settings import Settings
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.port import Earlier, Owner, Producer
-from rover_spark.store import Store
+from rover_spark.store import Store, below
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Adoption:
             raise _refused(self.settings, found)
         self.adopted.append(found)
         if producer is not None:
-            root = f"{self.store.prefix}/{self.settings.receives}/".lstrip("/")
+            root = below(self.store.prefix, self.settings.receives, "")
             producer.keep_clear(each.key for each in self.store.listing(root))
 
     @property

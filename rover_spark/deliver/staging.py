@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rover_spark.config.access import Access
-from rover_spark.deliver.task import stage, whole
+from rover_spark.deliver.task import MANIFEST, Tally, task
 from rover_spark.deliver.watch import Notice
 from rover_spark.delta.frames import union
 from rover_spark.delta.parallel import side_by_side
+from rover_spark.errors import NotRepeatable
 from rover_spark.ledger.side_tables import write_once
 from rover_spark.ledger.table import Ledger
+from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
-from rover_spark.produce.port import Beside, Part, Work
+from rover_spark.produce.port import Beside, Cutter, Part, Work
+from rover_spark.store import open_store
 
 
 def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access: Access) -> Manifest:
@@ -48,4 +51,46 @@ def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access
             beside.setdefault(each.table, []).append(each.rows)
         for table, rows in beside.items():
             write_once(ledger, table, plan, union(rows))
+    return manifest
+
+
+def stage(
+    frame: DataFrame, plan: Plan, cutter: Cutter, notice: Notice | None = None, access: Access | None = None
+) -> Manifest:
+    """Stages a batch or a part of it: one Spark job, one manifest.
+
+    ``frame`` is what a Part holds. ``notice`` is called on executors as rows pass, for progress only.
+    """
+    # exactly one action: another one would stage everything again
+    rows = frame.mapInArrow(task(plan, cutter, notice, access), MANIFEST).collect()
+    files, tally = [], Tally(cutter.marks)
+    for row in rows:
+        if row["key"] is None:
+            tally.add(row["counted"], row["rows"])
+        else:
+            files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
+    return tally.manifest(files)
+
+
+def whole(
+    parts: Sequence[Manifest], plan: Plan, cutter: Cutter, expected: int | None, access: Access | None = None
+) -> Manifest:
+    """The manifest of a batch, or of some of its chunks, from those of its parts.
+
+    Raises:
+        NotRepeatable: another number of rows arrived than was ``expected``; None expects none.
+    """
+    tally = Tally(cutter.marks)
+    for part in parts:
+        for name, count in {**part.rows, **part.marks}.items():
+            tally.add(name, count)
+    manifest = tally.manifest(file for part in parts for file in part.files)
+    arrived = sum(manifest.rows.values())
+    if expected is not None and arrived != expected:
+        open_store(plan.destination, plan.export, access).abort(file.staged for file in manifest.files)
+        raise NotRepeatable(
+            f"{plan.batch}: {expected} source rows were counted when it was planned, {arrived} arrived",
+            code="rows_differ",
+            remedy="Nothing new is visible. The source changed under a pinned version, or an expression is not steady.",
+        )
     return manifest

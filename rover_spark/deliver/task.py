@@ -11,27 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
 
 from rover_spark.config.access import Access
 from rover_spark.deliver.watch import Notice
 from rover_spark.delta.task_errors import sent_as_text
 from rover_spark.encode.lines import Lines
-from rover_spark.errors import NotRepeatable
 from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import BEFORE, OUTCOMES, Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.produce.port import Cutter, Mark
 from rover_spark.store import Staging, Store, open_store
 
-_MANIFEST = (
+MANIFEST = (
     "key string, records bigint, bytes bigint, sha256 string, raw_bytes bigint, raw_sha256 string, "
     "chunk bigint, part bigint, staged string, counted string, rows bigint"
 )
 _SCHEMA = pa.schema(
     [
         (name, pa.int64() if kind == "bigint" else pa.string())
-        for name, kind in (column.split() for column in _MANIFEST.split(", "))
+        for name, kind in (column.split() for column in MANIFEST.split(", "))
     ]
 )
 
@@ -76,51 +74,10 @@ class Tally:
         return Manifest(tuple(sorted(files, key=lambda file: (file.chunk, file.part))), rows, marks)
 
 
-def stage(
-    frame: DataFrame, plan: Plan, cutter: Cutter, notice: Notice | None = None, access: Access | None = None
-) -> Manifest:
-    """Stages a batch or a part of it: one Spark job, one manifest.
-
-    ``frame`` is what a Part holds. ``notice`` is called on executors as rows pass, for progress only.
-    """
-    # exactly one action: another one would stage everything again
-    rows = frame.mapInArrow(_task(plan, cutter, notice, access), _MANIFEST).collect()
-    files, tally = [], Tally(cutter.marks)
-    for row in rows:
-        if row["key"] is None:
-            tally.add(row["counted"], row["rows"])
-        else:
-            files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
-    return tally.manifest(files)
-
-
-def whole(
-    parts: Sequence[Manifest], plan: Plan, cutter: Cutter, expected: int | None, access: Access | None = None
-) -> Manifest:
-    """The manifest of a batch, or of some of its chunks, from those of its parts.
-
-    Raises:
-        NotRepeatable: another number of rows arrived than was ``expected``; None expects none.
-    """
-    tally = Tally(cutter.marks)
-    for part in parts:
-        for name, count in {**part.rows, **part.marks}.items():
-            tally.add(name, count)
-    manifest = tally.manifest(file for part in parts for file in part.files)
-    arrived = sum(manifest.rows.values())
-    if expected is not None and arrived != expected:
-        open_store(plan.destination, plan.export, access).abort(file.staged for file in manifest.files)
-        raise NotRepeatable(
-            f"{plan.batch}: {expected} source rows were counted when it was planned, {arrived} arrived",
-            code="rows_differ",
-            remedy="Nothing new is visible. The source changed under a pinned version, or an expression is not steady.",
-        )
-    return manifest
-
-
-def _task(
+def task(
     plan: Plan, cutter: Cutter, notice: Notice | None, access: Access | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that ``mapInArrow`` runs: rows of one task in, its part of the manifest out, as MANIFEST says."""
     batch, export, destination = plan.batch, plan.export, plan.destination
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampType
 
-from rover_spark.delta.local_rows import local_rows
+from rover_spark.delta.frames import local_rows
 from rover_spark.delta.log import literal
 from rover_spark.delta.names import backticked, quoted
 from rover_spark.delta.read import FEED_COLUMNS, snapshot

@@ -38,6 +38,16 @@ def check_anchor(about: str, table: str, anchor: HistoryRow, state: TableState, 
     )
 
 
+def confirm(about: str, table: str, commits: tuple[HistoryRow, ...], state: TableState, remedy: str) -> None:
+    """Raises SourceGap unless the table still holds the commits that a plan pinned; ``about`` is its batch."""
+    if not state.holds(commits):
+        raise SourceGap(
+            f"{about}: the commits of {table} that it was planned from are no longer there",
+            code="source_gap",
+            remedy=remedy,
+        )
+
+
 def first_version(setting: str, start: str | int, state: TableState) -> int | None:
     """The first version whose changes count, or None where only later ones do.
 

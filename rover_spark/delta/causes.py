@@ -28,6 +28,7 @@ _MEMORY = "memory ran out: give Spark more where it does so again"
 _FILES_GONE = "its files were removed by VACUUM, or its log was cleaned"
 _FEED_OFF = "the change data feed was off for a part of it"
 _RETYPED = "a column was renamed, dropped or retyped in this range"
+_TOO_OLD = "it is older than delta.deletedFileRetentionDuration, and Delta reads no older version"
 _LOG_GONE = "a part of its log is gone"
 _DAMAGED = "a file of it is damaged, or is not what the log says"
 _BARE = "a version of it removed a file without extended file metadata in the log, so the change data feed cannot be read"
@@ -89,6 +90,7 @@ _TABLE: tuple[tuple[Kind, str, str], ...] = (
     ("stays", "PATH_NOT_FOUND", _FILES_GONE),
     ("stays", "FileNotFoundException", _FILES_GONE),
     ("stays", "DELTA_CHANGE_DATA_FILE_NOT_FOUND", _FILES_GONE),
+    ("stays", "DELTA_UNSUPPORTED_TIME_TRAVEL_BEYOND_DELETED_FILE_RETENTION_DURATION", _TOO_OLD),
     ("stays", "DELTA_CDC_START_VERSION_AFTER_LATEST", _LOG_GONE),
     ("stays", "DELTA_VERSIONS_NOT_CONTIGUOUS", _LOG_GONE),
     ("stays", "DELTA_VERSION_NOT_FOUND", _LOG_GONE),

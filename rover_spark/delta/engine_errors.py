@@ -6,8 +6,9 @@ text means. The engine's own exception stays as the cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -17,6 +18,7 @@ from rover_spark.delta.task_errors import problem_in
 from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
 
 ENGINE_ERRORS = (PySparkException, Py4JJavaError)
+T = TypeVar("T")
 # the remedy where one version cannot be read: no range is given up for it
 MEND = (
     "Run export again: it takes the newest version. Where that cannot be read either, mend the table first."
@@ -87,3 +89,15 @@ def engine(doing: str) -> Iterator[None]:
 def text_of(error: Exception) -> str:
     """The whole text of an engine's error, its causes included."""
     return str(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+
+
+def second_look(read: Callable[[], T]) -> T:
+    """What ``read`` gives. It is tried twice where it failed and nobody knows why, before a rerun gives its range up.
+
+    Raises:
+        SourceUnread: it failed again.
+    """
+    try:
+        return read()
+    except SourceUnread:
+        return read()

@@ -1,11 +1,22 @@
-"""DataFrames made of others."""
+"""DataFrames made of rows that the driver holds, or of other frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from pyspark.sql import DataFrame
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+
+
+def local_rows(spark: SparkSession, rows: Iterable[tuple[object, ...]], columns: str) -> DataFrame:
+    """The rows in one partition; ``columns`` is a schema in Spark's own words, such as ``name STRING, size BIGINT``.
+
+    In a session whose values are pinned Spark takes them as Arrow: a list of tuples it would hand to a Python worker.
+    """
+    names = [column.split()[0] for column in columns.split(", ")]
+    held = pd.DataFrame(list(rows), columns=names, dtype=object)
+    return spark.createDataFrame(held, columns).coalesce(1)
 
 
 def union(parts: Sequence[DataFrame]) -> DataFrame:

@@ -12,7 +12,7 @@ def quoted(table: str) -> str:
     """A table as SQL reads it: a path becomes delta.`path`, a name is quoted part by part."""
     if "/" in table:
         return f"delta.{backticked(table)}"
-    return ".".join(f"`{part}`" for part in table.split("."))
+    return ".".join(backticked(part) for part in table.split("."))
 
 
 def span(table: str, first: int | None, last: int) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.delta.feed import as_written
-from rover_spark.errors import SourceGap
-from rover_spark.model.table import HistoryRow, TableState
 
 FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
@@ -35,13 +33,3 @@ def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame
 def rows(spark: SparkSession, table: str, first: int | None, last: int) -> DataFrame:
     """The rows of a version, or where there is a ``first`` the changes from it on. Lazy: wrap the action in ``reading``."""
     return snapshot(spark, table, last) if first is None else changes(spark, table, first, last)
-
-
-def confirm(about: str, table: str, commits: tuple[HistoryRow, ...], state: TableState, remedy: str) -> None:
-    """Raises SourceGap unless the table still holds the commits that a plan pinned; ``about`` is its batch."""
-    if not state.holds(commits):
-        raise SourceGap(
-            f"{about}: the commits of {table} that it was planned from are no longer there",
-            code="source_gap",
-            remedy=remedy,
-        )

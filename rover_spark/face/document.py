@@ -46,15 +46,17 @@ def tree(value: object) -> Any:
 @tree.register
 def batch_document(record: BatchRecord) -> dict[str, Any]:
     """A batch, with what its plan says of the sources it delivers."""
-    plan = record.plan
+    versions = record.plan.document() if record.plan else {"from_version": None, "to_version": None}
     return {
         "id": record.batch,
         "dataset": record.dataset,
         "epoch": record.epoch,
         "phase": record.phase,
         "state": record.state,
-        **(plan.document() if plan else {"from_version": None, "to_version": None}),
+        "from_version": versions.pop("from_version"),
+        "to_version": versions.pop("to_version"),
         "emitted_at": iso(record.instant),
+        **versions,
         "counts": record.counts,
         "files": [{name: getattr(file, name) for name in _FILE} for file in record.files],
         "note": record.note,

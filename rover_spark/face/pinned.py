@@ -25,7 +25,7 @@ PINNED = {
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     # so many tasks at most list the commits of a log, instead of one task each
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
-    # the ledger's rows reach the JVM as Arrow: see delta/local_rows
+    # the ledger's rows reach the JVM as Arrow: see delta/frames
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 

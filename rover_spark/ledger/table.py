@@ -9,6 +9,7 @@ ledger of a newer format. Decides nothing.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +23,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession, Window
 from pyspark.sql import functions as F
 
-from rover_spark.delta.local_rows import local_rows
+from rover_spark.delta.frames import local_rows
 from rover_spark.delta.names import quoted
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.lease import leased, lock_beside, locked
@@ -56,9 +57,11 @@ from rover_spark.model.file import StagedFile
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 
+_LOG = logging.getLogger("rover_spark")
 _RECENT = 6
 _ABSENT = ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST", "REQUIRES_SINGLE_PART_NAMESPACE")
 _COMPACT_EVERY = 100
+_LOOKED_AT = 100  # newest commits among which a driver looks for its own: others commit meanwhile
 
 
 class Ledger:
@@ -297,8 +300,16 @@ class Ledger:
         published again.
         """
         writer = self._writer([published_row(dataset_state, plan, files)])
-        with self.exclusive():
-            self._save(writer)
+        try:
+            with self.exclusive():
+                self._save(writer)
+        except (PySparkException, Py4JJavaError) as error:
+            _LOG.warning(
+                "%s: %d published files are not recorded yet: %s",
+                plan.batch,
+                len(files),
+                type(error).__name__,
+            )
 
     def request_rerun(self, dataset_state: DatasetState, dataset: str) -> DatasetState:
         """Records that the operator asks for a rerun."""
@@ -362,5 +373,5 @@ class Ledger:
             self._spark.sql(f"OPTIMIZE {quoted(self._location)}")
 
     def _holds(self, mark: str) -> bool:
-        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT 20")
+        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT {_LOOKED_AT}")
         return bool(history.where(F.col("userMetadata") == mark).select("version").collect())

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from rover_spark.config.settings import Settings
 from rover_spark.encode.counted import CountedFile
 from rover_spark.encode.lines import Lines
 from rover_spark.errors import ConfigError, Problem, RunError
@@ -29,6 +28,7 @@ from rover_spark.model.table import TableState
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from rover_spark.config.settings import Settings  # executors load this module, and have no TOML reader
     from rover_spark.ledger.table import Ledger
     from rover_spark.store import Store
 
@@ -187,6 +187,10 @@ class Producer(Protocol):
 
     def accepted(self, dataset_state: DatasetState) -> list[str]:
         """The columns that were accepted, and count from the next batch on."""
+        ...
+
+    def refuse_accept(self) -> None:
+        """Raises ConfigError if no stream of the contract has columns to confirm."""
         ...
 
     def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:

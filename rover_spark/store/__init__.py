@@ -9,6 +9,7 @@ from rover_spark.store.base import (
     ObjectInfo,
     Staging,
     Store,
+    below,
     prefix_of,
     staged_whole,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ObjectInfo",
     "Staging",
     "Store",
+    "below",
     "open_store",
     "prefix_of",
     "staged_lost",

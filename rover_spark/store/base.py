@@ -122,6 +122,11 @@ def prefix_of(destination: str) -> str:
     return "" if scheme == "file" else rest.partition("/")[2].strip("/")
 
 
+def below(prefix: str, *parts: str) -> str:
+    """A key, or the beginning of keys, below a prefix that may be empty."""
+    return "/".join((prefix, *parts) if prefix else parts)
+
+
 def staged_name(key: str, attempt: str) -> str:
     """A unique name for one try at a key: a hash, the end of the key for people, the attempt; short enough for file systems."""
     end = key.rpartition("/")[2].encode()[-180:].decode(errors="ignore")

@@ -206,6 +206,7 @@ ERRORS: list[tuple[str, Kind]] = [
         "java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found",
         "no_file_system",
     ),
+    ("[DELTA_UNSUPPORTED_TIME_TRAVEL_BEYOND_DELETED_FILE_RETENTION_DURATION] Cannot time travel", "stays"),
     ("[DIVIDE_BY_ZERO] Division by zero", "unknown"),
     ("java.lang.NullPointerException", "unknown"),
     ("column delivery_timed_outs.connection_resets cannot be", "unknown"),

@@ -25,7 +25,7 @@ from rover_spark.errors import Problem, RoverSparkError, StagedLost
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.file import StagedFile
 from rover_spark.produce.port import Owner
-from rover_spark.store import Store, open_store, staged_whole
+from rover_spark.store import Store, below, open_store, staged_whole
 from rover_spark.store.base import STAGING
 
 _PAYLOAD = b"rover_spark was here to see whether it may deliver\n"
@@ -40,7 +40,7 @@ def destination(
     about = "destination"
     try:
         store = open_store(settings.destination, settings.name, settings.access)
-        key = "/".join(filter(None, (store.prefix, STAGING, settings.name, "probe")))
+        key = below(store.prefix, STAGING, settings.name, "probe")
         staging = store.stage(key, "check", _attempt())
         reference = staged_whole(staging, key, _PAYLOAD).staged
     except RoverSparkError as error:
@@ -131,7 +131,7 @@ def _published(store: Store, file: StagedFile, receives: str) -> Finding:
         store.publish(file)
         with store.read(file.key) as stream:
             stream.read(file.bytes)
-        next(iter(store.listing("/".join(filter(None, (store.prefix, f"{receives}/"))))), None)
+        next(iter(store.listing(below(store.prefix, receives, ""))), None)
     except StagedLost:
         remedy = "A directory must be one that all executors and the driver see: a mounted volume, NFS."
         return Finding(about, tried, "failed", "the driver does not find what a task staged", remedy)

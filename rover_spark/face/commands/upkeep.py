@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from rover_spark.config.settings import Settings
 from rover_spark.deliver.sweep import sweep as remove_abandoned
 from rover_spark.errors import ConfigError
-from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, store_of
+from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, store_of, unopened
 from rover_spark.face.pinned import pinned
 from rover_spark.face.results import AcceptResult, RerunResult, SweepResult
 from rover_spark.model.dataset_state import DatasetState
@@ -37,8 +37,10 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
 def accept(spark: SparkSession, settings: Settings, dataset: str) -> AcceptResult:
     """Confirms a change of a dataset's columns: it counts from the next batch on, without a snapshot."""
     chosen(settings, [dataset])
-    ledger = ledger_of(spark, settings)
+    ledger = unopened(spark, settings)
     producer = port.producer(spark, settings, ledger, instant_of(None))
+    producer.refuse_accept()
+    ledger.open(create=False)
     with pinned(spark), ledger.delivering(dataset, "accept"):
         dataset_state = ledger.dataset_states().get(dataset, DatasetState())
         columns, agreed = producer.accept(dataset, dataset_state)

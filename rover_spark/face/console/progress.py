@@ -16,16 +16,11 @@ from rich.text import Text
 
 from rover_spark.deliver.progress import Counter, LoggedProgress
 from rover_spark.face.console import hanging, plain
+from rover_spark.model.manifest import OUTCOMES
 from rover_spark.model.wording import counted, duration, size
 
 _REFRESH_SECONDS = 0.5
 _NARROW, _WIDE, _WIDER = 100, 120, 140  # columns of the terminal from which more is shown
-_BESIDE = (
-    "replaced",
-    "late",
-    "max_lateness_s",
-    "timezone_dropped",
-)  # counts of delivered records: the result shows them
 _COLORS = {"committed": "green", "aborted": "yellow", "lost": "yellow"}
 
 
@@ -172,7 +167,7 @@ def _happened(event: str, fields: dict[str, object]) -> str:
     others = [
         f"{count:,} {name.replace('_', ' ')}"
         for name, count in counts.items()
-        if name not in {"rows", "files", "read", "delivered", *_BESIDE}
+        if name in OUTCOMES and name != "delivered"
     ]
     if before > 0:
         others.append(counted(before, "before-image"))

@@ -25,7 +25,8 @@ _COLORS = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned: bool = False) -> Text:
     """One row a batch. A count that is 0 in every batch has no column."""
     records = list(records)
-    state = [r.phase if r.state in {"COMMITTED", "PLANNED"} else f"{r.phase} {r.state}" for r in records]
+    usual = "PLANNED" if planned else "COMMITTED"
+    state = [r.phase if r.state == usual else f"{r.phase} {r.state}" for r in records]
     columns = [
         Column("batch", [r.batch for r in records]),
         Column("state", state),

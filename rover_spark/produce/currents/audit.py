@@ -15,12 +15,12 @@ from rover_spark.contract.currents import (
     CurrentsKey,
     parse_currents_key,
 )
-from rover_spark.encode.read_avro import events_wrong
 from rover_spark.errors import Problem, RoverSparkError
 from rover_spark.model.dataset_state import BY_HAND, BatchRecord
 from rover_spark.model.file import StagedFile
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.currents.plan import ADOPTED, EventPlan, Group, event_plan
+from rover_spark.produce.currents.read_back import events_wrong
 from rover_spark.produce.port import Read
 from rover_spark.store.base import prefix_of
 

@@ -20,7 +20,7 @@ from rover_spark.contract.currents import (
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.currents.plan import event_plan
 from rover_spark.produce.port import LOOKED_AT, Earlier
-from rover_spark.store import Store, prefix_of
+from rover_spark.store import Store, below, prefix_of
 
 
 @dataclass
@@ -78,7 +78,7 @@ class EventOwner:
 
     @property
     def _root(self) -> str:
-        return f"{self.prefix}/{self.integration.name}/".lstrip("/")
+        return below(self.prefix, self.integration.name, "")
 
     def earlier(self, store: Store, stream: str, dataset_state: DatasetState) -> Earlier | None:
         """A file of the integration, or of an event type that is new to the ledger."""

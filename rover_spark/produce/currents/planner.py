@@ -14,13 +14,13 @@ from rover_spark.config.settings import Settings
 from rover_spark.contract.avro import Schema, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.delta import gaps, read
-from rover_spark.delta.anchor import begin_later, reach
-from rover_spark.delta.engine import second_look, versions
-from rover_spark.delta.engine_errors import reading
+from rover_spark.delta.anchor import begin_later, confirm, reach
+from rover_spark.delta.engine_errors import reading, second_look
 from rover_spark.delta.names import backticked
 from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
+from rover_spark.delta.versions import versions
 from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.table import Ledger
@@ -80,12 +80,8 @@ class EventPlanner:
         to = dict[str, int]()
         for one in slices:
             state = self.table(one.event_type, one.source.table, one.commits[0])
-            if not state.holds(one.commits):
-                raise SourceGap(
-                    f"{plan.batch}: the commits of {one.source.table} that it was planned from are no longer there",
-                    code="source_gap",
-                    remedy="Run export again: what can be read is planned anew.",
-                )
+            again = "Run export again: what can be read is planned anew."
+            confirm(plan.batch, one.source.table, one.commits, state, again)
             to[one.event_type] = state.read_by(one.to_version)
         self._require_whole(slices, to)
 

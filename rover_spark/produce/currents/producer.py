@@ -131,11 +131,16 @@ class EventProducer(EventPlanner):
         """None: a changed schema gets an id of its own."""
         return []
 
-    def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:
-        """Refuses: raises ConfigError."""
+    def refuse_accept(self) -> None:
+        """Refuses: a changed schema needs no confirmation."""
         message = "columns of events need no confirmation: a changed schema gets a new id with the next batch"
         remedy = "A change that breaks readers is confirmed by currents.allow_breaking = true for one run."
         raise ConfigError(message, code="accept_refused", remedy=remedy)
+
+    def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:
+        """Refuses, as ``refuse_accept`` does."""
+        self.refuse_accept()
+        return [], {}
 
     def refuse_rerun(self, stream: str, *, accept_gap: bool) -> None:
         """Events have no snapshot: a gap can be accepted only."""

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rover_spark.config.settings import Settings
+from rover_spark.contract.currents import CONTRACT
 from rover_spark.errors import ConfigError
 from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.produce.currents.plan import event_plan
+from rover_spark.store import below
 
 
 def beside(destination: str) -> str:
@@ -38,7 +40,12 @@ def beside(destination: str) -> str:
 def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:
     """The schemas that STAGED and COMMITTED batches use; no file has the ids of an aborted batch."""
     plans = (each.plan for each in batches if each.state in {"STAGED", "COMMITTED"})
-    used = {one.schema_id for plan in plans if plan is not None for one in event_plan(plan).slices}
+    used = {
+        one.schema_id
+        for plan in plans
+        if plan is not None and plan.contract == CONTRACT
+        for one in event_plan(plan).slices
+    }
     return [each for each in schemas if each.id in used]
 
 
@@ -74,7 +81,7 @@ class EventSchemaPages:
     ) -> dict[str, str]:
         """The schemas that delivered batches use; the changelog, which names their files, comes last."""
         used = in_use(schemas, batches)
-        root = "/".join(filter(None, (prefix, self.receives)))
+        root = below(prefix, self.receives)
         texts = {
             f"{root}/{each.event_type}/{each.id}.avsc": json.dumps(json.loads(each.text), indent=2) + "\n"
             for each in used

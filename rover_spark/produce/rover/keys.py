@@ -13,7 +13,7 @@ from rover_spark.config.settings import Settings
 from rover_spark.contract.keys import EXPORTS, file_token, parse_rover_key
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.port import LOOKED_AT, Earlier
-from rover_spark.store import Store, prefix_of
+from rover_spark.store import Store, below, prefix_of
 
 # Batches and epochs whose files are looked for, the likely ones first; older files may be gone by a lifecycle rule.
 _FEW, _MANY, _RERUN_OFTEN = range(1, 51), range(1, 50_001), range(1, 2_001)
@@ -55,7 +55,7 @@ class RoverOwner:
         """A file of the dataset, where the ledger has no batch of it."""
         if dataset_state.last is not None or dataset_state.open is not None:
             return None
-        folder = f"{store.prefix}/{EXPORTS}/{stream}/".lstrip("/")
+        folder = below(store.prefix, EXPORTS, stream, "")
         keys = (each.key for each in islice(store.listing(folder), LOOKED_AT))
         return self._of_dataset(stream, keys)
 

@@ -13,12 +13,12 @@ from pyspark.sql import functions as F
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta import gaps, history, read
-from rover_spark.delta.anchor import begin_later, check_anchor, reach
-from rover_spark.delta.engine import second_look, versions
-from rover_spark.delta.engine_errors import MEND, reading
+from rover_spark.delta.anchor import begin_later, check_anchor, confirm, reach
+from rover_spark.delta.engine_errors import MEND, reading, second_look
 from rover_spark.delta.names import span
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
+from rover_spark.delta.versions import versions
 from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.side_tables import floors_before
@@ -68,7 +68,7 @@ class Planner:
         """Raises SourceGap unless the table still holds the commits that the plan pinned, and their changes can be read."""
         plan = batch_plan(plan)
         state = self.table(plan.dataset, plan.source.table, plan.commits[0])
-        read.confirm(plan.batch, plan.source.table, plan.commits, state, remedy_of(plan.dataset))
+        confirm(plan.batch, plan.source.table, plan.commits, state, remedy_of(plan.dataset))
         if plan.phase == "changes" and plan.from_version is not None:
             since, by = plan.from_version - 1, state.read_by(plan.to_version)
             self._require_whole(

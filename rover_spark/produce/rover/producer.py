@@ -134,6 +134,9 @@ class RoverProducer(Planner):
         """As ``accept`` noted them."""
         return accepted_columns(dataset_state)
 
+    def refuse_accept(self) -> None:
+        """Does nothing: the columns of a dataset can be confirmed."""
+
     def accept(self, stream: str, dataset_state: DatasetState) -> tuple[list[str], dict[str, str]]:
         """Columns outside of the row key, the natural key and the order in time; they must be such as can be delivered."""
         wanted = source_of(self._settings, stream)

@@ -11,7 +11,7 @@ import pytest
 
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.deliver.run import Exporter
-from rover_spark.delta.engine import second_look
+from rover_spark.delta.engine_errors import second_look
 from rover_spark.errors import RunError, SourceGap, SourceUnread
 from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.plan import Plan

@@ -1,18 +1,13 @@
-"""Spark itself: its versions, and a second try where nobody knows why it failed."""
+"""The versions of all that bytes depend on."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from typing import TypeVar
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from rover_spark import __version__
-from rover_spark.errors import SourceUnread
-
-T = TypeVar("T")
 
 
 def versions(spark: SparkSession, encoder: str) -> dict[str, str]:
@@ -32,15 +27,3 @@ def versions(spark: SparkSession, encoder: str) -> dict[str, str]:
         "python": python,
         "encoder": encoder,
     }
-
-
-def second_look(read: Callable[[], T]) -> T:
-    """What ``read`` gives. It is tried twice where it failed and nobody knows why, before a rerun gives its range up.
-
-    Raises:
-        SourceUnread: it failed again.
-    """
-    try:
-        return read()
-    except SourceUnread:
-        return read()

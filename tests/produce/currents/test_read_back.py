@@ -13,7 +13,7 @@ import pytest
 from rover_spark.contract.avro import canonical, parse
 from rover_spark.encode.avro import AvroFile
 from rover_spark.encode.lines import Lines
-from rover_spark.encode.read_avro import events_wrong
+from rover_spark.produce.currents.read_back import events_wrong
 
 CODECS = ["null", "deflate", "snappy", "zstandard"]
 FIELDS: list[Any] = [{"name": "id", "type": "string"}, {"name": "time", "type": "int"}]
