@@ -65,7 +65,7 @@ MEANINGS = {
     "object_missing": "a delivered object is gone",
     "object_unreadable": "an object cannot be read",
     "offsets_differ": "offsets of events leave a gap or overlap",
-    "plan_missing": "The ledger holds a batch as COMMITTED, but not its plan.",
+    "plan_missing": "the ledger holds a COMMITTED batch without its plan",
     "plan_newer": "a newer version planned a batch",
     "rerun_refused": "`rerun` is not possible: nothing was delivered yet, or `--accept-gap` is wrong or missing",
     "rows_differ": "a plan gave other rows than before",
