@@ -63,15 +63,15 @@ class UnderWay:
         self._shown.step(event, **fields)
 
     def doing(self, what: str) -> AbstractContextManager[None]:
-        """As the progress that is shown."""
+        """Passes on to the progress that is shown."""
         return self._shown.doing(what)
 
     def watch(self, what: str, total: int, done: Counter, unit: str = "rows") -> AbstractContextManager[None]:
-        """As the progress that is shown."""
+        """Passes on to the progress that is shown."""
         return self._shown.watch(what, total, done, unit)
 
     def quiet(self) -> AbstractContextManager[None]:
-        """As the progress that is shown."""
+        """Passes on to the progress that is shown."""
         return self._shown.quiet()
 
     def settle(self) -> None:

@@ -123,7 +123,7 @@ class AzureStore:
 
     @property
     def can_read(self) -> bool:
-        """As the settings say."""
+        """Returns the setting ``store.can_read``: whether the role may list and read."""
         return self._access.can_read
 
     @property

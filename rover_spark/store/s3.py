@@ -100,7 +100,7 @@ class S3Store:
 
     @property
     def can_read(self) -> bool:
-        """As the settings say."""
+        """Returns the setting ``store.can_read``: whether the role may list and read."""
         return self._access.can_read
 
     def stage(self, key: str, batch: str, attempt: str) -> S3Staging:

@@ -65,7 +65,7 @@ def _numbers(name: str, counts: Sequence[int | None], spare: int = 0) -> Column:
 
 
 def schemas_table(found: Sequence[RegisteredSchema], width: int = _WIDE) -> Text:
-    """One row a schema id; what changed is listed below it."""
+    """Builds a table with one row per schema id; what changed is listed below it."""
     columns = [
         Column("id", [str(each.id) for each in found], right=True),
         Column("event type", [each.event_type for each in found]),
@@ -107,7 +107,7 @@ def _remedy(found: Finding) -> Text:
 
 
 def status_table(rows: Sequence[DatasetStatus], width: int = _WIDE) -> Text:
-    """One row a dataset, or an event type."""
+    """Builds a table with one row per dataset or event type."""
     instants = [None if row.last_instant is None else iso(row.last_instant) for row in rows]
     minutes = ["-" if row.oldest_minutes is None else f"{row.oldest_minutes:,.0f} min" for row in rows]
     days = ["-" if row.days_left is None else f"{row.days_left:g}" for row in rows]
@@ -136,7 +136,7 @@ def _noticed(row: DatasetStatus) -> list[Text]:
 
 
 def quarantine_table(reasons: Sequence[QuarantineCount], width: int = _WIDE) -> Text:
-    """One row a dataset and reason."""
+    """Builds a table with one row per dataset and reason."""
     columns = [
         Column("dataset", [each.dataset for each in reasons]),
         Column("reason", [each.reason for each in reasons]),

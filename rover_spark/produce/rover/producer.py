@@ -131,7 +131,7 @@ class RoverProducer(Planner):
     # -- what an operator asks for -----------------------------------------------------------------------------
 
     def accepted(self, dataset_state: DatasetState) -> list[str]:
-        """As ``accept`` noted them."""
+        """Returns the columns that were accepted and count from the next batch on."""
         return accepted_columns(dataset_state)
 
     def refuse_accept(self) -> None:
