@@ -9,14 +9,14 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.delta.feed import as_written
+from rover_spark.delta.place import loaded
 
 FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 def snapshot(spark: SparkSession, table: str, version: int) -> DataFrame:
     """The table's rows at a version."""
-    reader = spark.read.format("delta").option("versionAsOf", version)
-    return reader.load(table) if "/" in table else reader.table(table)
+    return loaded(spark.read.format("delta").option("versionAsOf", version), table)
 
 
 def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame:
@@ -27,7 +27,7 @@ def changes(spark: SparkSession, table: str, first: int, last: int) -> DataFrame
         .option("startingVersion", first)
         .option("endingVersion", last)
     )
-    return as_written(reader.load(table) if "/" in table else reader.table(table))
+    return as_written(loaded(reader, table))
 
 
 def rows(spark: SparkSession, table: str, first: int | None, last: int) -> DataFrame:

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.delta.history import is_missing
+from rover_spark.delta.place import loaded, saved
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import FLOORS
 from rover_spark.model.plan import Plan
@@ -30,23 +31,17 @@ def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None
         .option("txnAppId", f"rover_spark/{plan.export}/{plan.batch}/{suffix}")
         .option("txnVersion", 1)
     )
-    location = ledger.beside(suffix)
     with ledger.exclusive():  # the first write makes the table, and several datasets may come to it at once
-        if "/" in location:
-            writer.save(location)
-        else:
-            writer.saveAsTable(location)
+        saved(writer, ledger.beside(suffix))
 
 
 def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
     """The quarantine of an export, but for batches that were aborted; None where no row was ever quarantined."""
-    location = ledger.beside(QUARANTINE)
     aborted = {
         each.record.batch for each in ledger.transitions() if each.state == "ABORTED" and each.record.batch
     }
     try:
-        reader = spark.read.format("delta")
-        rows = reader.load(location) if "/" in location else reader.table(location)
+        rows = loaded(spark.read.format("delta"), ledger.beside(QUARANTINE))
         rows = rows.where(F.col("export") == ledger.export)
     except AnalysisException as error:
         if is_missing(error):
@@ -72,9 +67,7 @@ def by_reason(rows: DataFrame) -> tuple[QuarantineCount, ...]:
 
 def floors_before(spark: SparkSession, ledger: Ledger, plan: Plan, aborted: Iterable[int]) -> DataFrame:
     """(key, floor_us): the highest floor that batches before this one left for each key, but for the ``aborted`` ones."""
-    location = ledger.beside(FLOORS)
-    reader = spark.read.format("delta")
-    rows = reader.load(location) if "/" in location else reader.table(location)
+    rows = loaded(spark.read.format("delta"), ledger.beside(FLOORS))
     mine = (F.col("export") == plan.export) & (F.col("dataset") == plan.dataset) & (F.col("seq") < plan.seq)
     without = list(aborted)
     kept = mine & ~F.col("seq").isin(*without) if without else mine

@@ -25,6 +25,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.delta.frames import local_rows
 from rover_spark.delta.names import quoted
+from rover_spark.delta.place import loaded, saved
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.lease import leased, lock_beside, locked
 from rover_spark.ledger.rows import (
@@ -162,8 +163,7 @@ class Ledger:
 
     def frame(self) -> DataFrame:
         """All rows of this export."""
-        reader = self._spark.read.format("delta")
-        table = reader.load(self._location) if "/" in self._location else reader.table(self._location)
+        table = loaded(self._spark.read.format("delta"), self._location)
         return table.where(F.col("export") == self.export)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ class Ledger:
         writer = self._writer([published_row(dataset_state, plan, files)])
         try:
             with self.exclusive():
-                self._save(writer)
+                saved(writer, self._location)
         except (PySparkException, Py4JJavaError) as error:
             _LOG.warning(
                 "%s: %d published files are not recorded yet: %s",
@@ -341,7 +341,7 @@ class Ledger:
         failure: Exception | None = None
         with self.exclusive():
             try:
-                self._save(writer)
+                saved(writer, self._location)
             except (PySparkException, Py4JJavaError) as error:
                 failure = error
         if self._holds(mark):
@@ -359,12 +359,6 @@ class Ledger:
     def _writer(self, rows: Iterable[dict[str, Any]]) -> DataFrameWriter:
         values = [tuple(row.get(name) for name in NAMES) for row in rows]
         return local_rows(self._spark, values, COLUMNS).write.format("delta").mode("append")
-
-    def _save(self, writer: DataFrameWriter) -> None:
-        if "/" in self._location:
-            writer.save(self._location)
-        else:
-            writer.saveAsTable(self._location)
 
     def _compact(self) -> None:
         """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""
