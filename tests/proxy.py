@@ -45,7 +45,7 @@ def operation(method: str, target: str) -> str:
     if "uploadId" in query:
         names = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
         return names.get(method, "ListParts")
-    kind = {"GET": "Get", "PUT": "Put", "HEAD": "DatasetState", "DELETE": "Delete"}.get(method, method)
+    kind = {"GET": "Get", "PUT": "Put", "HEAD": "Head", "DELETE": "Delete"}.get(method, method)
     if kind == "Get" and not has_key:
         return "ListObjects"
     return kind + ("Object" if has_key else "Bucket")

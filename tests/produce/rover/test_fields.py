@@ -17,7 +17,7 @@ from rover_spark.produce.rover.envelope import OVERHEAD
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.layout import arranged
 from rover_spark.produce.rover.plan import Source
-from rover_spark.produce.rover.records import quarantine_rows, units
+from rover_spark.produce.rover.records import set_aside, units
 from tests.produce.cases import NOON, SCHEMAS, SECOND, feed, plan, snapshot_plan, source, staged, table, uuid
 
 EVERYTHING = {
@@ -148,7 +148,7 @@ def test_what_cannot_be_delivered_says_why_and_keeps_the_row(spark: SparkSession
     rows = feed(
         spark, "fan_track_events", [("insert", 12 + n % 3, *case[:-1]) for n, case in enumerate(REASONS)]
     )
-    found = quarantine_rows(units(rows, made, None), made)
+    found = set_aside(units(rows, made, None), made)
     broken = [(n, case) for n, case in enumerate(REASONS) if case[-1] is not None]
     expected = [("acme", "fan_track_events", made.batch, 12 + n % 3, case[-1], case[0]) for n, case in broken]
     shown = found.withColumn("row", F.get_json_object("row", "$.eventID"))
@@ -207,7 +207,7 @@ def test_a_table_may_have_columns_that_are_named_like_the_feeds(spark: SparkSess
     found = units(table(spark, "fan_profiles", rows, schema), made, None)
     lines, _ = staged(arranged(found, made), made)
     assert [json.loads(line)["traits"] for line in lines] == [{"a": 2}]
-    assert [row["source_version"] for row in quarantine_rows(found, made).collect()] == [20]
+    assert [row["source_version"] for row in set_aside(found, made).collect()] == [20]
 
 
 def test_a_delete_that_is_told_is_never_larger_than_a_record_may_be(spark: SparkSession) -> None:
