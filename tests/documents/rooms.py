@@ -32,7 +32,7 @@ def _promise(name: str) -> str:
 
 
 def test_line() -> str:
-    """The command behind `make test`; its output is dots for half an hour."""
+    """The command behind `make test`; its output is dots for many minutes."""
     # a make around this one would pass its own ARGS on
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))
