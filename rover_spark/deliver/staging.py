@@ -48,7 +48,7 @@ def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access
         manifest = whole([each for each, _ in parts], plan, work.cutter, expected, access)
         beside: dict[str, list[DataFrame]] = {}
         for each in (each for _, found in parts for each in found):
-            beside.setdefault(each.table, []).append(each.rows)
+            beside.setdefault(each.table, []).append(each.rows())
         for table, rows in beside.items():
             write_once(ledger, table, plan, union(rows))
     return manifest

@@ -15,6 +15,8 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import DataFrame
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
+from rover_spark.delta.names import backticked
+
 _READER = "org.apache.spark.sql.delta.commands.cdc.CDCReader$"
 _BUILD = "changesToBatchDF"
 _ELSEWHERE = re.compile(
@@ -27,8 +29,7 @@ def as_written(feed: DataFrame) -> DataFrame:
     if not any(_holds_maps(field.dataType) for field in feed.schema.fields):
         return feed
     try:
-        names = ("`" + name.replace("`", "``") + "`" for name in feed.columns)
-        return _inner(feed).select(*names)
+        return _inner(feed).select(*(backticked(name) for name in feed.columns))
     except Py4JError as error:
         if isinstance(error, Py4JJavaError) and not _ELSEWHERE.search(str(error.java_exception)):
             raise  # Delta could not read the table: ``causes`` decides whether that passes

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from rover_spark.delta.frames import union
 from rover_spark.delta.shape import Shape
 
 _ACTIONS = (
@@ -97,7 +97,7 @@ def changes(spark: SparkSession, places: Sequence[Place]) -> list[list[Change]]:
         for number, place in enumerate(places)
     ]
     found: list[list[Change]] = [[] for _ in places]
-    for row in reduce(DataFrame.unionAll, frames).collect():
+    for row in union(frames).collect():
         found[row["place"]].append(_change(row))
     for number, listed in enumerate(found):
         listed.sort(key=lambda change: change.version)

@@ -81,7 +81,7 @@ class Beside:
 
     table: str
     when: str
-    rows: DataFrame
+    rows: Callable[[], DataFrame]
 
 
 @dataclass(frozen=True)

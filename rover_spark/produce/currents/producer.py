@@ -67,9 +67,16 @@ class EventProducer(EventPlanner):
             def make() -> Part:
                 rows = event_rows(arrivals(self._spark, some), plan, some, texts)
                 numbers = {number for group in some for number in group.numbers}
-                quarantined = quarantine_rows(rows, plan, F.col("event"), F.col("commit"))
-                frame = arranged_events(rows, plan, numbers)
-                return Part(frame, (Beside(QUARANTINE, "quarantined", quarantined),))
+                return Part(
+                    arranged_events(rows, plan, numbers),
+                    (
+                        Beside(
+                            QUARANTINE,
+                            "quarantined",
+                            lambda: quarantine_rows(rows, plan, F.col("event"), F.col("commit")),
+                        ),
+                    ),
+                )
 
             return make
 

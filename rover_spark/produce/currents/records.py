@@ -21,8 +21,9 @@ from rover_spark.contract.currents import natural_prefix
 from rover_spark.delta.frames import union
 from rover_spark.errors import ConfigError
 from rover_spark.model.manifest import BEFORE
+from rover_spark.produce.columns.chunks import chunk_of
 from rover_spark.produce.columns.lookup import lookup
-from rover_spark.produce.columns.maps import JSON_OPTIONS, as_stored
+from rover_spark.produce.columns.quarantine import row_json
 from rover_spark.produce.currents.fields import ROUTE, columns_of, identity, members, seconds, types_of, zone
 from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, Slice
 from rover_spark.produce.currents.scan import Scan, ScanGroup
@@ -137,7 +138,9 @@ def _events(frame: DataFrame, plan: EventPlan, group: ScanGroup, schema: str) ->
         (delivered & _invalid_timezone(types)).alias("invalid_timezone"),
         (delivered & mended).alias("mended"),
         "problem",
-        F.when(F.col("problem").isNotNull(), _row_json(types)).alias("row_json"),
+        F.when(
+            F.col("problem").isNotNull(), row_json({f"f_{name}": dtype for name, dtype in types.items()})
+        ).alias("row_json"),
         _of_route([each.event_type for each in group.slices]).alias("event"),
     )
     return _with_repeats(frame) if len(one.hours) > 1 else frame
@@ -158,12 +161,6 @@ def _invalid_timezone(types: Mapping[str, DataType]) -> Column:
     return F.col("f_timezone").isNotNull() & F.col("zone").isNull()
 
 
-def _row_json(types: Mapping[str, DataType]) -> Column:
-    """The row's fields with the values of the table, for the quarantine."""
-    fields = (as_stored(F.col(f"f_{name}"), dtype).alias(name) for name, dtype in types.items())
-    return F.to_json(F.struct(*fields), {**JSON_OPTIONS, "ignoreNullFields": "false"})
-
-
 def _with_repeats(frame: DataFrame) -> DataFrame:
     """All events of a type with one id in the chunk of the first that was queued: there the repeats are counted."""
     same = Window.partitionBy("event", "id").orderBy("commit", "chunk")
@@ -179,7 +176,7 @@ def _hour_index(one: Slice) -> Column:
 
 
 def _partition(event_id: Column, partitions: int) -> Column:
-    return F.pmod(F.hash(event_id), F.lit(partitions)).cast("int") if partitions > 1 else F.lit(0)
+    return chunk_of(event_id, partitions) if partitions > 1 else F.lit(0)
 
 
 def _chunk(plan: EventPlan, scanned: ScanGroup) -> Column:

@@ -37,12 +37,12 @@ from rover_spark.produce.columns.expressions import selected
 from rover_spark.produce.columns.ids import ID_TYPES, digest32, encoded, id_text
 from rover_spark.produce.columns.maps import (
     JSON_OPTIONS,
-    as_stored,
     is_variant,
     key_twice,
     name_twice,
     readable,
 )
+from rover_spark.produce.columns.quarantine import row_json
 from rover_spark.produce.columns.times import in_range
 from rover_spark.produce.columns.values import (
     DUPLICATE_KEY,
@@ -108,9 +108,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
     ]
     own = {name: dtype for name, dtype in types.items() if name not in FEED}
-    whole = F.struct(*(as_stored(F.col(name), dtype).alias(name[2:]) for name, dtype in own.items()))
-    as_json = F.to_json(whole, {**JSON_OPTIONS, "ignoreNullFields": "false"})
-    row_json = F.when(F.col("problem").isNotNull(), as_json)
+    as_json = row_json(own)
     emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
     return (
         frame.withColumns({"key_problem": F.coalesce(*key_problems, F.lit(None)), **texts})
@@ -128,7 +126,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             "problem",
             F.col("key_problem").isNotNull().alias("key_problem"),
             mended(emitted, own).alias("mended"),
-            row_json.alias("row_json"),
+            F.when(F.col("problem").isNotNull(), as_json).alias("row_json"),
         )
     )
 

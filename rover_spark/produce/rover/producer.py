@@ -53,7 +53,7 @@ class RoverProducer(Planner):
         return self._settings.files.target_records
 
     def keep_clear(self, keys: Iterable[str]) -> None:
-        """Nothing: a token is a digest of its batch, and of other stamps."""
+        """Does nothing: a key holds its batch's instant and digest, so a new batch repeats no earlier key."""
 
     def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
         """One part: a dataset is read at one version, or over one range."""
@@ -68,8 +68,8 @@ class RoverProducer(Planner):
             return Part(
                 arranged(rows, plan),
                 (
-                    Beside(QUARANTINE, "quarantined", set_aside(rows, plan)),
-                    Beside(FLOORS, FLOORS, floor_rows(rows, plan)),
+                    Beside(QUARANTINE, "quarantined", lambda: set_aside(rows, plan)),
+                    Beside(FLOORS, FLOORS, lambda: floor_rows(rows, plan)),
                 ),
             )
 
