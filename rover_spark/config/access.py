@@ -1,4 +1,4 @@
-"""The ``[store]`` part of the settings: how an object store is reached, and what its objects carry.
+"""The ``[store]`` and ``[tables]`` parts of the settings: how a bucket and tables are reached, and what objects carry.
 
 Promises that it holds no secret, so it may travel to executors and be logged. Refuses keys that look like one.
 """
@@ -29,7 +29,34 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Access(Frozen):
+class Reaching(Frozen):
+    """How something in a cloud is reached. Refuses keys that look like a secret."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets(cls, tree: Any) -> Any:
+        for name in tree if isinstance(tree, Mapping) else ():
+            if _SECRET.search(str(name)):
+                raise ValueError(
+                    f"{name} is a secret, and none belongs into a configuration: set it in the environment, "
+                    "or let the SDK find it (instance role, workload identity, its own credentials file)"
+                )
+        return tree
+
+
+class TableAccess(Reaching):
+    """How tables and a ledger by path are read without Spark, and whether they are: "spark" leaves all to Spark.
+
+    Spark itself reads rows as its own settings say.
+    """
+
+    engine: Literal["auto", "spark"] = "auto"
+    region: str | None = Field(None, min_length=1)
+    endpoint: str | None = Field(None, pattern=r"^https?://[^\s@?#]+$")
+    profile: str | None = Field(None, min_length=1)
+
+
+class Access(Reaching):
     """How an object store is reached and what its objects carry. Never a secret: those stay with the SDK's own chain."""
 
     can_read: bool = False
@@ -44,17 +71,6 @@ class Access(Frozen):
     kms_key: str | None = Field(None, min_length=1)
     expected_owner: str | None = Field(None, pattern=r"^\d{12}$")
     tags: dict[str, str] = Field({}, max_length=10)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets(cls, tree: Any) -> Any:
-        for name in tree if isinstance(tree, Mapping) else ():
-            if _SECRET.search(str(name)):
-                raise ValueError(
-                    f"{name} is a secret, and none belongs into a configuration: set it in the environment, "
-                    "or let the SDK find it (instance role, workload identity, its own credentials file)"
-                )
-        return tree
 
     def misplaced(self, scheme: str) -> list[str]:
         """Settings that have no effect on such a destination."""

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from rover_spark.config.access import Access, Frozen
+from rover_spark.config.access import Access, Frozen, TableAccess
 from rover_spark.config.currents import CurrentsSettings, EventSettings, check_integration
 from rover_spark.config.expressions import Expression, Number, Start, Table
 from rover_spark.config.mistakes import described, likely
@@ -87,6 +87,7 @@ class Settings(Frozen):
     ledger: Table
     files: FilesSettings = FilesSettings()
     store: Access = Access()
+    tables: TableAccess = TableAccess()
     datasets: dict[str, DatasetSettings] = Field({})
     currents: CurrentsSettings | None = None
     events: dict[str, EventSettings] = Field({})

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from pyspark.sql import SparkSession
-
 from rover_spark.config.access import Access
 from rover_spark.deliver.progress import Progress, file_by_file
 from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.deliver.staging import staged
 from rover_spark.deliver.watch import watched
+from rover_spark.delta.session import Session
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import REDELIVERED, BatchRecord, DatasetState, State
@@ -44,13 +43,13 @@ class Delivery:
 
     def __init__(
         self,
-        spark: SparkSession,
+        session: Session,
         ledger: Ledger,
         producer: Producer,
         access: Callable[[str], Access],
         progress: Progress,
     ) -> None:
-        self._spark = spark
+        self._session = session
         self._producer = producer
         # today's access per destination: access does not change what is delivered
         self._access = access
@@ -93,7 +92,7 @@ class Delivery:
 
     def _stage(self, plan: Plan, chunks: frozenset[int] | None = None) -> Manifest:
         """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible."""
-        with watched(self._spark, plan, self._progress) as notice:
+        with watched(self._session, plan, self._progress) as notice:
             work, access = self._producer.work(plan, chunks), self._access(plan.destination)
             manifest = staged(self._ledger, plan, work, notice, access)
         files, counts = len(manifest.files), manifest.counts

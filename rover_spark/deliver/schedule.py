@@ -13,11 +13,10 @@ from datetime import timedelta
 from threading import Event
 from typing import Protocol, TypeVar
 
-from pyspark.sql import SparkSession
-
 from rover_spark.delta import history
 from rover_spark.delta.log import Commit
 from rover_spark.delta.parallel import side_by_side
+from rover_spark.delta.session import Session
 from rover_spark.errors import SourceGap
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import BatchRecord, DatasetState
@@ -66,10 +65,8 @@ class Waiting:
 class Sources:
     """The sources of one export. It remembers the commits that it has seen, and lists only later ones."""
 
-    def __init__(
-        self, spark: SparkSession, streams: Sequence[str], ledger: Ledger, producer: Producer
-    ) -> None:
-        self._spark, self._streams = spark, streams
+    def __init__(self, session: Session, streams: Sequence[str], ledger: Ledger, producer: Producer) -> None:
+        self._session, self._streams = session, streams
         self._ledger, self._producer = ledger, producer
         self._seen: dict[str, list[Commit]] = {}
 
@@ -96,7 +93,7 @@ class Sources:
         table, version = place
         seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
         try:
-            seen += history.commits_after(self._spark, table, seen[-1].version if seen else version)
+            seen += history.commits_after(self._session.spark, table, seen[-1].version if seen else version)
         except SourceGap:
             self._seen.pop(table, None)  # of a table that was made anew
             raise

@@ -11,9 +11,9 @@ from typing import IO
 
 from pyspark import SparkContext
 from pyspark.accumulators import Accumulator
-from pyspark.sql import SparkSession
 
 from rover_spark.deliver.progress import Counter, Done, Progress
+from rover_spark.delta.session import Session
 from rover_spark.model.plan import Plan
 
 Notice = Callable[[int, int, int], None]  # rows, files, bytes
@@ -21,9 +21,9 @@ _NOTICE = "<3q"  # one in a file
 
 
 @contextmanager
-def watched(spark: SparkSession, plan: Plan, progress: Progress) -> Iterator[Notice]:
+def watched(session: Session, plan: Plan, progress: Progress) -> Iterator[Notice]:
     """Shows on the driver what tasks stage; gives the notice that ``stage`` takes."""
-    context = spark.sparkContext
+    context = session.spark.sparkContext
     with (
         _counting(context) as (notice, done),
         progress.watch(f"staging {plan.batch}", plan.source_rows, done),

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 
-from pyspark.sql import SparkSession
-
+from rover_spark.config.access import TableAccess
 from rover_spark.config.expressions import place_of
 from rover_spark.delta import gaps, history
 from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.parallel import batched, side_by_side
+from rover_spark.delta.session import Session
 from rover_spark.model.table import HistoryRow, TableState
 
 
 class Tables:
     """The states of the tables of one run, each as it was when the run first asked for it. Safe in threads."""
 
-    def __init__(self, spark: SparkSession) -> None:
-        self._spark = spark
+    def __init__(self, session: Session, access: TableAccess) -> None:
+        self._session, self._access = session, access
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
         self._locks: dict[str, Lock] = defaultdict(Lock)
@@ -45,7 +45,7 @@ class Tables:
     def gaps(self, ranges: Sequence[gaps.Range]) -> list[str | None]:
         """For each range what makes it a gap, or None. The log of a range is read once."""
         new = batched([one for one in dict.fromkeys(ranges) if one not in self._gaps])
-        found = side_by_side(lambda some: gaps.found_in(self._spark, some), new)
+        found = side_by_side(lambda some: gaps.found_in(self._session.spark, some), new)
         for some, reasons in zip(new, found, strict=True):
             self._gaps.update(zip(some, reasons, strict=True))
         return [self._gaps[one] for one in ranges]
@@ -55,7 +55,7 @@ class Tables:
         known = self._states.get(place)
         if known is None or (since is not None and since < self._reach[place]):
             with engine(f"{setting}: {table}"):
-                found = history.table_state(self._spark, setting, table, since)
+                found = history.table_state(self._session.spark, setting, table, since)
             if known is not None:
                 rows = tuple(row for row in found.rows if row.version <= known.latest.version)
                 found = replace(known, rows=rows)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
+from rover_spark.delta.session import Session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 PINNED = {
     "spark.sql.session.timeZone": "UTC",
@@ -31,16 +35,21 @@ PINNED = {
 
 
 @contextmanager
-def pinned(spark: SparkSession) -> Iterator[None]:
-    """Sets the values while the block runs, and restores what was there."""
-    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in PINNED}
-    for name, value in PINNED.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, earlier in before.items():
-            if earlier is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, earlier)
+def pinned(session: Session) -> Iterator[None]:
+    """Sets the values while the block runs, or from when the Spark session is made in it; restores what was there."""
+    before: dict[str, str | None] = {}
+
+    def pin(spark: SparkSession) -> None:
+        for name, value in PINNED.items():
+            before[name] = spark.conf.get(name, None)
+            spark.conf.set(name, value)
+
+    with session.when_made(pin):
+        try:
+            yield
+        finally:
+            for name, earlier in before.items():
+                if earlier is None:
+                    session.spark.conf.unset(name)
+                else:
+                    session.spark.conf.set(name, earlier)

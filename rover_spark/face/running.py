@@ -1,7 +1,7 @@
-"""Runs one command of the command line: parses, starts Spark, calls it, shows its result and exits with its code.
+"""Runs one command of the command line: parses, calls it, shows its result and exits with its code.
 
 Promises one message for every error and never a stack trace, but with ``-v``; what SIGINT and SIGTERM interrupt is in
-``stopping``. A wrong configuration or option fails before Spark starts.
+``stopping``. Spark starts when the command first asks for it; a wrong configuration or option fails before.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from rover_spark.config.settings import Settings
+    from rover_spark.delta.session import Session
 
-    Command = Callable[[SparkSession, UnderWay], Result]
+    Command = Callable[[Session, UnderWay], Result]
 
 # what a person waits for, until the command names a step of its own
 _WAITS = {
@@ -47,12 +48,12 @@ _WAITS_FOR_CHANGES = "waiting for changes"
 
 @dataclass(frozen=True)
 class Run:
-    """What a command is called with: Spark, the settings of its file, and its options once they are parsed.
+    """What a command is called with: Spark where it needs it, the settings of its file, and its options once they are parsed.
 
     ``show`` shows a result while the command goes on.
     """
 
-    spark: SparkSession
+    session: Session
     settings: Settings
     progress: UnderWay
     now: datetime | None
@@ -80,12 +81,12 @@ def run_configured(
         at = instant(now) if now is not None else None
         span = age(*age_of) if age_of else timedelta()
 
-        def command(spark: SparkSession, progress: UnderWay) -> Result:
+        def command(session: Session, progress: UnderWay) -> Result:
             def show(result: Result) -> None:
                 progress.settle()
                 show_result(result.naming(str(config)), as_json, progress)
 
-            return call(Run(spark, settings, progress, at, span, show))
+            return call(Run(session, settings, progress, at, span, show))
 
         return command
 
@@ -101,7 +102,7 @@ def run_command(
     file: str = "FILE",
     stop: threading.Event | None = None,
 ) -> None:
-    """Parses, starts Spark, runs the command, shows its result and exits. Every error is one message, never a stack trace."""
+    """Parses, runs the command, shows its result and exits. Every error is one message, never a stack trace."""
     set_up(verbose)
     under_way = UnderWay(progress_of(verbose))
 
@@ -116,14 +117,20 @@ def run_command(
     signals = Signals(name, under_way, say, _end_jvm, stop)
     with signals.held():
         try:
-            with under_way.doing("starting Spark"):
-                command = prepare()  # a wrong configuration fails before Spark starts
-                from rover_spark.face.session import build_session
+            command = prepare()
+            from rover_spark.face.session import build_session, require_pyspark
 
-                session = build_session(verbose=verbose, conf=conf)
-                from rover_spark.delta.engine_errors import engine
+            require_pyspark()
+            from rover_spark.delta.engine_errors import engine
+            from rover_spark.delta.session import Session
 
-            signals.take()  # Spark has put a handler of its own
+            def start() -> SparkSession:
+                with under_way.doing("starting Spark"):
+                    spark = build_session(verbose=verbose, conf=conf)
+                signals.take()  # Spark has put a handler of its own
+                return spark
+
+            session = Session(start)
             under_way.starting = False
             waits = _WAITS.get(name, "looking at the ledger") if stop is None else _WAITS_FOR_CHANGES
             with engine(name), under_way.doing(waits):

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -55,18 +56,11 @@ def build_session(
     without it a JVM started here writes nothing to the terminal, and a submitted one what its log4j settings say.
     Raises ConfigError where there is no pyspark, pyarrow or pandas, no Java 17 or 21, no Delta.
     """
-    try:
-        import pandas  # noqa: F401 - a missing one is an error here, not a stack trace later
-        import pyarrow  # noqa: F401
-        from pyspark import SparkContext
-        from pyspark.sql import SparkSession
-        from pyspark.sql.utils import is_remote
-    except ModuleNotFoundError as missing:
-        raise ConfigError(
-            f"Spark cannot be loaded: {missing}.",
-            code="no_spark",
-            remedy="Install rover_spark[spark], or rover_spark[arrow] where the cluster brings Spark.",
-        ) from missing
+    require_pyspark()
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+    from pyspark.sql.utils import is_remote
+
     _silence(verbose)
     remote = is_remote() or "SPARK_REMOTE" in _ENVIRON
     if remote or SparkContext._active_spark_context is not None:
@@ -89,6 +83,17 @@ def build_session(
     if submitted:
         _assert_delta(session)
     return session
+
+
+def require_pyspark() -> None:
+    """Raises ConfigError where a package is missing that Spark and its tasks need; loads none of them."""
+    for name in ("pandas", "py4j", "pyarrow", "pyspark"):
+        if find_spec(name) is None:
+            raise ConfigError(
+                f"Spark cannot be loaded: there is no module named {name}.",
+                code="no_spark",
+                remedy="Install rover_spark[spark], or rover_spark[arrow] where the cluster brings Spark.",
+            )
 
 
 def jars_for(spark_version: str) -> tuple[str, str]:

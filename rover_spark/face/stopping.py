@@ -107,7 +107,7 @@ def interrupted(word: str, command: str, batches: dict[str, str], starting: bool
             "interrupted", f"{word} {'; and '.join(parts)}", f"{again}: it goes on where it stopped."
         )
     if starting:
-        return Problem("interrupted", f"{word} while Spark was starting; nothing was done", f"{again}.")
+        return Problem("interrupted", f"{word} before it began; nothing was done", f"{again}.")
     true, first = _TRUE.get(command, ("no batch was under way, and what was delivered is whole", ""))
     return Problem("interrupted", f"{word}; {true}", f"{first} {again}.".strip())
 

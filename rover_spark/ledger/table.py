@@ -20,12 +20,14 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, DataFrameWriter, SparkSession, Window
+from pyspark.sql import DataFrame, DataFrameWriter, Window
 from pyspark.sql import functions as F
 
+from rover_spark.config.access import TableAccess
 from rover_spark.delta.frames import local_rows
 from rover_spark.delta.names import quoted
 from rover_spark.delta.place import loaded, saved
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.lease import leased, lock_beside, locked
 from rover_spark.ledger.rows import (
@@ -69,11 +71,17 @@ class Ledger:
     """The ledger of one export. Reads are of the newest version; every write is one commit."""
 
     def __init__(
-        self, spark: SparkSession, location: str, export: str, decode: Callable[[str], Plan]
+        self,
+        session: Session,
+        location: str,
+        export: str,
+        decode: Callable[[str], Plan],
+        access: TableAccess | None = None,
     ) -> None:
-        """``decode`` gives the plan back from the text in a row."""
+        """``decode`` gives the plan back from the text in a row; ``access`` says how a table by path is reached."""
         self._decode = decode
-        self._spark = spark
+        self._session = session
+        self._access = access or TableAccess()
         self._location = location
         self.export = export
         self._exists = False
@@ -88,7 +96,7 @@ class Ledger:
             self._require_schema()
         if detail is None and create:
             with locked(lock_beside(self._location)):
-                self._spark.sql(
+                self._session.spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
                     f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', "
                     "'delta.checkpointInterval' = '50', 'delta.dataSkippingNumIndexedCols' = '0')"
@@ -120,7 +128,7 @@ class Ledger:
     def _detail(self) -> dict[str, Any] | None:
         try:
             row = (
-                self._spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}")
+                self._session.spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}")
                 .select("location", "properties")
                 .collect()[0]
             )
@@ -134,7 +142,7 @@ class Ledger:
         """Raises ConfigError where a table of the catalog has no schema to be made in."""
         schema = "" if "/" in self._location else self._location.rpartition(".")[0]
         try:
-            there = not schema or self._spark.catalog.databaseExists(schema)
+            there = not schema or self._session.spark.catalog.databaseExists(schema)
         except PySparkException:
             there = False  # no such catalog
         if not there:
@@ -163,7 +171,7 @@ class Ledger:
 
     def frame(self) -> DataFrame:
         """All rows of this export."""
-        table = loaded(self._spark.read.format("delta"), self._location)
+        table = loaded(self._session.spark.read.format("delta"), self._location)
         return table.where(F.col("export") == self.export)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -358,14 +366,14 @@ class Ledger:
 
     def _writer(self, rows: Iterable[dict[str, Any]]) -> DataFrameWriter:
         values = [tuple(row.get(name) for name in NAMES) for row in rows]
-        return local_rows(self._spark, values, COLUMNS).write.format("delta").mode("append")
+        return local_rows(self._session.spark, values, COLUMNS).write.format("delta").mode("append")
 
     def _compact(self) -> None:
         """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""
         # what this one cannot do, the next one does
         with self.exclusive(), suppress(PySparkException, Py4JJavaError):
-            self._spark.sql(f"OPTIMIZE {quoted(self._location)}")
+            self._session.spark.sql(f"OPTIMIZE {quoted(self._location)}")
 
     def _holds(self, mark: str) -> bool:
-        history = self._spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT {_LOOKED_AT}")
+        history = self._session.spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT {_LOOKED_AT}")
         return bool(history.where(F.col("userMetadata") == mark).select("version").collect())

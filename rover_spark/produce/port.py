@@ -26,9 +26,10 @@ from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import TableState
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
     from rover_spark.config.settings import Settings  # executors load this module, and have no TOML reader
+    from rover_spark.delta.session import Session
     from rover_spark.ledger.table import Ledger
     from rover_spark.store import Store
 
@@ -285,10 +286,12 @@ class SchemaPages(Protocol):
 
 
 def producer(
-    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool = False
+    session: Session, settings: Settings, ledger: Ledger, now: int, *, asked: bool = False
 ) -> Producer:
     """The producer of the settings' contract; ``asked`` where the user gave the instant."""
-    made: Producer = _file(settings.contract, "producer").producer(spark, settings, ledger, now, asked=asked)
+    made: Producer = _file(settings.contract, "producer").producer(
+        session, settings, ledger, now, asked=asked
+    )
     return made
 
 

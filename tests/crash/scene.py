@@ -13,6 +13,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from rover_spark.delta.session import Session
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce.port import decode
@@ -61,7 +62,7 @@ def require_ended(spark: SparkSession, whole: Path, root: Path, point: str, *, s
 
 def _ledger(spark: SparkSession, root: Path) -> list[object]:
     """What the ledger says of each batch; where a try was staged is its own affair."""
-    ledger = Ledger(spark, settings_of(root).ledger, "acme", decode)
+    ledger = Ledger(Session.of(spark), settings_of(root).ledger, "acme", decode)
     ledger.open(create=False)
     return [
         (each.batch, each.state, each.counts, each.instant, [replace(file, staged="") for file in each.files])

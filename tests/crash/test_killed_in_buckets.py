@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from rover_spark.delta.session import Session
 from rover_spark.demo import SESSION
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
@@ -75,7 +76,7 @@ def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rig
     with Proxy(s3, least_rights) as proxy:
         destined(bucket, tmp_path, can_read=False, endpoint=proxy.endpoint)
         assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
-        ledger = Ledger(spark, settings_of(tmp_path).ledger, "acme", decode)
+        ledger = Ledger(Session.of(spark), settings_of(tmp_path).ledger, "acme", decode)
         ledger.open(create=False)
         (batch,) = ledger.batches()
         for file in batch.files:

@@ -127,8 +127,8 @@ class Recorded:
 def finish(scene: Scene, record: BatchRecord | None = None) -> None:
     ledger: Any = Recorded(scene)
     made: Any = scene
-    spark: Any = None
-    delivery = Delivery(spark, ledger, made, lambda _: Access(), LoggedProgress())
+    session: Any = None
+    delivery = Delivery(session, ledger, made, lambda _: Access(), LoggedProgress())
     delivery.finish(DatasetState(transition=2), PLAN, record or scene.record())
 
 

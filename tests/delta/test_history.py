@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from rover_spark.config.access import TableAccess
 from rover_spark.delta import history
+from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 
 COMMITS = 7
@@ -73,4 +75,4 @@ def test_a_commit_is_found_again_though_its_time_depends_on_where_the_listing_be
     assert anchor != history.table_state(spark, "s", table, 4).row(4), (
         "Delta moves it on by what stands before"
     )
-    assert Tables(spark).state("s", table, anchor).row(4) == anchor
+    assert Tables(Session.of(spark), TableAccess()).state("s", table, anchor).row(4) == anchor

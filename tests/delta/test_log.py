@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.delta import log as delta_log
 from rover_spark.delta.log import Place
+from rover_spark.delta.session import Session
 from rover_spark.face.pinned import pinned
 
 PROPERTIES = "delta.enableChangeDataFeed = true, delta.checkpointInterval = 2"
@@ -78,7 +79,7 @@ def test_many_commits_are_looked_for_by_few_tasks(spark: SparkSession, tmp_path:
         return [max(stage.numTasks for stage in each if stage) for each in stages]
 
     try:
-        with pinned(spark):
+        with pinned(Session.of(spark)):
             spark.sparkContext.setJobGroup("all of it", "")
             told = delta_log.history(spark, str(tmp_path / "t"), commits)
     finally:

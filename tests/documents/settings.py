@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rover_spark.config.access import Access
+from rover_spark.config.access import Access, TableAccess
 from rover_spark.config.currents import CurrentsSettings, EventSettings
 from rover_spark.config.settings import DatasetSettings, FilesSettings, Settings
 from tests.documents.blocks import ROOT, table
@@ -21,6 +21,7 @@ _TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("Top level", Settings, ""),
     ("`[files]`", FilesSettings, "files."),
     ("`[store]`", Access, "store."),
+    ("`[tables]`", TableAccess, "tables."),
     ("`[datasets.NAME]`", DatasetSettings, "datasets.fan_"),
     ("`[currents]`", CurrentsSettings, "currents."),
     ('`[events."EVENT.TYPE"]`', EventSettings, "events."),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rover_spark.deliver.schedule import Waiting
+from rover_spark.delta.session import Session
 from rover_spark.errors import SourceGap, SourceUnread, StoreError
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
@@ -122,7 +123,7 @@ def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(str
     with effects(Fault("store publish", error=_away, times=ALWAYS)):
         assert not stream.export().ok
     settings = stream.settings
-    ledger = Ledger(stream.spark, settings.ledger, "acme", decode)
+    ledger = Ledger(Session.of(stream.spark), settings.ledger, "acme", decode)
     ledger.open(create=False)
     (record,) = ledger.batches()
     gone = [file.staged for file in record.files if CUSTOM in file.key]

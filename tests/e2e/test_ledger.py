@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
@@ -18,7 +19,7 @@ from tests.produce.cases import snapshot_plan
 
 
 def _ledger(spark: SparkSession, root: Path) -> Ledger:
-    ledger = Ledger(spark, str(root / "ledger"), "acme", decode)
+    ledger = Ledger(Session.of(spark), str(root / "ledger"), "acme", decode)
     ledger.open(create=True)
     return ledger
 

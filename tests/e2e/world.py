@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.config.settings import Settings, parse
 from rover_spark.deliver.schedule import Sources
+from rover_spark.delta.session import Session
 from rover_spark.face import commands
 from rover_spark.face.results import Result
 from rover_spark.ledger.table import Ledger
@@ -110,6 +111,6 @@ def row(n: int, kind: str, value: str, at: str) -> str:
 
 def sources_of(spark: SparkSession, settings: Settings) -> tuple[Sources, int]:
     """The sources of an export, and how many waiting rows are enough."""
-    ledger = Ledger(spark, settings.ledger, settings.name, port.decode)
-    producer = port.producer(spark, settings, ledger, 0)
-    return Sources(spark, settings.delivers, ledger, producer), producer.enough
+    ledger = Ledger(Session.of(spark), settings.ledger, settings.name, port.decode)
+    producer = port.producer(Session.of(spark), settings, ledger, 0)
+    return Sources(Session.of(spark), settings.delivers, ledger, producer), producer.enough

@@ -48,12 +48,13 @@ class SparkStarted(BaseException):
 
 @pytest.fixture(autouse=True)
 def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session that is asked for is a failure of the test, not a minute of waiting."""
+    """A command that begins, once its options and settings are read, is a failure of the test, not a minute of waiting."""
 
     def refuse(*_: object, **__: object) -> None:
         raise SparkStarted
 
-    monkeypatch.setattr("rover_spark.face.session.build_session", refuse)
+    for name in ("build_session", "require_pyspark"):
+        monkeypatch.setattr(f"rover_spark.face.session.{name}", refuse)
     for name in [name for name in os.environ if name.upper().startswith("ROVER_SPARK__")]:
         monkeypatch.delenv(name)
     # rich wraps at the width of the terminal

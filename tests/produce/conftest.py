@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rover_spark.delta.session import Session
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -19,5 +21,5 @@ def _pinned(request: pytest.FixtureRequest) -> Iterator[None]:
     from rover_spark.face.pinned import pinned
 
     spark: SparkSession = request.getfixturevalue("spark")
-    with pinned(spark):
+    with pinned(Session.of(spark)):
         yield

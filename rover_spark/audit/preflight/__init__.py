@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyspark.sql import SparkSession
-
 from rover_spark.audit.found import Finding
 from rover_spark.audit.preflight.destination import destination
 from rover_spark.audit.preflight.ledger import ledger_place
@@ -18,6 +16,7 @@ from rover_spark.audit.preflight.tables import tables
 from rover_spark.audit.status import statuses
 from rover_spark.config.settings import Settings
 from rover_spark.delta.engine_errors import engine
+from rover_spark.delta.session import Session
 from rover_spark.errors import RoverSparkError
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
@@ -26,7 +25,7 @@ from rover_spark.produce.port import Owner, Producer
 
 
 def findings(
-    spark: SparkSession, settings: Settings, ledger: Ledger, producer: Producer, owner: Owner
+    session: Session, settings: Settings, ledger: Ledger, producer: Producer, owner: Owner
 ) -> Iterator[Finding]:
     """Every try, in the order in which a run comes to it. The session's values are pinned by the caller."""
     dataset_states: dict[str, DatasetState] = {}
@@ -43,7 +42,7 @@ def findings(
         )
         found = batches if ledger.exists else "none yet: export makes it"
         yield Finding("ledger", "read it", "ok", found)
-    yield from ledger_place(spark, settings.ledger)
+    yield from ledger_place(session.spark, settings.ledger)
     for name in settings.delivers:
         yield from tables(producer, name, dataset_states.get(name, DatasetState()))
     for status in statuses(producer, settings.delivers, dataset_states):
@@ -60,4 +59,4 @@ def findings(
     )
     if ahead > 0:
         yield Finding.skewed("ledger", "the last batch", ahead / 1000)
-    yield from destination(spark, settings, owner, dataset_states if known else None)
+    yield from destination(session.spark, settings, owner, dataset_states if known else None)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from threading import Event
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from rover_spark.config.settings import Settings
 from rover_spark.deliver.adoption import Adoption
@@ -15,6 +14,7 @@ from rover_spark.deliver.progress import LoggedProgress, Progress
 from rover_spark.deliver.run import Exporter
 from rover_spark.deliver.schedule import Sources, stay
 from rover_spark.delta.engine_errors import engine
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, Problem, RunError
 from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, store_of, unopened
 from rover_spark.face.pinned import pinned
@@ -24,9 +24,12 @@ from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.wording import counted
 from rover_spark.produce import port
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 
 def export(
-    spark: SparkSession,
+    spark: SparkSession | Session,
     settings: Settings,
     *,
     datasets: Sequence[str] = (),
@@ -40,15 +43,16 @@ def export(
     ``adopt_empty_ledger`` lets a ledger begin anew over a bucket that holds this export's files. With ``strict`` the
     result is not ``ok`` where rows went to the quarantine or another run held a dataset.
     """
+    session = Session.of(spark)
     names, instant = chosen(settings, datasets), instant_of(now)
     # a destination that the environment contradicts is refused here, not in a task
     adoption = Adoption(store_of(settings), settings, port.owner(settings), adopt_empty_ledger)
-    with pinned(spark):
-        outcome = _exporter(spark, settings, instant, now is not None, progress, adoption).run(names)
+    with pinned(session):
+        outcome = _exporter(session, settings, instant, now is not None, progress, adoption).run(names)
     broken = _sum(outcome.batches, "quarantined")
     noticed = [
         *adoption.notices,
-        *_quarantined(broken, unopened(spark, settings).beside(QUARANTINE)),
+        *_quarantined(broken, unopened(session, settings).beside(QUARANTINE)),
         *_replaced(_sum(outcome.batches, "replaced")),
     ]
     # runs of a schedule may overlap, and that is no fault: the other run delivers the dataset
@@ -63,7 +67,7 @@ def export(
 
 
 def export_every(
-    spark: SparkSession,
+    spark: SparkSession | Session,
     settings: Settings,
     every: timedelta,
     *,
@@ -76,9 +80,10 @@ def export_every(
 
     ``on_result`` gets the result of each delivery. Raises ConfigError for what only the operator can mend.
     """
-    ledger = unopened(spark, settings)
-    producer = port.producer(spark, settings, ledger, instant_of(None))
-    sources = Sources(spark, settings.delivers, ledger, producer)
+    session = Session.of(spark)
+    ledger = unopened(session, settings)
+    producer = port.producer(session, settings, ledger, instant_of(None))
+    sources = Sources(session, settings.delivers, ledger, producer)
 
     def is_due() -> bool:
         try:
@@ -90,7 +95,7 @@ def export_every(
     def deliver() -> ExportResult:
         try:
             with engine("export"):
-                return export(spark, settings, strict=strict, progress=progress)
+                return export(session, settings, strict=strict, progress=progress)
         except RunError as error:
             return ExportResult(result="failed", ok=False, problems=(error.problem,))
 
@@ -99,7 +104,7 @@ def export_every(
 
 
 def plan(
-    spark: SparkSession,
+    spark: SparkSession | Session,
     settings: Settings,
     *,
     datasets: Sequence[str] = (),
@@ -107,9 +112,10 @@ def plan(
     progress: Progress | None = None,
 ) -> PlanResult:
     """What ``export`` would do; changes nothing."""
+    session = Session.of(spark)
     names, instant = chosen(settings, datasets), instant_of(now)
-    with pinned(spark):
-        found = _exporter(spark, settings, instant, now is not None, progress).plan(names)
+    with pinned(session):
+        found = _exporter(session, settings, instant, now is not None, progress).plan(names)
     return PlanResult(
         result="failed" if found.problems else "done" if found.plans else "nothing to do",
         ok=not found.problems,
@@ -121,7 +127,7 @@ def plan(
 
 
 def redeliver(
-    spark: SparkSession,
+    spark: SparkSession | Session,
     settings: Settings,
     batch: str,
     *,
@@ -129,7 +135,8 @@ def redeliver(
     progress: Progress | None = None,
 ) -> RedeliverResult:
     """Delivers a COMMITTED batch again: the same keys and bytes overwrite what the bucket holds."""
-    ledger = ledger_of(spark, settings)
+    session = Session.of(spark)
+    ledger = ledger_of(session, settings)
     found = ledger.batches(batch)
     if not found or found[0].state != "COMMITTED":
         state = f"is {found[0].state}" if found else "is not in the ledger"
@@ -137,13 +144,13 @@ def redeliver(
         raise ConfigError(f"batch {batch} {state}", code="batch_unknown", remedy=remedy)
     if not found[0].files:
         return RedeliverResult(result="nothing to do", batches=(found[0],))
-    with pinned(spark):
-        outcome = _exporter(spark, settings, instant_of(now), False, progress).redeliver(found[0])
+    with pinned(session):
+        outcome = _exporter(session, settings, instant_of(now), False, progress).redeliver(found[0])
     return RedeliverResult(batches=tuple(outcome.batches))
 
 
 def _exporter(
-    spark: SparkSession,
+    session: Session,
     settings: Settings,
     instant: int,
     asked: bool,
@@ -151,11 +158,11 @@ def _exporter(
     adoption: Adoption | None = None,
 ) -> Exporter:
     """One run at an instant; ``asked`` where the user gave it."""
-    ledger = ledger_of(spark, settings)
+    ledger = ledger_of(session, settings)
     adoption = adoption or Adoption(store_of(settings), settings, port.owner(settings))
-    producer = port.producer(spark, settings, ledger, instant, asked=asked)
+    producer = port.producer(session, settings, ledger, instant, asked=asked)
     shown = progress or LoggedProgress()
-    delivery = Delivery(spark, ledger, producer, settings.access_at, shown)
+    delivery = Delivery(session, ledger, producer, settings.access_at, shown)
     return Exporter(ledger, producer, delivery, adoption, shown)
 
 

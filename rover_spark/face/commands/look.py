@@ -9,8 +9,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.audit.found import Finding
@@ -20,6 +20,7 @@ from rover_spark.audit.verify import verify as hold_against
 from rover_spark.config.settings import Settings
 from rover_spark.deliver.pages import put
 from rover_spark.deliver.progress import LoggedProgress, Progress, file_by_file
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, Problem
 from rover_spark.face.commands.opened import instant_of, ledger_of, store_of, unknown, unopened
 from rover_spark.face.pinned import pinned
@@ -36,20 +37,24 @@ from rover_spark.model.quarantine import Quarantine
 from rover_spark.produce import port
 from rover_spark.store import open_store
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 _SHOWN = 5  # batches of each dataset
 
 
-def status(spark: SparkSession, settings: Settings, *, now: datetime | None = None) -> StatusResult:
+def status(spark: SparkSession | Session, settings: Settings, *, now: datetime | None = None) -> StatusResult:
     """Phase, last version, lag and last batches of each dataset."""
-    ledger = ledger_of(spark, settings)
+    session = Session.of(spark)
+    ledger = ledger_of(session, settings)
     transitions = ledger.transitions()
     dataset_states = ledger.dataset_states(transitions)
     batches = {each.record.batch: each.dataset for each in transitions if each.record.batch}
     last = [batch for name in settings.delivers for batch in _last(batches, name)]
-    producer = port.producer(spark, settings, ledger, instant_of(now))
+    producer = port.producer(session, settings, ledger, instant_of(now))
     with ThreadPoolExecutor(2) as pool:  # a large ledger is read while the tables' histories are
         reading = pool.submit(ledger.batches, *last) if last else None
-        counting = pool.submit(_quarantined_rows, spark, settings, ledger)
+        counting = pool.submit(_quarantined_rows, session, settings, ledger)
         rows = statuses(producer, settings.delivers, dataset_states)
     shown, broken = reading.result() if reading else [], counting.result()
     return StatusResult(
@@ -63,12 +68,12 @@ def _last(batches: dict[str, str], dataset: str) -> list[str]:
     return [batch for batch, name in batches.items() if name == dataset][-_SHOWN:]
 
 
-def _quarantined_rows(spark: SparkSession, settings: Settings, ledger: Ledger) -> dict[str, int]:
+def _quarantined_rows(session: Session, settings: Settings, ledger: Ledger) -> dict[str, int]:
     """Rows in quarantine, by dataset or event type. The ledger counts by stream: event types are counted from the rows."""
     counts = ledger.quarantined()
     if not counts or not settings.parts:
         return counts
-    rows = quarantined(spark, ledger)
+    rows = quarantined(session.spark, ledger)
     found: Counter[str] = Counter()
     for each in by_reason(rows) if rows is not None else ():
         found[each.dataset] += each.rows
@@ -76,14 +81,15 @@ def _quarantined_rows(spark: SparkSession, settings: Settings, ledger: Ledger) -
 
 
 def quarantine(
-    spark: SparkSession, settings: Settings, *, dataset: str = "", batch: str = "", limit: int = 20
+    spark: SparkSession | Session, settings: Settings, *, dataset: str = "", batch: str = "", limit: int = 20
 ) -> QuarantineResult:
     """Rows that could not be delivered: counts by dataset and reason, and the newest of them; all of them stay there."""
+    session = Session.of(spark)
     known = [*settings.delivers, *settings.parts]
     if dataset and dataset not in known:
         raise unknown(dataset, known)
-    ledger = ledger_of(spark, settings)
-    rows = quarantined(spark, ledger) if ledger.quarantined() else None
+    ledger = ledger_of(session, settings)
+    rows = quarantined(session.spark, ledger) if ledger.quarantined() else None
     if rows is not None and dataset and (dataset not in settings.delivers or not settings.parts):
         rows = rows.where(F.col("dataset") == dataset)
     if rows is not None and batch:
@@ -94,10 +100,11 @@ def quarantine(
     return QuarantineResult(result="done" if found.total else "nothing to do", quarantine=found)
 
 
-def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -> SchemasResult:
+def schemas(spark: SparkSession | Session, settings: Settings, *, publish: bool = False) -> SchemasResult:
     """The history of an integration's schemas; with ``publish`` also put beside its prefix, for receivers."""
+    session = Session.of(spark)
     pages = port.schema_pages(settings)
-    ledger = ledger_of(spark, settings)
+    ledger = ledger_of(session, settings)
     found = tuple(ledger.schemas())
     if not found:
         return SchemasResult(result="nothing to do", schemas=())
@@ -109,8 +116,11 @@ def schemas(spark: SparkSession, settings: Settings, *, publish: bool = False) -
     return SchemasResult(schemas=found, place=place, published=tuple(keys))
 
 
-def verify(spark: SparkSession, settings: Settings, *, progress: Progress | None = None) -> VerifyResult:
+def verify(
+    spark: SparkSession | Session, settings: Settings, *, progress: Progress | None = None
+) -> VerifyResult:
     """Compares the bucket with the ledger. Raises ConfigError where the role may not read it."""
+    session = Session.of(spark)
     store = store_of(settings)
     if not store.can_read:
         raise ConfigError(
@@ -118,7 +128,7 @@ def verify(spark: SparkSession, settings: Settings, *, progress: Progress | None
             code="store_unreadable",
             remedy="Grant the role reading and listing, and set store.can_read = true.",
         )
-    ledger = ledger_of(spark, settings)
+    ledger = ledger_of(session, settings)
     schemas = {each.id: each for each in ledger.schemas()}
     batches = ledger.batches()
     total = sum(file.records for batch in batches if batch.state == "COMMITTED" for file in batch.files)
@@ -136,13 +146,14 @@ def verify(spark: SparkSession, settings: Settings, *, progress: Progress | None
     return VerifyResult(result="done" if ok else "failed", ok=ok, problems=found.problems, verified=found)
 
 
-def check(spark: SparkSession, settings: Settings, *, now: datetime | None = None) -> CheckResult:
+def check(spark: SparkSession | Session, settings: Settings, *, now: datetime | None = None) -> CheckResult:
     """Tries all that delivery needs; receivers see nothing of it. ``ok`` is False where delivery would fail."""
-    zone = spark.conf.get("spark.sql.session.timeZone")
-    ledger = unopened(spark, settings)
-    with pinned(spark):
-        producer = port.producer(spark, settings, ledger, instant_of(now))
-        found = list(findings(spark, settings, ledger, producer, port.owner(settings)))
+    session = Session.of(spark)
+    zone = session.spark.conf.get("spark.sql.session.timeZone")
+    ledger = unopened(session, settings)
+    with pinned(session):
+        producer = port.producer(session, settings, ledger, instant_of(now))
+        found = list(findings(session, settings, ledger, producer, port.owner(settings)))
     found.append(Finding("clock", "time zone", "ok", f"expressions see UTC; this session's own is {zone}"))
     problems = tuple(
         Problem("check_failed", f"{each.about}: {each.tried}: {each.found}", each.remedy)

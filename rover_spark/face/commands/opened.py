@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from pyspark.sql import SparkSession
-
 from rover_spark.config.mistakes import likely
 from rover_spark.config.settings import Settings
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce import port
@@ -20,16 +19,16 @@ def store_of(settings: Settings) -> Store:
     return open_store(settings.destination, settings.name, settings.access)
 
 
-def ledger_of(spark: SparkSession, settings: Settings) -> Ledger:
+def ledger_of(session: Session, settings: Settings) -> Ledger:
     """The ledger, open; it is not created."""
-    ledger = unopened(spark, settings)
+    ledger = unopened(session, settings)
     ledger.open(create=False)
     return ledger
 
 
-def unopened(spark: SparkSession, settings: Settings) -> Ledger:
+def unopened(session: Session, settings: Settings) -> Ledger:
     """The ledger, before its table is read."""
-    return Ledger(spark, settings.ledger, settings.name, port.decode)
+    return Ledger(session, settings.ledger, settings.name, port.decode, settings.tables)
 
 
 def chosen(settings: Settings, datasets: Sequence[str]) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from rover_spark.config.settings import Settings
 from rover_spark.deliver.sweep import sweep as remove_abandoned
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError
 from rover_spark.face.commands.opened import chosen, instant_of, ledger_of, store_of, unopened
 from rover_spark.face.pinned import pinned
@@ -15,13 +15,19 @@ from rover_spark.face.results import AcceptResult, RerunResult, SweepResult
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce import port
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
-def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: bool = False) -> RerunResult:
+
+def rerun(
+    spark: SparkSession | Session, settings: Settings, dataset: str, *, accept_gap: bool = False
+) -> RerunResult:
     """Asks for a snapshot rerun of a dataset, or for its changes up to now to be given up, at the next export."""
+    session = Session.of(spark)
     chosen(settings, [dataset])
-    ledger = ledger_of(spark, settings)
+    ledger = ledger_of(session, settings)
     dataset_state = ledger.dataset_states().get(dataset, DatasetState())
-    port.producer(spark, settings, ledger, instant_of(None)).refuse_rerun(dataset, accept_gap=accept_gap)
+    port.producer(session, settings, ledger, instant_of(None)).refuse_rerun(dataset, accept_gap=accept_gap)
     if dataset_state.last is None:
         message = f"{dataset} was never delivered: the next export begins it anyway"
         raise ConfigError(message, code="rerun_refused", remedy="rover-spark export -c FILE")
@@ -34,14 +40,15 @@ def rerun(spark: SparkSession, settings: Settings, dataset: str, *, accept_gap: 
     return RerunResult(result="requested", dataset=dataset)
 
 
-def accept(spark: SparkSession, settings: Settings, dataset: str) -> AcceptResult:
+def accept(spark: SparkSession | Session, settings: Settings, dataset: str) -> AcceptResult:
     """Confirms a change of a dataset's columns: it counts from the next batch on, without a snapshot."""
+    session = Session.of(spark)
     chosen(settings, [dataset])
-    ledger = unopened(spark, settings)
-    producer = port.producer(spark, settings, ledger, instant_of(None))
+    ledger = unopened(session, settings)
+    producer = port.producer(session, settings, ledger, instant_of(None))
     producer.refuse_accept()
     ledger.open(create=False)
-    with pinned(spark), ledger.delivering(dataset, "accept"):
+    with pinned(session), ledger.delivering(dataset, "accept"):
         dataset_state = ledger.dataset_states().get(dataset, DatasetState())
         columns, agreed = producer.accept(dataset, dataset_state)
         ledger.accept(dataset_state, dataset, agreed)
@@ -49,16 +56,17 @@ def accept(spark: SparkSession, settings: Settings, dataset: str) -> AcceptResul
 
 
 def sweep(
-    spark: SparkSession,
+    spark: SparkSession | Session,
     settings: Settings,
     *,
     older_than: timedelta = timedelta(days=7),
     now: datetime | None = None,
 ) -> SweepResult:
     """Removes what abandoned runs staged, but nothing that an open batch still needs; ``left`` says what it cannot."""
+    session = Session.of(spark)
     before = datetime.fromtimestamp(instant_of(now) / 1000, timezone.utc) - older_than
     store = store_of(settings)
-    ledger = ledger_of(spark, settings)
+    ledger = ledger_of(session, settings)
     removed = remove_abandoned(store, ledger, port.owner(settings), before, settings.destination)
     return SweepResult(
         result="done" if removed else "nothing to do", removed=tuple(removed), left=store.unswept

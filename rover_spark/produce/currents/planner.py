@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql.types import IntegerType, StringType
 
 from rover_spark.config.settings import Settings
@@ -18,6 +18,7 @@ from rover_spark.delta.anchor import begin_later, confirm, reach
 from rover_spark.delta.engine_errors import reading, second_look
 from rover_spark.delta.names import backticked
 from rover_spark.delta.parallel import batched, side_by_side
+from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.delta.versions import versions
@@ -53,19 +54,19 @@ class EventPlanner:
     """Plans one run of an integration at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+        self, session: Session, settings: Settings, ledger: Ledger, now: int, *, asked: bool
     ) -> None:
-        self._spark, self._settings, self._ledger = spark, settings, ledger
+        self._session, self._settings, self._ledger = session, settings, ledger
         self.taken = Taken()  # by an earlier ledger that this one does not know
         self.now = now
         self._asked = asked
-        self._versions = cache(lambda: versions(spark, ENCODER))
-        self._snapshot = cache(lambda table, version: read.snapshot(spark, table, version))
+        self._versions = cache(lambda: versions(session.spark, ENCODER))
+        self._snapshot = cache(lambda table, version: read.snapshot(session.spark, table, version))
         self.refresh()
 
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
-        self._tables = Tables(self._spark)
+        self._tables = Tables(self._session, self._settings.tables)
         self._schema = cache(self._valid)
         self._frame = cache(self._selected)
 
@@ -133,7 +134,7 @@ class EventPlanner:
                 code="now_too_early",
                 remedy="Leave --now out, or name a later one.",
             )
-        require_avro(self._spark)
+        require_avro(self._session.spark)
         side_by_side(self._require, self._settings.events)
 
     def _require(self, event_type: str) -> None:
@@ -202,7 +203,7 @@ class EventPlanner:
         self._require_whole([due])
         with reading(EVENTS, described([due]), remedy=GIVE_UP):
             # every column of every row, as staging would: a count alone reads none
-            rows = columns_of(arrived(self._spark, due), due.event_type, due.source)
+            rows = columns_of(arrived(self._session.spark, due), due.event_type, due.source)
             rows.write.format("noop").mode("overwrite").save()
 
     def _pinned(
@@ -226,7 +227,7 @@ class EventPlanner:
         )
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
         states = {name: self.table(name, self._settings.events[name].table, None) for name in named}
-        slices = by_files(self._spark, slices, states)
+        slices = by_files(self._session.spark, slices, states)
         rows = self._count(slices, currents.integration_id, currents.partitions)
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
         files = self._settings.files
@@ -257,7 +258,7 @@ class EventPlanner:
         def of(some: Sequence[ScanGroup]) -> list[Counted]:
             try:
                 with reading(EVENTS, described(group.leader for group in some), remedy=GIVE_UP):
-                    frames = arrivals(self._spark, some)
+                    frames = arrivals(self._session.spark, some)
                     rows = counted(frames, some, integration, partitions).collect()
             except SourceGap as gap:
                 own = [one for group in some for one in group.slices]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.config.settings import Settings
@@ -15,6 +14,7 @@ from rover_spark.delta.anchor import check_anchor
 from rover_spark.delta.engine_errors import MEND, reading
 from rover_spark.delta.names import span
 from rover_spark.delta.parallel import batched
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
 from rover_spark.ledger.table import Ledger
@@ -34,11 +34,9 @@ from rover_spark.produce.currents.steps import last_of, refuse_changed
 from rover_spark.produce.port import Beside, Part, Place, Work
 
 
-def producer(
-    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
-) -> EventProducer:
+def producer(session: Session, settings: Settings, ledger: Ledger, now: int, *, asked: bool) -> EventProducer:
     """The producer of one run."""
-    return EventProducer(spark, settings, ledger, now, asked=asked)
+    return EventProducer(session, settings, ledger, now, asked=asked)
 
 
 class EventProducer(EventPlanner):
@@ -65,7 +63,7 @@ class EventProducer(EventPlanner):
 
         def part(some: Sequence[ScanGroup]) -> Callable[[], Part]:
             def make() -> Part:
-                rows = event_rows(arrivals(self._spark, some), plan, some, texts)
+                rows = event_rows(arrivals(self._session.spark, some), plan, some, texts)
                 numbers = {number for group in some for number in group.numbers}
                 return Part(
                     arranged_events(rows, plan, numbers),
@@ -130,7 +128,7 @@ class EventProducer(EventPlanner):
         version = self.state(place).latest.version
         what = span(place.table, None, version)
         with reading(place.name, what, remedy=MEND):
-            read.snapshot(self._spark, place.table, version).limit(1).collect()
+            read.snapshot(self._session.spark, place.table, version).limit(1).collect()
 
     # -- what an operator asks for -----------------------------------------------------------------------------
 

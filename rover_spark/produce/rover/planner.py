@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from rover_spark.config.settings import Settings
@@ -16,6 +16,7 @@ from rover_spark.delta import gaps, history, read
 from rover_spark.delta.anchor import begin_later, check_anchor, confirm, reach
 from rover_spark.delta.engine_errors import MEND, reading, second_look
 from rover_spark.delta.names import span
+from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.delta.versions import versions
@@ -45,20 +46,20 @@ class Planner:
     """Plans one run at one instant (ms since 1970), ``asked`` for by the user or read from a clock."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
+        self, session: Session, settings: Settings, ledger: Ledger, now: int, *, asked: bool
     ) -> None:
-        self._spark = spark
+        self._session = session
         self._settings = settings
         self._ledger = ledger
         self.now = now
         self._asked = asked
-        self._versions = cache(lambda: versions(spark, ENCODER))
+        self._versions = cache(lambda: versions(session.spark, ENCODER))
         self._unread: dict[str, bool] = {}  # by dataset: whether its outstanding changes are given up
         self.refresh()
 
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
-        self._tables = Tables(self._spark)
+        self._tables = Tables(self._session, self._settings.tables)
 
     def table(self, dataset: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table's state as this run first saw it, its history back to ``since`` as far as it reaches."""
@@ -133,7 +134,7 @@ class Planner:
         state = self.table(dataset, wanted.table, None)
         what = span(wanted.table, None, state.latest.version)
         with reading(dataset, what, remedy=MEND):
-            rows = read.snapshot(self._spark, wanted.table, state.latest.version)
+            rows = read.snapshot(self._session.spark, wanted.table, state.latest.version)
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
 
     def next_plan(self, dataset: str, dataset_state: DatasetState) -> BatchPlan | None:
@@ -195,7 +196,7 @@ class Planner:
 
     def floors(self, plan: BatchPlan) -> DataFrame | None:
         """The floors that count for a plan, or None where no batch before it left any."""
-        return floors_before(self._spark, self._ledger, plan, plan.aborted) if plan.floors else None
+        return floors_before(self._session.spark, self._ledger, plan, plan.aborted) if plan.floors else None
 
     def _pin(
         self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
@@ -210,7 +211,7 @@ class Planner:
             what = span(wanted.table, step.from_version, step.to_version)
             with reading(dataset, what, remedy=remedy_of(dataset)):
                 rows = units(
-                    read.rows(self._spark, plan.source.table, plan.from_version, plan.to_version),
+                    read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version),
                     plan,
                     self.floors(plan),
                 )
@@ -248,8 +249,8 @@ class Planner:
         what = span(wanted.table, step.from_version, step.to_version)
         with reading(dataset, what, remedy=remedy):
             if step.from_version is None:
-                rows = read.snapshot(self._spark, wanted.table, step.to_version)
+                rows = read.snapshot(self._session.spark, wanted.table, step.to_version)
                 return {"insert": counting(rows, dataset, wanted).count()}
-            rows = read.changes(self._spark, wanted.table, step.from_version, step.to_version)
+            rows = read.changes(self._session.spark, wanted.table, step.from_version, step.to_version)
             counted = counting(rows, dataset, wanted).groupBy("_change_type").count().collect()
             return {row["_change_type"]: row["count"] for row in counted}

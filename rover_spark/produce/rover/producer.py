@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
-from pyspark.sql import SparkSession
-
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta import read
 from rover_spark.delta.anchor import check_anchor
 from rover_spark.delta.engine_errors import MEND, reading
 from rover_spark.delta.names import span
+from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
 from rover_spark.ledger.table import Ledger
@@ -37,11 +36,9 @@ from rover_spark.produce.rover.steps import (
 )
 
 
-def producer(
-    spark: SparkSession, settings: Settings, ledger: Ledger, now: int, *, asked: bool
-) -> RoverProducer:
+def producer(session: Session, settings: Settings, ledger: Ledger, now: int, *, asked: bool) -> RoverProducer:
     """The producer of one run."""
-    return RoverProducer(spark, settings, ledger, now, asked=asked)
+    return RoverProducer(session, settings, ledger, now, asked=asked)
 
 
 class RoverProducer(Planner):
@@ -61,7 +58,7 @@ class RoverProducer(Planner):
 
         def part() -> Part:
             rows = units(
-                read.rows(self._spark, plan.source.table, plan.from_version, plan.to_version),
+                read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version),
                 plan,
                 self.floors(plan),
             )
@@ -119,7 +116,7 @@ class RoverProducer(Planner):
         with reading(dataset, what, remedy=MEND):
             found = project(
                 counting(
-                    read.rows(self._spark, plan.source.table, plan.from_version, plan.to_version),
+                    read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version),
                     dataset,
                     wanted,
                 ),

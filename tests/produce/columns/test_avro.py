@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 
 from rover_spark.contract.avro import type_of
+from rover_spark.delta.session import Session
 from rover_spark.face.pinned import pinned
 from rover_spark.produce.columns.avro import Misfit, shaped
 
@@ -184,7 +185,7 @@ def encoded(
         datum = F.when(wrong.isNull(), to_avro(F.struct(given.alias("v")), json.dumps(schema)))
         columns += [datum.alias(f"d{n}"), wrong.alias(f"w{n}")]
         schemas.append(json.dumps(schema))
-    with pinned(spark):
+    with pinned(Session.of(spark)):
         row = frame.select(*columns).collect()[0]
     return [(row[f"d{n}"], row[f"w{n}"], schemas[n]) for n in range(len(cases))]
 

@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.contract.avro import parse
+from rover_spark.delta.session import Session
 from rover_spark.face.pinned import pinned
 from rover_spark.produce.currents.fields import members
 
@@ -25,7 +26,7 @@ def test_an_id_of_the_source_that_is_no_uuid_is_kept_out_where_the_schema_says_u
             "fields": [{"name": "id", "type": avro}, {"name": "time", "type": "int"}],
         }
         _, reasons, _ = members(parse(schema), {}, "a.B")
-        with pinned(spark):
+        with pinned(Session.of(spark)):
             rows = frame.select("id", F.coalesce(*reasons).alias("why")).collect()
         told[str(avro)] = {row["id"]: row["why"] for row in rows}
     assert told["string"] == {GOOD: None, "e1": None, None: "id: null"}
