@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from rover_spark.config.access import Access
 from rover_spark.deliver.progress import Progress, file_by_file
@@ -16,6 +17,7 @@ from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.deliver.staging import staged
 from rover_spark.deliver.watch import watched
 from rover_spark.delta.session import Session
+from rover_spark.delta.versions import versions
 from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import REDELIVERED, BatchRecord, DatasetState, State
@@ -55,10 +57,12 @@ class Delivery:
         self._access = access
         self._ledger = ledger
         self._progress = progress
+        self._versions = cache(lambda rows: versions(session, producer.encoder, rows=rows))
         self.delivered: list[BatchRecord] = []
 
     def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
         """Records a new plan and delivers it; returns the dataset state after it."""
+        plan = replace(plan, versions=self._versions(plan.phase not in {"enable", "lost"}))
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
             counts = Manifest().counts

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import platform
-
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rover_spark import __version__
+from rover_spark.delta.session import Session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
-def versions(spark: SparkSession, encoder: str) -> dict[str, str]:
-    """Returns the versions of rover_spark, Spark, Java, Python and the encoder.
+def versions(session: Session, encoder: str, *, rows: bool) -> dict[str, str]:
+    """Returns the versions of rover_spark, Python and the encoder; where ``rows`` are read also those of Spark and Java.
 
     Each plan stores them to explain bytes that differ later.
     """
+    known = {"rover_spark": __version__, "python": platform.python_version(), "encoder": encoder}
+    return {**known, "spark": session.spark.version, "java": _java(session.spark)} if rows else known
+
+
+@lru_cache(1)
+def _java(spark: SparkSession) -> str:
+    from pyspark.errors import PySparkException
+
     try:
-        java = spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.version')").collect()[0][0]
+        found = spark.sql("SELECT reflect('java.lang.System', 'getProperty', 'java.version')")
+        return str(found.collect()[0][0])
     except PySparkException:
-        java = "unknown"  # where sessions are shared, Java is out of reach
-    python = platform.python_version()
-    return {
-        "rover_spark": __version__,
-        "spark": spark.version,
-        "java": java,
-        "python": python,
-        "encoder": encoder,
-    }
+        return "unknown"  # where sessions are shared, Java is out of reach

@@ -21,7 +21,8 @@ class Plan:
     """What a batch of any contract pins. ``instant`` is ms since 1970.
 
     ``dataset`` is the stream that the ledger counts batches of. ``source_rows`` is the number of rows the source gave
-    when the batch was planned, after ``where``: as many must arrive when it is staged.
+    when the batch was planned, after ``where``: as many must arrive when it is staged. ``versions`` are set as the ledger
+    records the plan: only then Spark is sure to run.
     """
 
     contract: ClassVar[str]

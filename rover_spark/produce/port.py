@@ -137,6 +137,7 @@ class Producer(Protocol):
 
     now: int
     enough: int  # waiting rows that make a file of the size that is aimed at
+    encoder: str  # of its files, with its version
 
     def check(self, stream: str, dataset_state: DatasetState) -> None:
         """Raises ConfigError for what must be mended before any row is read, SourceGap for what cannot be read."""

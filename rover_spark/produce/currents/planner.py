@@ -21,8 +21,6 @@ from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
-from rover_spark.delta.versions import versions
-from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
@@ -60,7 +58,6 @@ class EventPlanner:
         self.taken = Taken()  # by an earlier ledger that this one does not know
         self.now = now
         self._asked = asked
-        self._versions = cache(lambda: versions(session.spark, ENCODER))
         self._snapshot = cache(lambda table, version: read.snapshot(session.spark, table, version))
         self.refresh()
 
@@ -240,7 +237,7 @@ class EventPlanner:
             instant=max(self.now, dataset_state.instant + 1),
             destination=self._settings.destination,
             source_rows=sum(count for *_, count in rows),
-            versions=self._versions(),
+            versions={},
             integration=currents.integration,
             partitions=currents.partitions,
             codec=currents.codec,

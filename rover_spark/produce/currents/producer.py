@@ -15,6 +15,7 @@ from rover_spark.delta.engine_errors import MEND, reading
 from rover_spark.delta.names import span
 from rover_spark.delta.parallel import batched
 from rover_spark.delta.session import Session
+from rover_spark.encode.avro import ENCODER
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
 from rover_spark.ledger.table import Ledger
@@ -43,6 +44,7 @@ class EventProducer(EventPlanner):
     """One run: plans as the EventPlanner does. Its only stream is the integration's events."""
 
     enough = EVENTS_PER_FILE
+    encoder = ENCODER
 
     def keep_clear(self, keys: Iterable[str]) -> None:
         """Offsets and schema ids go on above those of these keys."""

@@ -5,8 +5,6 @@ The state of a table is read once a run, so a run ends even where a table never 
 
 from __future__ import annotations
 
-from functools import cache
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -19,8 +17,6 @@ from rover_spark.delta.names import span
 from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
-from rover_spark.delta.versions import versions
-from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.side_tables import floors_before
 from rover_spark.ledger.table import Ledger
@@ -53,7 +49,6 @@ class Planner:
         self._ledger = ledger
         self.now = now
         self._asked = asked
-        self._versions = cache(lambda: versions(session.spark, ENCODER))
         self._unread: dict[str, bool] = {}  # by dataset: whether its outstanding changes are given up
         self.refresh()
 
@@ -240,7 +235,6 @@ class Planner:
             source_rows=sum(found.values()),
             records=records,
             inserts_only=set(found) <= {"insert"},
-            versions=self._versions(),
         )
 
     def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:

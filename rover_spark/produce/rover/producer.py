@@ -12,6 +12,7 @@ from rover_spark.delta.anchor import check_anchor
 from rover_spark.delta.engine_errors import MEND, reading
 from rover_spark.delta.names import span
 from rover_spark.delta.session import Session
+from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
 from rover_spark.ledger.table import Ledger
@@ -43,6 +44,8 @@ def producer(session: Session, settings: Settings, ledger: Ledger, now: int, *, 
 
 class RoverProducer(Planner):
     """One run: plans as the Planner does. Its streams are the datasets."""
+
+    encoder = ENCODER
 
     @property
     def enough(self) -> int:

@@ -430,7 +430,6 @@ def pinned(
         source_rows=77,
         records=records,
         inserts_only=True,
-        versions={"spark": "x"},
     )
 
 
@@ -487,7 +486,6 @@ def test_a_plan_takes_the_next_number_and_everything_else_that_could_vary() -> N
     assert (plan.aborted, plan.floors) == ((2, 3), True)
     assert (plan.export, plan.destination, plan.table_id) == ("acme", "file:///b", "table-1")
     assert (plan.source, plan.source_rows, plan.inserts_only) == (SOURCE, 77, True)
-    assert plan.versions == {"spark": "x"}
 
 
 # -- the fold of the ledger ----------------------------------------------------------------------------------
