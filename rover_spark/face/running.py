@@ -118,7 +118,7 @@ def run_command(
     with signals.held():
         try:
             command = prepare()
-            from rover_spark.face.session import build_session, require_pyspark
+            from rover_spark.face.session import build_session, is_given, require_pyspark
 
             require_pyspark()
             from rover_spark.delta.engine_errors import engine
@@ -131,6 +131,8 @@ def run_command(
                 return spark
 
             session = Session(start)
+            if is_given():
+                session.spark  # noqa: B018 - the property starts it
             under_way.starting = False
             waits = _WAITS.get(name, "looking at the ledger") if stop is None else _WAITS_FOR_CHANGES
             with engine(name), under_way.doing(waits):

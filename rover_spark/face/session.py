@@ -85,6 +85,11 @@ def build_session(
     return session
 
 
+def is_given() -> bool:
+    """Whether spark-submit or a cluster runs this program. A resource manager fails one that never starts Spark's context."""
+    return "PYSPARK_GATEWAY_PORT" in _ENVIRON or "SPARK_REMOTE" in _ENVIRON
+
+
 def require_pyspark() -> None:
     """Raises ConfigError where a package is missing that Spark and its tasks need; loads none of them."""
     for name in ("pandas", "py4j", "pyarrow", "pyspark"):

@@ -109,7 +109,7 @@ def row(n: int, kind: str, value: str, at: str) -> str:
     return f"('{uuid(n)}', '{kind}', '{value}', TIMESTAMP '{at}')"
 
 
-def sources_of(spark: SparkSession, settings: Settings) -> tuple[Sources, int]:
+def sources_of(spark: SparkSession | Session, settings: Settings) -> tuple[Sources, int]:
     """The sources of an export, and how many waiting rows are enough."""
     ledger = Ledger(Session.of(spark), settings.ledger, settings.name, port.decode)
     producer = port.producer(Session.of(spark), settings, ledger, 0)
