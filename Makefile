@@ -29,7 +29,7 @@ FLOOR_TESTS := tests/produce --ignore=tests/produce/currents/test_schemas.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-events bench-stores check clean
+.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-events bench-stores bench-overhead check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
@@ -44,6 +44,7 @@ help:
 	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
 	@echo "make bench-events    2,000,000 events beside Spark's own Avro writer, and a day of 200 event types"
 	@echo "make bench-stores    10,000 small files and one large one into each kind of bucket"
+	@echo "make bench-overhead  what a run costs besides its rows, next to version 0.1.0; ARGS=--help lists the parts"
 	@echo "make clean           remove both environments, caches and the demo's output"
 
 setup: $(VENV)/.ready
@@ -118,6 +119,9 @@ bench-events: setup
 
 bench-stores: setup servers
 	@$(VENV)/bin/python -m tests.bench.stores $(ARGS)
+
+bench-overhead: setup
+	@$(VENV)/bin/python -m tests.bench.overhead $(ARGS)
 
 check: setup
 	$(VENV)/bin/ruff check .

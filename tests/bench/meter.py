@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
+import subprocess
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+_SUBREAPER = 36  # Linux, <sys/prctl.h>
 _TICK = os.sysconf("SC_CLK_TCK")
 _EVERY = 0.2
 
@@ -38,7 +44,8 @@ def _cpu(pid: int) -> float:
     return sum(int(fields[place]) for place in (11, 12, 13, 14)) / _TICK
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """The memory of a process that the kernel holds for it, in octets."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -66,8 +73,8 @@ class Meter:
 
     def _sample(self) -> None:
         while not self._stop.wait(_EVERY):
-            self._driver_peak = max(self._driver_peak, _resident(os.getpid()))
-            workers = [_resident(pid) for pid in _tree() if _is_worker(pid)]
+            self._driver_peak = max(self._driver_peak, resident(os.getpid()))
+            workers = [resident(pid) for pid in _tree() if _is_worker(pid)]
             self._worker_peak = max([self._worker_peak, *workers])
 
     def __exit__(self, *_: object) -> None:
@@ -78,3 +85,23 @@ class Meter:
         self._stop.set()
         self._watch.join()
         self.figures |= {"worker_peak": self._worker_peak, "driver_peak": self._driver_peak}
+
+
+def whole(command: Sequence[str], **options: Any) -> dict[str, Any]:
+    """Runs a program; what it and all that it started cost, until the last of them has ended.
+
+    A JVM ends a little later than the driver that started it. So this process takes in what its children leave behind
+    (Linux, PR_SET_CHILD_SUBREAPER), waits for it, and reads the kernel's sum over ended children. ``wall`` is the time
+    until the program itself ended, which is what a user waits for.
+    """
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    done = subprocess.run(command, **options)
+    wall = time.perf_counter() - began
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall": wall, "cpu": cpu, "code": done.returncode}
