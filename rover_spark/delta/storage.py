@@ -74,7 +74,8 @@ def reached(table: str, access: TableAccess, session: Session | None = None) -> 
         raise NotNative('tables.engine is "spark"')
     if "/" not in table:
         raise NotNative("a catalog's table: only Spark knows where it lies")
-    _require_packages()
+    if missing := unmet():
+        raise NotNative(f"{missing}: pip install 'rover_spark[native]'")
     scheme = table.partition("://")[0] if "://" in table else "file"
     place = table.rstrip("/")
     unfit = _UNFIT["file" if scheme == "file" else "cloud"].search(place)
@@ -96,8 +97,8 @@ def reached(table: str, access: TableAccess, session: Session | None = None) -> 
 
 
 @lru_cache(maxsize=1)
-def _unmet() -> str:
-    """Which package is missing or too old; empty where none is."""
+def unmet() -> str:
+    """Which package is missing or too old for reading without Spark; empty where none is."""
     for name, oldest in _OLDEST.items():
         try:
             found = version(name)
@@ -107,12 +108,6 @@ def _unmet() -> str:
         if tuple(int(part) for part in parts) < oldest:
             return f"{name} {found} is older than {oldest[0]}.{oldest[1]}"
     return ""
-
-
-def _require_packages() -> None:
-    unmet = _unmet()
-    if unmet:
-        raise NotNative(f"{unmet}: pip install 'rover_spark[native]'")
 
 
 def _local(place: str, session: Session | None) -> str:

@@ -22,7 +22,7 @@ ODD = ["plain", "with space", "#1", "ünï/日本", "a:b", "plus+and&", "tilde~x
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     credentials._boto_session.cache_clear()
-    storage._unmet.cache_clear()
+    storage.unmet.cache_clear()
     credentials._missing.clear()
     default_fs._configured.cache_clear()
     for name in ("DATABRICKS_RUNTIME_VERSION", "HADOOP_CONF_DIR", "SPARK_CONF_DIR"):
@@ -78,7 +78,7 @@ def test_spark_serves_what_these_libraries_cannot_reach() -> None:
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "version", lambda name: {"deltalake": "1.5.9"}.get(name, "99.0"))
     assert _why("/data/x") == "deltalake 1.5.9 is older than 1.6: pip install 'rover_spark[native]'"
-    storage._unmet.cache_clear()
+    storage.unmet.cache_clear()
 
     def version(name: str) -> str:
         raise storage.PackageNotFoundError(name)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from rover_spark.audit.found import Finding
 from rover_spark.cli import app
+from rover_spark.delta.storage import unmet
 from rover_spark.face import commands
 from rover_spark.face.console.results import show
 from rover_spark.face.results import CheckResult
@@ -67,6 +68,7 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     assert result.ok and not result.problems
     assert set(states(result)) == {
         ("ledger", "read it"),
+        ("tables", "logs without Spark"),
         ("ledger", "write beside it"),
         ("ledger", "files that it should know"),
         ("fan_identity_graph", "table, feed, columns"),
@@ -91,6 +93,24 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
     document = json.loads(done.stdout)
     assert (done.exit_code, document["command"], document["result"]) == (0, "check", "done")
     assert document["checks"][0]["state"] == "ok"
+
+
+def test_who_reads_the_logs_is_said(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(check(mine), "logs without Spark").found == "deltalake reads those of paths"
+    mine.options["tables"] = {"engine": "spark"}
+    assert 'tables.engine is "spark"' in found(check(mine), "logs without Spark").found
+    del mine.options["tables"]
+    monkeypatch.setattr("rover_spark.delta.storage.version", lambda name: "1.5.9")
+    unmet.cache_clear()
+    try:
+        result = check(mine)
+        assert result.ok, "Spark reads them"
+        one = found(result, "logs without Spark")
+        assert (one.state, one.found) == ("warning", "Spark reads them: deltalake 1.5.9 is older than 1.6")
+        assert "rover_spark[native]" in one.remedy
+        assert mine.delivered().batches
+    finally:
+        unmet.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rover_spark.audit.status import statuses
 from rover_spark.config.settings import Settings
 from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.session import Session
+from rover_spark.delta.storage import unmet
 from rover_spark.errors import RoverSparkError
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
@@ -42,6 +43,7 @@ def findings(
         )
         found = batches if ledger.exists else "none yet: export makes it"
         yield Finding("ledger", "read it", "ok", found)
+    yield _logs(settings)
     yield from ledger_place(session.spark, settings.ledger)
     for name in settings.delivers:
         yield from tables(producer, name, dataset_states.get(name, DatasetState()))
@@ -60,3 +62,14 @@ def findings(
     if ahead > 0:
         yield Finding.skewed("ledger", "the last batch", ahead / 1000)
     yield from destination(session.spark, settings, owner, dataset_states if known else None)
+
+
+def _logs(settings: Settings) -> Finding:
+    """Who reads logs and ledger where they are paths. Both give the same answers; Spark takes longer."""
+    about, tried = "tables", "logs without Spark"
+    if settings.tables.engine == "spark":
+        return Finding(about, tried, "ok", 'Spark reads them: tables.engine is "spark"')
+    if missing := unmet():
+        remedy = "pip install 'rover_spark[native]': runs without new rows then start no Spark."
+        return Finding(about, tried, "warning", f"Spark reads them: {missing}", remedy)
+    return Finding(about, tried, "ok", "deltalake reads those of paths")
