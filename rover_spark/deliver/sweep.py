@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pyspark.sql import functions as F
-
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce.port import Owner
 from rover_spark.store import Store
@@ -30,23 +28,13 @@ def sweep(store: Store, ledger: Ledger, owner: Owner, older_than: datetime, dest
 
 def _planned(ledger: Ledger) -> set[tuple[str, int]]:
     """Dataset and instant, in whole seconds since 1970, of every batch: a key holds both."""
-    if not ledger.exists:
-        return set()
-    rows = ledger.frame().where("kind = 'batch' AND instant IS NOT NULL").select("dataset", "instant")
-    return {(row["dataset"], row["instant"] // 1000) for row in rows.distinct().collect()}
+    return {(dataset, instant // 1000) for dataset, instant in ledger.instants()}
 
 
 def _superseded(ledger: Ledger, destination: str) -> list[str]:
     """References to files of a destination that were staged by an earlier try at a batch, and not taken over by the later one."""
-    if not ledger.exists:
-        return []
-    rows = ledger.frame().where("kind = 'file'")
-    newest = rows.groupBy("batch").agg(F.max("transition").alias("newest"))
-    last_named = (
-        rows.join(newest, "batch").groupBy("batch", "staged", "newest").agg(F.max("transition").alias("last"))
-    )
-    found = last_named.where("last < newest").collect()
+    found = ledger.superseded()
     # another store's references mean nothing to this one
-    batches = ledger.batches(*{row["batch"] for row in found}) if found else []
+    batches = ledger.batches(*found) if found else []
     here = {each.batch for each in batches if each.plan and each.plan.destination == destination}
-    return [row["staged"] for row in found if row["batch"] in here]
+    return [staged for batch, references in found.items() if batch in here for staged in references]

@@ -16,12 +16,17 @@ _NAMES = {"fs.defaultFS", "fs.default.name"}
 _OPTION = re.compile(r"^\s*spark\.hadoop\.fs\.default(?:FS|\.name)[\s=]+(\S+)", re.MULTILINE)
 
 
+def on_databricks() -> bool:
+    """Whether this process runs on a cluster of Databricks."""
+    return "DATABRICKS_RUNTIME_VERSION" in _ENVIRON
+
+
 def default_file_system(session: Session | None = None) -> str:
     """Returns its name where it is another than this machine's, else an empty text.
 
     A Spark session that exists is asked; else the configuration files that one would read.
     """
-    if "DATABRICKS_RUNTIME_VERSION" in _ENVIRON:
+    if on_databricks():
         return "DBFS"
     if session is not None and session.started:
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, DataFrameReader, DataFrameWriter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, DataFrameReader, DataFrameWriter
 
 
 def loaded(reader: DataFrameReader, table: str) -> DataFrame:

@@ -1,38 +1,27 @@
 """The ledger: one Delta table of batches and files, in which every state change of a batch is one atomic commit.
 
-Promises that of two drivers that record the same transition one wins and the other gets a LedgerConflict: the txn
-(appId = export and dataset, version = transition number) is a compare-and-swap, the commit is looked for after
-writing, and on a local path, where Delta's log store is not exclusive, a file lock is held around both. Refuses a
-ledger of a newer format. Decides nothing.
+Promises that of two drivers that record the same transition one wins and the other gets a LedgerConflict: the transaction
+(app = export and dataset, number = the transition's) is a compare-and-swap. ``storage`` keeps the table, by ``deltalake``
+or by Spark; what a transition is, and what rows mean, is decided here. Refuses a ledger of a newer format.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, DataFrameWriter, Window
-from pyspark.sql import functions as F
 
 from rover_spark.config.access import TableAccess
-from rover_spark.delta.frames import local_rows
-from rover_spark.delta.names import quoted
-from rover_spark.delta.place import loaded, saved
 from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, LedgerConflict
-from rover_spark.ledger.lease import leased, lock_beside, locked
+from rover_spark.ledger.counting import quarantined_by, still_counting
+from rover_spark.ledger.lease import leased, locked
 from rover_spark.ledger.rows import (
     BATCH_COLUMNS,
-    COLUMNS,
     FORMAT,
     FORMAT_KEY,
     NAMES,
@@ -44,10 +33,10 @@ from rover_spark.ledger.rows import (
     schema_of,
     schema_rows,
 )
+from rover_spark.ledger.storage import Row, Storage, find
 from rover_spark.model.dataset_state import (
     ACCEPTED,
     FLOORS,
-    REDELIVERED,
     RERUN,
     Accepted,
     BatchRecord,
@@ -61,10 +50,7 @@ from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 
 _LOG = logging.getLogger("rover_spark")
-_RECENT = 6
-_ABSENT = ("NOT_FOUND", "MISSING", "not a Delta table", "NOT_EXIST", "REQUIRES_SINGLE_PART_NAMESPACE")
-_COMPACT_EVERY = 100
-_LOOKED_AT = 100  # newest commits among which a driver looks for its own: others commit meanwhile
+_WITHOUT_PLAN = tuple(name for name in BATCH_COLUMNS if name != "plan")
 
 
 class Ledger:
@@ -84,27 +70,20 @@ class Ledger:
         self._access = access or TableAccess()
         self._location = location
         self.export = export
-        self._exists = False
-        self._lock: Path | None = None
+        self._storage: Storage | None = None
 
     def open(self, *, create: bool) -> None:
         """Finds the table, or makes it. Raises ConfigError where it was written by a newer format."""
-        if self._exists:
+        if self._storage is not None:
             return
-        detail = self._detail()
-        if detail is None:
-            self._require_schema()
-        if detail is None and create:
-            with locked(lock_beside(self._location)):
-                self._session.spark.sql(
-                    f"CREATE TABLE IF NOT EXISTS {quoted(self._location)} ({COLUMNS}) USING delta "
-                    f"PARTITIONED BY (kind) TBLPROPERTIES ('{FORMAT_KEY}' = '{FORMAT}', "
-                    "'delta.checkpointInterval' = '50', 'delta.dataSkippingNumIndexedCols' = '0')"
-                )
-            detail = self._detail()
-        if detail is None:
+        storage, properties = find(self._session, self._location, self._access)
+        if properties is None and create:
+            with locked(storage.lock):
+                storage.create()
+            properties = storage.properties()
+        if properties is None:
             return
-        found = detail["properties"].get(FORMAT_KEY)
+        found = properties.get(FORMAT_KEY)
         if found is None or not found.isdigit():
             raise ConfigError(
                 f"ledger: {self._location} is a Delta table, but not a ledger of rover_spark",
@@ -117,40 +96,16 @@ class Ledger:
                 code="ledger_newer",
                 remedy="Run the newer rover_spark that wrote it.",
             )
-        self._exists = True
-        self._lock = lock_beside(detail["location"]) if detail["location"].startswith("file:") else None
+        self._storage = storage
 
     @property
     def exists(self) -> bool:
         """Whether ``open`` found or made the table."""
-        return self._exists
+        return self._storage is not None
 
-    def _detail(self) -> dict[str, Any] | None:
-        try:
-            row = (
-                self._session.spark.sql(f"DESCRIBE DETAIL {quoted(self._location)}")
-                .select("location", "properties")
-                .collect()[0]
-            )
-        except PySparkException as error:
-            if any(word in str(error) for word in _ABSENT):
-                return None
-            raise
-        return row.asDict()
-
-    def _require_schema(self) -> None:
-        """Raises ConfigError where a table of the catalog has no schema to be made in."""
-        schema = "" if "/" in self._location else self._location.rpartition(".")[0]
-        try:
-            there = not schema or self._session.spark.catalog.databaseExists(schema)
-        except PySparkException:
-            there = False  # no such catalog
-        if not there:
-            raise ConfigError(
-                f"ledger: {self._location}: there is no schema {schema}",
-                code="ledger_missing",
-                remedy=f"CREATE SCHEMA {quoted(schema)}, or name another place: a schema of a catalog, or a path.",
-            )
+    @property
+    def _lock(self) -> Path | None:
+        return self._storage.lock if self._storage else None
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keeps other drivers on this machine from writing while the block runs, where a lock can."""
@@ -169,31 +124,15 @@ class Ledger:
         """The location of a table beside the ledger."""
         return f"{self._location}_{suffix}"
 
-    def frame(self) -> DataFrame:
-        """All rows of this export."""
-        table = loaded(self._session.spark.read.format("delta"), self._location)
-        return table.where(F.col("export") == self.export)
-
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def transitions(self) -> list[Transition]:
         """The transitions that dataset states are folded from, in order: of long histories only those that still count."""
-        if not self._exists:
-            return []
-        each = Window.partitionBy("dataset")
-        delivered = F.col("state").isin("COMMITTED", "LOST")
-        floors = F.get_json_object("counts", "$.floors").cast("bigint") > 0
-        rows = self.frame().where("kind = 'batch'").select(*BATCH_COLUMNS)
-        counting = (
-            (F.col("seq") > F.max("seq").over(each) - _RECENT)
-            | (F.col("transition") == F.max("transition").over(each))
-            | (F.col("seq") == F.max(F.when(delivered, F.col("seq"))).over(each))
-            | (F.col("transition") == F.min(F.when(delivered & floors, F.col("transition"))).over(each))
-            | F.col("state").isin(RERUN, ACCEPTED, "ABORTED")
-            | F.col("phase").isin("snapshot", "lost")
-        )
-        kept = rows.withColumn("counting", counting).where("counting").collect()
-        plans = {row["batch"]: self._decode(row["plan"]) for row in kept if row["plan"]}
+        kept = still_counting(self._rows(_WITHOUT_PLAN, "batch"))
+        names = {row["batch"] for row in kept if row["batch"]}
+        planned = self._rows(("batch", "plan"), "batch", named=names, having="plan") if names else []
+        texts = {row["batch"]: row["plan"] for row in planned}
+        plans = {name: self._decode(text) for name, text in texts.items()}
         found = [
             Transition(
                 row["dataset"], row["transition"], row["state"], record_of(row, plans.get(row["batch"]))
@@ -208,16 +147,12 @@ class Ledger:
 
     def batches(self, *names: str) -> list[BatchRecord]:
         """Whole records, files included, of the batches named, or of all; in order of dataset and seq."""
-        if not self._exists:
-            return []
-        rows, published = self.frame(), F.col("kind") == PUBLISHED
-        if names:
-            rows = rows.where(F.col("batch").isin(*names) | (published & F.col("key").isin(*names)))
+        rows = self._rows(NAMES, "batch", "file", PUBLISHED, named=names)
         found: dict[str, BatchRecord] = {}
         files: dict[str, list[tuple[int, StagedFile]]] = {}
-        visible: dict[str, list[Any]] = {}
-        counting = published | F.expr("batch is not null AND kind <> 'schema'")
-        for row in sorted(rows.where(counting).collect(), key=lambda row: row["transition"]):
+        visible: dict[str, list[Row]] = {}
+        counting = [row for row in rows if row["kind"] == PUBLISHED or row["batch"] is not None]
+        for row in sorted(counting, key=lambda row: row["transition"]):
             if row["kind"] == PUBLISHED:
                 visible.setdefault(row["key"], []).append(row)
                 continue
@@ -241,23 +176,41 @@ class Ledger:
 
     def quarantined(self) -> dict[str, int]:
         """How many rows each dataset's delivered batches quarantined; datasets without any are left out."""
-        if not self._exists:
-            return {}
-        # few of ten thousand batches have rows in the quarantine: a look at the text finds them, and only they are parsed
-        delivered = f"kind = 'batch' AND state = 'COMMITTED' AND coalesce(note, '') <> '{REDELIVERED}'"
-        some = """counts RLIKE '"quarantined": [1-9]'"""
-        rows = self.frame().where(delivered).where(some).select("dataset", "counts").collect()
         found: Counter[str] = Counter()
-        for row in rows:
-            found[row["dataset"]] += json.loads(row["counts"])["quarantined"]
+        for row in self._rows(("dataset", "state", "counts", "note"), "batch"):
+            if rows := quarantined_by(row):
+                found[row["dataset"]] += rows
         return dict(found)
 
     def schemas(self) -> list[RegisteredSchema]:
         """The schema registry, in order of the ids. An aborted batch's ids stay taken."""
-        if not self._exists:
+        return sorted((schema_of(row) for row in self._rows(NAMES, "schema")), key=lambda each: each.id)
+
+    def instants(self) -> set[tuple[str, int]]:
+        """Dataset and instant, in ms, of every batch that was ever planned."""
+        rows = self._rows(("dataset", "instant"), "batch", having="instant")
+        return {(row["dataset"], row["instant"]) for row in rows}
+
+    def superseded(self) -> dict[str, set[str]]:
+        """References to files, by batch, that an earlier try at it staged and the latest one did not take over."""
+        newest: dict[str, int] = {}
+        named: dict[tuple[str, str], int] = {}
+        for row in self._rows(("batch", "staged", "transition"), "file"):
+            batch, transition = row["batch"], row["transition"]
+            newest[batch] = max(transition, newest.get(batch, 0))
+            named[batch, row["staged"]] = max(transition, named.get((batch, row["staged"]), 0))
+        found: dict[str, set[str]] = defaultdict(set)
+        for (batch, staged), transition in named.items():
+            if transition < newest[batch]:
+                found[batch].add(staged)
+        return dict(found)
+
+    def _rows(
+        self, columns: Sequence[str], *kinds: str, named: Collection[str] = (), having: str = ""
+    ) -> list[Row]:
+        if self._storage is None:
             return []
-        rows = self.frame().where("kind = 'schema'").collect()
-        return sorted((schema_of(row) for row in rows), key=lambda each: each.id)
+        return self._storage.rows(columns, self.export, kinds, named=named, having=having)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -307,17 +260,8 @@ class Ledger:
         No other driver can contradict that, so it needs no compare-and-swap. Where the commit is lost, the files are
         published again.
         """
-        writer = self._writer([published_row(dataset_state, plan, files)])
-        try:
-            with self.exclusive():
-                saved(writer, self._location)
-        except (PySparkException, Py4JJavaError) as error:
-            _LOG.warning(
-                "%s: %d published files are not recorded yet: %s",
-                plan.batch,
-                len(files),
-                type(error).__name__,
-            )
+        if not self._open_storage.append([published_row(dataset_state, plan, files)]):
+            _LOG.warning("%s: %d published files are not recorded yet", plan.batch, len(files))
 
     def request_rerun(self, dataset_state: DatasetState, dataset: str) -> DatasetState:
         """Records that the operator asks for a rerun."""
@@ -337,43 +281,19 @@ class Ledger:
         self._append(dataset, number, [{**row, "state": state, "note": note}])
         return replace(dataset_state, transition=number)
 
-    def _append(self, dataset: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
-        # marks this commit: another driver's may be equal to it
-        mark = uuid.uuid4().hex  # noqa: TID251 - names this attempt only, never a key or a record
-        writer = (
-            self._writer(rows)
-            .option("txnAppId", f"rover_spark/{self.export}/{dataset}")
-            .option("txnVersion", number)
-            .option("userMetadata", mark)
-        )
-        failure: Exception | None = None
-        with self.exclusive():
-            try:
-                saved(writer, self._location)
-            except (PySparkException, Py4JJavaError) as error:
-                failure = error
-        if self._holds(mark):
-            if number % _COMPACT_EVERY == 0:
-                self._compact()
-            return
-        if failure is not None and "Concurrent" not in str(failure) and "CONCURRENT" not in str(failure):
-            raise failure
-        raise LedgerConflict(
-            f"{dataset}: another run recorded transition {number} in the ledger first",
-            code="ledger_conflict",
-            remedy="Nothing is lost: that run goes on with it. Run again when it has ended.",
-        )
+    def _append(self, dataset: str, number: int, rows: Iterable[Row]) -> None:
+        storage = self._open_storage
+        if not storage.take(rows, f"rover_spark/{self.export}/{dataset}", number):
+            raise LedgerConflict(
+                f"{dataset}: another run recorded transition {number} in the ledger first",
+                code="ledger_conflict",
+                remedy="Nothing is lost: that run goes on with it. Run again when it has ended.",
+            )
+        if number % storage.compact_every == 0:
+            storage.compact()
 
-    def _writer(self, rows: Iterable[dict[str, Any]]) -> DataFrameWriter:
-        values = [tuple(row.get(name) for name in NAMES) for row in rows]
-        return local_rows(self._session.spark, values, COLUMNS).write.format("delta").mode("append")
-
-    def _compact(self) -> None:
-        """Few large files instead of one or two a transition: after ten thousand batches reading stays quick."""
-        # what this one cannot do, the next one does
-        with self.exclusive(), suppress(PySparkException, Py4JJavaError):
-            self._session.spark.sql(f"OPTIMIZE {quoted(self._location)}")
-
-    def _holds(self, mark: str) -> bool:
-        history = self._session.spark.sql(f"DESCRIBE HISTORY {quoted(self._location)} LIMIT {_LOOKED_AT}")
-        return bool(history.where(F.col("userMetadata") == mark).select("version").collect())
+    @property
+    def _open_storage(self) -> Storage:
+        if self._storage is None:
+            raise AssertionError("the ledger is written before it was opened")
+        return self._storage

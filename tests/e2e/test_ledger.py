@@ -1,14 +1,18 @@
-"""The ledger by itself: one winner per transition, dataset states that survive long histories."""
+"""The ledger by itself, by either engine: one winner per transition, dataset states that survive long histories."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pyspark.sql import SparkSession
 
+from rover_spark.config.access import TableAccess
 from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.table import Ledger
@@ -17,18 +21,34 @@ from rover_spark.model.file import StagedFile
 from rover_spark.produce.port import decode
 from tests.produce.cases import snapshot_plan
 
+Engine = Literal["auto", "spark"]
+Open = Callable[[Path], Ledger]
 
-def _ledger(spark: SparkSession, root: Path) -> Ledger:
-    ledger = Ledger(Session.of(spark), str(root / "ledger"), "acme", decode)
+
+def no_spark() -> SparkSession:
+    raise AssertionError("the ledger asked for Spark")
+
+
+def ledger_at(root: Path, spark: SparkSession, engine: Engine) -> Ledger:
+    """The ledger of an export, made where there is none; by "auto" without Spark."""
+    native = engine == "auto" and find_spec("deltalake") is not None
+    session = Session(no_spark) if native else Session.of(spark)
+    ledger = Ledger(session, str(root / "ledger"), "acme", decode, TableAccess(engine=engine))
     ledger.open(create=True)
     return ledger
 
 
+@pytest.fixture(params=["auto", "spark"])
+def opened(request: pytest.FixtureRequest, spark: SparkSession) -> Open:
+    """Opens the ledger below a directory, by one engine."""
+    return lambda root: ledger_at(root, spark, request.param)
+
+
 @pytest.mark.law(6)
 def test_of_two_drivers_at_one_transition_one_wins_and_the_other_gets_a_conflict(
-    spark: SparkSession, tmp_path: Path
+    opened: Open, tmp_path: Path
 ) -> None:
-    first, second = _ledger(spark, tmp_path), _ledger(spark, tmp_path)
+    first, second = opened(tmp_path), opened(tmp_path)
     plan = snapshot_plan("fan_profiles", seq=1)
     dataset_state = first.record(DatasetState(), plan, "PLANNED")
     with pytest.raises(LedgerConflict):
@@ -45,9 +65,9 @@ def test_of_two_drivers_at_one_transition_one_wins_and_the_other_gets_a_conflict
 
 @pytest.mark.law(7)
 def test_what_is_published_is_noted_beside_the_transitions_and_an_older_version_passes_over_it(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, opened: Open, tmp_path: Path
 ) -> None:
-    ledger, other = _ledger(spark, tmp_path), _ledger(spark, tmp_path)
+    ledger, other = opened(tmp_path), opened(tmp_path)
     plan = snapshot_plan("fan_profiles", seq=1)
     files = [StagedFile(f"k{n}", 1, 2, f"sha{n}", 3, f"raw{n}", n, 0, f"staged{n}") for n in range(4)]
     dataset_state = ledger.record(
@@ -68,7 +88,7 @@ def test_what_is_published_is_noted_beside_the_transitions_and_an_older_version_
     assert record.published == {"k1", "k2"} and record.files == tuple(anew)
 
     # what version 0.1.0 asks for: dataset states, and batches with their files
-    rows = ledger.frame()
+    rows = spark.read.format("delta").load(str(tmp_path / "ledger"))
     known = {row["kind"] for row in rows.where("kind = 'batch' OR batch IS NOT NULL").collect()}
     assert known == {"batch", "file"} and rows.where("kind = 'published'").count() == 2
     ledger.record(dataset_state, plan, "COMMITTED", counts={})
@@ -76,9 +96,9 @@ def test_what_is_published_is_noted_beside_the_transitions_and_an_older_version_
 
 
 def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches(
-    spark: SparkSession, tmp_path: Path
+    opened: Open, tmp_path: Path
 ) -> None:
-    ledger = _ledger(spark, tmp_path)
+    ledger = opened(tmp_path)
     plan = snapshot_plan("fan_profiles", seq=1)
     rows, number = [], 0
     for seq, states in [
@@ -107,8 +127,8 @@ def test_a_head_remembers_its_last_delivery_behind_any_number_of_aborted_batches
     )
 
 
-def test_of_a_long_history_only_what_still_counts_is_read(spark: SparkSession, tmp_path: Path) -> None:
-    ledger = _ledger(spark, tmp_path)
+def test_of_a_long_history_only_what_still_counts_is_read(opened: Open, tmp_path: Path) -> None:
+    ledger = opened(tmp_path)
     plan = snapshot_plan("fan_profiles", seq=1)
     rows: list[dict[str, object]] = []
 
@@ -153,7 +173,7 @@ def test_of_a_long_history_only_what_still_counts_is_read(spark: SparkSession, t
     assert {each.record.batch for each in told} >= {f"fan_profiles.1.{n}" for n in range(296, 301)}
 
 
-def test_a_table_that_is_no_ledger_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_table_that_is_no_ledger_is_left_alone(spark: SparkSession, opened: Open, tmp_path: Path) -> None:
     spark.range(1).write.format("delta").save(str(tmp_path / "ledger"))
     with pytest.raises(ConfigError, match="not a ledger"):
-        _ledger(spark, tmp_path)
+        opened(tmp_path)

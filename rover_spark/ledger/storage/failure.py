@@ -1,0 +1,27 @@
+"""What a failure of ``deltalake`` at the ledger means to an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rover_spark.delta.causes import then
+from rover_spark.delta.native_errors import NativeFailed
+from rover_spark.errors import RunError
+
+
+@contextmanager
+def failed(doing: str, location: str) -> Iterator[None]:
+    """Turns a NativeFailed into an error that says what was done to the ledger.
+
+    Raises:
+        RunError: it could not be done, or nobody knows whether it was; the next run looks.
+    """
+    try:
+        yield
+    except NativeFailed as failure:
+        raise RunError(
+            f"ledger: {location}: could not {doing}: {failure}",
+            code="ledger_failed",
+            remedy=f"{then(failure.cause)} What the ledger holds is still true.",
+        ) from None
