@@ -33,7 +33,8 @@ def find(session: Session, location: str, access: TableAccess) -> tuple[Storage,
     except NotNative as why:
         _LOG.debug("ledger: Spark serves it: %s", why)
     except NativeFailed as failure:
-        if failure.cause.kind == "passes":
+        if failure.cause.kind == "passes" and (access.endpoint or access.region or access.profile):
+            # it is reached natively, by the settings: Spark's own way of committing must not come in between
             with failed("open it", location):
                 raise
         _LOG.debug("ledger: Spark serves it: %s", failure)

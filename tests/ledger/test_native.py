@@ -1,0 +1,280 @@
+"""The ledger's table by ``deltalake`` alone: no Spark in this file. Lost answers, failures, damage, and what is read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rover_spark.config.access import TableAccess
+from rover_spark.delta.native_errors import NativeFailed, native_errors
+from rover_spark.delta.session import Session
+from rover_spark.delta.storage import Reached
+from rover_spark.errors import ConfigError, LedgerConflict, RunError
+from rover_spark.ledger.counting import quarantined_by, still_counting
+from rover_spark.ledger.storage import native
+from rover_spark.ledger.table import Ledger
+from rover_spark.model.dataset_state import DatasetState
+from rover_spark.model.file import StagedFile
+from rover_spark.produce.port import decode
+from tests.plans import batch_plan
+
+deltalake = pytest.importorskip("deltalake")
+PLAN = batch_plan()
+NAME = PLAN.dataset
+
+
+class AskedForSpark(Exception):
+    """The ledger left the native engine."""
+
+
+def no_spark() -> Any:
+    raise AskedForSpark
+
+
+def opened(place: Path | str, *, create: bool = True, access: TableAccess | None = None) -> Ledger:
+    ledger = Ledger(Session(no_spark), str(place), "acme", decode, access)
+    ledger.open(create=create)
+    return ledger
+
+
+def versions(place: Path) -> int:
+    found: int = deltalake.DeltaTable(str(place)).version()
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "control" / "led ger #1"
+
+
+def test_a_batch_goes_from_planned_to_committed_in_as_many_commits_as_transitions(place: Path) -> None:
+    ledger = opened(place)
+    files = [StagedFile(f"k{n}", 1, 2, f"sha'{n}", 3, f"raw{n}", n, 0, f"staged{n}") for n in range(3)]
+    state = ledger.record(DatasetState(), PLAN, "PLANNED")
+    state = ledger.record(state, PLAN, "STAGED", counts={"read": 3}, files=files, floors=2)
+    ledger.record_published(state, PLAN, files[:1])
+    state = ledger.record(state, PLAN, "COMMITTED", counts={"read": 3, "quarantined": 2}, note="it's done")
+    assert versions(place) == 4, "one commit each, after the one that made the table"
+    (record,) = opened(place, create=False).batches(PLAN.batch)
+    assert (record.files, record.published, record.plan) == (tuple(files), {"k0"}, PLAN)
+    assert (record.state, record.note, record.counts["quarantined"]) == ("COMMITTED", "it's done", 2)
+    assert ledger.dataset_states()[NAME].last == PLAN and ledger.quarantined() == {NAME: 2}
+    assert (
+        ledger.instants() == {(NAME, PLAN.instant)} and ledger.schemas() == [] and ledger.superseded() == {}
+    )
+    other = Ledger(Session(no_spark), str(place), "an'other", decode)
+    other.open(create=False)
+    assert (other.transitions(), other.batches(), other.quarantined()) == ([], [], {})
+
+
+def test_an_earlier_try_is_superseded_where_the_later_one_did_not_take_its_file_over(place: Path) -> None:
+    ledger = opened(place)
+    first = [StagedFile(f"k{n}", 1, 2, "s", 3, "r", n, 0, f"first{n}") for n in range(3)]
+    state = ledger.record(DatasetState(), PLAN, "STAGED", files=first)
+    ledger.record(state, PLAN, "STAGED", files=[first[0], replace(first[1], staged="later"), first[2]])
+    assert ledger.superseded() == {PLAN.batch: {"first1"}}
+
+
+def test_where_there_is_no_ledger_none_is_made_to_look_for_one(place: Path) -> None:
+    ledger = opened(place, create=False)
+    assert not ledger.exists and ledger.transitions() == [] and not place.parent.exists()
+
+
+@pytest.mark.law(8)
+@pytest.mark.parametrize("writes", [True, False])
+def test_after_a_lost_answer_the_ledger_is_asked_whether_the_commit_is_there(
+    place: Path, monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
+    ledger, write = opened(place), deltalake.write_deltalake
+
+    def lost(*args: Any, **named: Any) -> None:
+        if writes:
+            write(*args, **named)
+        raise OSError("connection reset by peer")
+
+    monkeypatch.setattr(deltalake, "write_deltalake", lost)
+    if writes:
+        assert ledger.record(DatasetState(), PLAN, "PLANNED").transition == 1
+    else:
+        with pytest.raises(RunError, match="could not record transition 1: connection reset") as failure:
+            ledger.record(DatasetState(), PLAN, "PLANNED")
+        assert (failure.value.code, type(failure.value)) == ("ledger_failed", RunError)
+        assert "this passes (the network failed)" in failure.value.remedy
+    assert len(ledger.transitions()) == writes
+
+
+@pytest.mark.law(6)
+def test_of_two_handles_at_one_version_the_second_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked at the newest transition before either commits, as two processes do."""
+    first, second, write = opened(place), opened(place), deltalake.write_deltalake
+
+    def overtaken(*args: Any, **named: Any) -> None:
+        monkeypatch.setattr(deltalake, "write_deltalake", write)
+        second.record(DatasetState(), replace(PLAN, source_rows=7), "PLANNED")
+        write(*args, **named)
+
+    monkeypatch.setattr(deltalake, "write_deltalake", overtaken)
+    monkeypatch.setattr(native, "locked", _no_lock)
+    with pytest.raises(LedgerConflict):
+        first.record(DatasetState(), PLAN, "PLANNED")
+    (only,) = first.transitions()
+    assert only.record.plan is not None and only.record.plan.source_rows == 7
+
+
+def _no_lock(path: Path | None) -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def test_commits_of_other_datasets_and_compactions_in_between_are_no_conflict(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, write = opened(place), opened(place), deltalake.write_deltalake
+    for n in range(3):
+        second.record(DatasetState(n), replace(PLAN, dataset="earlier"), "PLANNED")
+
+    def overtaken(*args: Any, **named: Any) -> None:
+        monkeypatch.setattr(deltalake, "write_deltalake", write)
+        second.record(DatasetState(), replace(PLAN, dataset="other"), "PLANNED")
+        second._open_storage.compact()
+        write(*args, **named)
+
+    monkeypatch.setattr(deltalake, "write_deltalake", overtaken)
+    monkeypatch.setattr(native, "locked", _no_lock)
+    first.record(DatasetState(), PLAN, "PLANNED")
+    assert len(first.transitions()) == 5 and set(first.dataset_states()) == {"earlier", "other", NAME}
+
+
+def test_a_long_history_is_compacted_and_nothing_is_removed_from_the_disk(place: Path) -> None:
+    ledger, state = opened(place), DatasetState()
+    for _ in range(NATIVE_COMPACTION := native.NativeStorage.compact_every):
+        state = ledger.record(state, PLAN, "PLANNED")
+    kept = deltalake.DeltaTable(str(place)).file_uris()
+    assert len(kept) == 1 and len(list(place.rglob("*.parquet"))) > NATIVE_COMPACTION
+    assert len(ledger.transitions()) == NATIVE_COMPACTION
+
+
+def test_another_table_and_a_newer_ledger_are_left_alone(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    deltalake.write_deltalake(str(tmp_path / "t"), pa.table({"x": [1]}))
+    with pytest.raises(ConfigError, match="not a ledger") as foreign:
+        opened(tmp_path / "t")
+    opened(tmp_path / "l")
+    first = tmp_path / "l" / "_delta_log" / f"{0:020}.json"
+    first.write_text(first.read_text().replace('"rover_spark.format":"1"', '"rover_spark.format":"2"'))
+    with pytest.raises(ConfigError, match="has format 2") as newer:
+        opened(tmp_path / "l")
+    assert (foreign.value.code, newer.value.code) == ("ledger_foreign", "ledger_newer")
+
+
+def _without_a_column(place: Path) -> None:
+    first = place / "_delta_log" / f"{0:020}.json"
+    first.write_text(first.read_text().replace('\\"note\\"', '\\"nota\\"'))
+
+
+def _cut_checkpoint(place: Path) -> None:
+    deltalake.DeltaTable(str(place)).create_checkpoint()
+    (found,) = place.glob("_delta_log/*.checkpoint.parquet")
+    found.write_bytes(found.read_bytes()[:100])
+    for commit in place.glob("_delta_log/*.json"):
+        commit.unlink()
+
+
+def _no_first_commit(place: Path) -> None:
+    (place / "_delta_log" / f"{0:020}.json").unlink()
+
+
+def _no_json(place: Path) -> None:
+    (place / "_delta_log" / f"{1:020}.json").write_text('{"add": ')
+
+
+def _more_features(place: Path) -> None:
+    first = place / "_delta_log" / f"{0:020}.json"
+    protocol = {
+        "minReaderVersion": 3,
+        "minWriterVersion": 7,
+        "readerFeatures": ["deletionVectors"],
+        "writerFeatures": ["deletionVectors"],
+    }
+    lines = [json.loads(line) for line in first.read_text().splitlines()]
+    lines = [{"protocol": protocol} if "protocol" in line else line for line in lines]
+    first.write_text("\n".join(map(json.dumps, lines)))
+
+
+@pytest.mark.parametrize(
+    "damage", [_without_a_column, _cut_checkpoint, _no_first_commit, _no_json, _more_features]
+)
+def test_what_cannot_be_opened_or_must_not_be_written_is_left_to_spark(
+    place: Path, damage: Callable[[Path], None]
+) -> None:
+    opened(place).record(DatasetState(), PLAN, "PLANNED")
+    damage(place)
+    with pytest.raises(AskedForSpark):
+        opened(place)
+
+
+def test_a_data_file_that_is_gone_is_one_clear_error(place: Path) -> None:
+    ledger = opened(place)
+    ledger.record(DatasetState(), PLAN, "PLANNED")
+    for file in place.rglob("kind=batch/*.parquet"):
+        file.unlink()
+    with pytest.raises(RunError, match="could not read it") as failure:
+        ledger.transitions()
+    assert failure.value.code == "ledger_failed" and "\n" not in failure.value.message
+
+
+def test_a_half_written_checkpoint_beside_a_whole_log_is_passed_over(place: Path) -> None:
+    """As a process leaves it that dies inside the checkpoint: nothing names it yet."""
+    ledger = opened(place)
+    ledger.record(DatasetState(), PLAN, "PLANNED")
+    (place / "_delta_log" / f"{1:020}.checkpoint.parquet.tmp").write_bytes(b"PAR1")
+    shutil.copy(place / "_delta_log" / f"{1:020}.json", place / "_delta_log" / f".{2:020}.json.tmp")
+    assert len(opened(place, create=False).transitions()) == 1
+
+
+def test_no_secret_stands_in_an_error() -> None:
+    place = Reached(
+        "s3://b/x", {"aws_secret_access_key": "sEcReT/1", "aws_access_key_id": "AKIA42", "aws_region": "eu"}
+    )
+    text = (
+        "Kernel error -> Generic S3 error\n \x1b[31m↳\x1b[0m Error performing GET https://me:pw@host/b?sig=sEcReT&x=1 in 3ms"
+        " - Server returned 403\n <?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIA42</AWSAccessKeyId>"
+    )
+    with pytest.raises(NativeFailed) as failure, native_errors(place):
+        raise OSError(text)
+    assert str(failure.value) == (
+        "Kernel error -> Generic S3 error Error performing GET https://host/b in 3ms - Server returned 403 SignatureDoesNotMatch"
+    )
+    with pytest.raises(NativeFailed) as failure, native_errors(place):
+        raise BaseException("panic: key sEcReT/1 of AKIA42")
+    assert str(failure.value) == "panic: key … of …"
+    with pytest.raises(KeyboardInterrupt), native_errors(place):
+        raise KeyboardInterrupt
+
+
+def test_of_a_long_history_few_rows_count() -> None:
+    def row(transition: int, seq: int | None, state: str, **more: Any) -> dict[str, Any]:
+        base = {"dataset": "a", "transition": transition, "seq": seq, "state": state, "phase": "changes"}
+        return {**base, "counts": None, "note": None, **more}
+
+    rows = [row(n, n, "COMMITTED", counts='{"read": 1, "floors": 0}') for n in range(1, 51)]
+    rows[3] = row(4, 4, "COMMITTED", phase="snapshot")
+    rows[8] = row(9, 9, "COMMITTED", counts='{"quarantined": 12, "floors": 3}')
+    rows[12] = row(13, 13, "COMMITTED", counts='{"quarantined": 7, "floors": 3}', note="redelivered")
+    rows[20] = row(21, None, "RERUN", phase=None)
+    rows += [row(n, n, "ABORTED") for n in range(51, 60)]
+    kept = [each["transition"] for each in still_counting(rows)]
+    assert kept == [4, 9, 21, 50, *range(51, 60)], (
+        "the last delivered one stays, behind any number of aborted ones"
+    )
+    assert [quarantined_by(each) for each in rows if quarantined_by(each)] == [12]
