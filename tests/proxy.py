@@ -78,6 +78,10 @@ class Proxy:
             self.seen.append(name)
         return self.decide(name, number)
 
+    def passed_on(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers that the server sees."""
+        return headers
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
 
@@ -111,7 +115,7 @@ class Proxy:
                 if fault == "slow":
                     time.sleep(2)
                 upstream = http.client.HTTPConnection(proxy._upstream, timeout=60)
-                upstream.request(self.command, self.path, body, dict(self.headers.items()))
+                upstream.request(self.command, self.path, body, proxy.passed_on(dict(self.headers.items())))
                 answer = upstream.getresponse()
                 text = answer.read()
                 upstream.close()
@@ -166,6 +170,13 @@ class Conditional(Proxy):
             if found == 200:
                 return "taken"
         return super().fault(method, target)
+
+
+class Unconditional(Proxy):
+    """Before an S3 server that keeps conditions: one that ignores those of a put."""
+
+    def passed_on(self, headers: dict[str, str]) -> dict[str, str]:
+        return {name: value for name, value in headers.items() if name.lower() != "if-none-match"}
 
 
 class UsedUp(Proxy):
