@@ -13,8 +13,10 @@ from datetime import timedelta
 from threading import Event
 from typing import Protocol, TypeVar
 
+from rover_spark.config.access import TableAccess
 from rover_spark.delta import history
-from rover_spark.delta.log import Commit
+from rover_spark.delta.log.chosen import Logs
+from rover_spark.delta.log.values import Commit
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.delta.session import Session
 from rover_spark.errors import SourceGap
@@ -65,9 +67,16 @@ class Waiting:
 class Sources:
     """The sources of one export. It remembers the commits that it has seen, and lists only later ones."""
 
-    def __init__(self, session: Session, streams: Sequence[str], ledger: Ledger, producer: Producer) -> None:
-        self._session, self._streams = session, streams
-        self._ledger, self._producer = ledger, producer
+    def __init__(
+        self,
+        session: Session,
+        access: TableAccess,
+        streams: Sequence[str],
+        ledger: Ledger,
+        producer: Producer,
+    ) -> None:
+        self._streams, self._ledger, self._producer = streams, ledger, producer
+        self._logs = Logs(session, access)
         self._seen: dict[str, list[Commit]] = {}
 
     def waiting(self) -> Waiting:
@@ -83,6 +92,7 @@ class Sources:
                 if place.delivered is None:
                     return Waiting(at_once=True)
                 tables[place.table] = min(place.delivered, tables.get(place.table, place.delivered))
+        self._logs = self._logs.afresh()
         found = [commits for commits in side_by_side(self._after, tables.items()) if commits]
         return Waiting(
             rows=max((sum(commit.rows for commit in commits) for commits in found), default=0),
@@ -93,7 +103,8 @@ class Sources:
         table, version = place
         seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
         try:
-            seen += history.commits_after(self._session.spark, table, seen[-1].version if seen else version)
+            after = seen[-1].version if seen else version
+            seen += history.commits_after(self._logs.of(table), table, after)
         except SourceGap:
             self._seen.pop(table, None)  # of a table that was made anew
             raise

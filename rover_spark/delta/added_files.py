@@ -8,24 +8,20 @@ Source: Delta transaction log protocol, "Add File and Remove File".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, TimestampNTZType, TimestampType
+from pyspark.sql.types import BinaryType, DataType, StructType, TimestampNTZType, TimestampType
 
-from rover_spark.delta.frames import local_rows
-from rover_spark.delta.log import literal
-from rover_spark.delta.names import backticked, quoted
-from rover_spark.delta.read import FEED_COLUMNS, snapshot
+from rover_spark.delta.frames import empty, local_rows
+from rover_spark.delta.log.port import TableLog
+from rover_spark.delta.log.values import AddedFile
+from rover_spark.delta.names import backticked, literal
+from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.model.table import HistoryRow
 
-_ACTIONS = (
-    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, size: BIGINT, dataChange: BOOLEAN, deletionVector: "
-    "STRUCT<storageType: STRING>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>, cdc STRUCT<path: STRING>"
-)
-_REMOVES_ROWS = "remove.dataChange OR cdc IS NOT NULL OR (add.dataChange AND add.deletionVector IS NOT NULL)"
 _FILE = "_file"
 _OWN_COLUMNS = {_FILE, "_commit_ms", "_metadata", *FEED_COLUMNS}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Spark's name of the folder of nulls
@@ -38,26 +34,11 @@ _OCTET = re.compile("%([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True)
-class AddedFile:
-    """A data file that a commit added: its path as the log spells it, its bytes, its partition values."""
-
-    path: str
-    version: int
-    size: int
-    partition: dict[str, str | None]
-
-    @property
-    def name(self) -> str:
-        """The file's name as the log spells it."""
-        return self.path.rpartition("/")[2]
-
-
-@dataclass(frozen=True)
 class AddedFiles:
     """What consecutive commits of a table added.
 
     ``removed_at`` is the first version that also changed or removed rows, ``obstacle`` why the files cannot be read by
-    themselves, or None.
+    themselves, or None. ``schema`` has the columns of the last version.
     """
 
     table: str
@@ -66,6 +47,7 @@ class AddedFiles:
     files: tuple[AddedFile, ...]
     removed_at: int | None
     obstacle: str | None
+    schema: StructType = field(default_factory=StructType)
 
     @property
     def whole(self) -> bool:
@@ -78,37 +60,20 @@ class AddedFiles:
         return sum(each.size for each in self.files)
 
 
-def added_files(spark: SparkSession, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles:
-    """Reads from the log which files these commits added: a job of Spark, no row of the table."""
-    detail = spark.sql(f"DESCRIBE DETAIL {quoted(table)}").select("location", "properties")
-    location, properties = detail.collect()[0]
-    log = [f"{literal(location)}/_delta_log/{commit.version:020d}.json" for commit in commits]
-    actions = spark.read.schema(_ACTIONS).option("mode", "FAILFAST").json(log)
-    rows = (
-        actions.withColumn("removes", F.coalesce(F.expr(_REMOVES_ROWS), F.lit(False)))
-        .where("removes OR add.dataChange")
-        .select(
-            F.substring("_metadata.file_name", 1, 20).cast("bigint").alias("version"),
-            "add.path",
-            "add.size",
-            F.col("add.partitionValues").alias("partition"),
-            "removes",
-        )
-        .collect()
-    )
-    files = tuple(
-        AddedFile(row["path"], row["version"], row["size"] or 0, row["partition"] or {})
-        for row in rows
-        if row["path"] is not None
-    )
-    fields = snapshot(spark, table, commits[-1].version).schema.fields
+def added_files(log: TableLog, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles:
+    """Reads from the log which files these consecutive commits added; no row of the table."""
+    detail, last = log.detail(), commits[-1].version
+    found = log.files(commits[0].version, last)
+    files = tuple(file for commit in found for file in commit.added)
+    schema = StructType.fromJson(log.schema_at(last))
     return AddedFiles(
         table,
-        location,
+        detail.location,
         commits,
         files,
-        removed_at=min((row["version"] for row in rows if row["removes"]), default=None),
-        obstacle=_obstacle({field.name: field.dataType for field in fields}, properties, files),
+        removed_at=next((commit.version for commit in found if commit.removes), None),
+        obstacle=_obstacle({each.name: each.dataType for each in schema.fields}, detail.properties, files),
+        schema=schema,
     )
 
 
@@ -149,14 +114,13 @@ def _unescaped(part: str) -> str:
 
 def added_rows(spark: SparkSession, added: AddedFiles) -> DataFrame:
     """The rows of the files, each as an insert, with the columns that Delta's change data feed would give."""
-    rows = snapshot(spark, added.table, added.commits[-1].version)
-    columns = [F.col(backticked(name)) for name in rows.columns]
+    columns = [F.col(backticked(name)) for name in added.schema.names]
     if added.files:
         paths = [literal(f"{added.location}/{unquote(each.path)}") for each in added.files]
-        reader = spark.read.schema(rows.schema).option("basePath", added.location)
+        reader = spark.read.schema(added.schema).option("basePath", added.location)
         rows = reader.parquet(*paths).select(*columns, F.col("_metadata.file_name").alias(_FILE))
     else:
-        rows = rows.limit(0).withColumn(_FILE, F.lit(""))
+        rows = empty(spark, added.schema).withColumn(_FILE, F.lit(""))
     times = {commit.version: commit.timestamp for commit in added.commits}
     of_files = [(each.name, each.version, times[each.version]) for each in added.files]
     known = F.broadcast(

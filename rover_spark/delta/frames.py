@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 
 def local_rows(spark: SparkSession, rows: Iterable[tuple[object, ...]], columns: str) -> DataFrame:
@@ -18,6 +19,11 @@ def local_rows(spark: SparkSession, rows: Iterable[tuple[object, ...]], columns:
     names = [column.split()[0] for column in columns.split(", ")]
     held = pd.DataFrame(list(rows), columns=names, dtype=object)
     return spark.createDataFrame(held, columns).coalesce(1)
+
+
+def empty(spark: SparkSession, schema: StructType) -> DataFrame:
+    """No row of these columns, for expressions that are only analysed."""
+    return spark.createDataFrame([], schema)
 
 
 def union(parts: Sequence[DataFrame]) -> DataFrame:

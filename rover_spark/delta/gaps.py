@@ -6,18 +6,14 @@ added again in between is a gap, too. What Delta's feed refuses by itself is an 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
-
-from rover_spark.delta import log as delta_log
 from rover_spark.delta.causes import cause_of
 from rover_spark.delta.engine_errors import ENGINE_ERRORS, text_of
-from rover_spark.delta.log import Change, Place
+from rover_spark.delta.log.chosen import Logs
+from rover_spark.delta.log.values import Change, Place, after_change
 from rover_spark.delta.names import span
-from rover_spark.delta.read import snapshot
 from rover_spark.delta.shape import Shape, difference
 from rover_spark.delta.used_columns import Used
 from rover_spark.errors import SourceGap
@@ -62,27 +58,27 @@ def refuse(about: str, one: Range, found: str | None, remedy: str) -> None:
         )
 
 
-def found_in(spark: SparkSession, ranges: Sequence[Range]) -> list[str | None]:
-    """For each range the first thing that makes it a gap, for messages, or None. One job; more where columns changed."""
-    places = [Place(one.location, one.since + 1, one.end) for one in ranges]
+def found_in(logs: Logs, ranges: Sequence[Range]) -> list[str | None]:
+    """For each range the first thing that makes it a gap, for messages, or None."""
+    places = [Place(one.table, one.location, one.since + 1, one.end) for one in ranges]
     try:
-        changes = delta_log.changes(spark, places)
+        changes = logs.changes(places)
     except ENGINE_ERRORS as error:
         if cause_of(text_of(error)).kind in _NOT_THE_LOGS:
             raise
         if len(ranges) > 1:
-            return [found for one in ranges for found in found_in(spark, [one])]
+            return [found for one in ranges for found in found_in(logs, [one])]
         # a catalog may deny access to the log; if commits were cleaned away, reading the feed reports it
-        return [_ends(spark, ranges[0])]
-    return [_found(spark, *each) for each in zip(ranges, places, changes, strict=True)]
+        return [_ends(logs, ranges[0])]
+    return [_found(logs, *each) for each in zip(ranges, changes, strict=True)]
 
 
-def _ends(spark: SparkSession, one: Range) -> str | None:
-    """The same from the range's first and last version alone, as Spark reads them."""
+def _ends(logs: Logs, one: Range) -> str | None:
+    """The same from the range's first and last version alone, by the columns of their rows."""
     if one.since < 0:
         return None
     try:
-        before, after = (_seen(spark, one.table, version) for version in (one.since, one.end))
+        before, after = (_seen(logs, one.table, version) for version in (one.since, one.end))
     except ENGINE_ERRORS as error:
         if cause_of(text_of(error)).kind not in {"stays", "refused"}:
             raise
@@ -90,11 +86,12 @@ def _ends(spark: SparkSession, one: Range) -> str | None:
     return difference(before, after, one.used, by_feed=False)
 
 
-def _seen(spark: SparkSession, table: str, version: int) -> Shape:
-    return Shape(json.loads(snapshot(spark, table, version).schema.json()), partitions=None)
+def _seen(logs: Logs, table: str, version: int) -> Shape:
+    return Shape(logs.of(table).schema_at(version), partitions=None)
 
 
-def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change]) -> str | None:
+def _found(logs: Logs, one: Range, changes: list[Change]) -> str | None:
+    log = logs.of(one.table)
     base, known = None, False
     shape: Shape | None = None
     for change in changes:
@@ -106,11 +103,11 @@ def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change])
         if change.metadata is None and change.features is None:
             continue
         if not known:
-            base = delta_log.shape_at(spark, one.location, one.since) if one.since >= 0 else None
+            base = log.shape_at(one.since) if one.since >= 0 else None
             if base is None and one.delivered:  # Spark may know it from elsewhere; else nobody can compare
-                base = _seen(spark, one.table, one.since)
+                base = _seen(logs, one.table, one.since)
             shape, known = base, True
-        shape = delta_log.after_change(shape, change)
+        shape = after_change(shape, change)
         if base is None:  # the range begins where the log does
             base = shape if shape.schema["fields"] else None
             continue
@@ -125,7 +122,7 @@ def _found(spark: SparkSession, one: Range, place: Place, changes: list[Change])
             return f"by version {one.end} {why}"
     unvectored = shape is not None and shape.features is not None and _VECTORS not in shape.features
     if unvectored and one.by_feed and any(change.features is not None for change in changes):
-        first = delta_log.vectors(spark, Place(place.root, place.first, one.last))
+        first = log.vectors(one.since + 1, one.last)
         if first is not None:
             return f"version {first} removed rows by a deletion vector, a feature that was dropped after it"
     return None

@@ -1,6 +1,15 @@
-"""Names of tables and columns in SQL, and in messages. No name is left as SQL, whatever it holds. Pure."""
+"""Names of tables and columns in SQL, in globs, and in messages. No name is left as SQL, whatever it holds. Pure."""
 
 from __future__ import annotations
+
+import re
+
+_GLOB, _ESCAPED = re.compile(r"([\\{}\[\]*?])"), r"\\\1"  # a place is never a pattern
+
+
+def literal(place: str) -> str:
+    """A place as Hadoop's globs spell it."""
+    return _GLOB.sub(_ESCAPED, place)
 
 
 def backticked(name: str) -> str:

@@ -11,6 +11,7 @@ from rover_spark.config.access import TableAccess
 from rover_spark.config.expressions import place_of
 from rover_spark.delta import gaps, history
 from rover_spark.delta.engine_errors import engine
+from rover_spark.delta.log.chosen import Logs
 from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.delta.session import Session
 from rover_spark.model.table import HistoryRow, TableState
@@ -20,7 +21,7 @@ class Tables:
     """The states of the tables of one run, each as it was when the run first asked for it. Safe in threads."""
 
     def __init__(self, session: Session, access: TableAccess) -> None:
-        self._session, self._access = session, access
+        self.logs = Logs(session, access)
         self._states: dict[str, TableState] = {}
         self._reach: dict[str, int] = {}
         self._locks: dict[str, Lock] = defaultdict(Lock)
@@ -38,24 +39,33 @@ class Tables:
         with self._locks[place_of(table)]:
             if not isinstance(since, HistoryRow):
                 return self._reaching(setting, table, since)
-            state = self._reaching(setting, table, since.version)
-            as_expected = state.row(since.version) in (since, None)
-            return state if as_expected else self._reaching(setting, table, 0)
+            state, log = self._showing(setting, table, since), self.logs.of(table)
+            if state.row(since.version) == since or log.native() is None:
+                return state
+            # a missing commit stops deliveries, so Spark has the last word on it
+            log.leave_to_spark(f"version {since.version} is another commit than it was")
+            del self._states[place_of(table)], self._reach[place_of(table)]
+            return self._showing(setting, table, since)
 
     def gaps(self, ranges: Sequence[gaps.Range]) -> list[str | None]:
         """For each range what makes it a gap, or None. The log of a range is read once."""
         new = batched([one for one in dict.fromkeys(ranges) if one not in self._gaps])
-        found = side_by_side(lambda some: gaps.found_in(self._session.spark, some), new)
+        found = side_by_side(lambda some: gaps.found_in(self.logs, some), new)
         for some, reasons in zip(new, found, strict=True):
             self._gaps.update(zip(some, reasons, strict=True))
         return [self._gaps[one] for one in ranges]
+
+    def _showing(self, setting: str, table: str, since: HistoryRow) -> TableState:
+        state = self._reaching(setting, table, since.version)
+        as_expected = state.row(since.version) in (since, None)
+        return state if as_expected else self._reaching(setting, table, 0)
 
     def _reaching(self, setting: str, table: str, since: int | None) -> TableState:
         place = place_of(table)
         known = self._states.get(place)
         if known is None or (since is not None and since < self._reach[place]):
             with engine(f"{setting}: {table}"):
-                found = history.table_state(self._session.spark, setting, table, since)
+                found = history.table_state(self.logs.of(table), setting, table, since)
             if known is not None:
                 rows = tuple(row for row in found.rows if row.version <= known.latest.version)
                 found = replace(known, rows=rows)

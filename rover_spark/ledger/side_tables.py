@@ -12,7 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.delta.history import is_missing
+from rover_spark.delta.log.spark import is_missing
 from rover_spark.delta.place import loaded, saved
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import FLOORS

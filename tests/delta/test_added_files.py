@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pyspark.sql.types import DataType, DateType, IntegerType, StringType, TimestampType
 
-from rover_spark.delta.added_files import AddedFile, AddedFiles, _obstacle
+from rover_spark.delta.added_files import AddedFiles, _obstacle
+from rover_spark.delta.log.values import AddedFile
 
 TYPES: dict[str, DataType] = {"k": StringType(), "day": DateType(), "at": TimestampType(), "n": IntegerType()}
 

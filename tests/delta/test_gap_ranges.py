@@ -10,13 +10,11 @@ import pytest
 from pyspark.errors import AnalysisException
 
 from rover_spark.delta import gaps
-from rover_spark.delta import log as delta_log
 from rover_spark.delta.gaps import Range
-from rover_spark.delta.log import Change, Place
+from rover_spark.delta.log.values import Change, Place
 from rover_spark.delta.shape import Shape
 from rover_spark.delta.used_columns import used
 
-SPARK: Any = None  # nothing here reaches it
 READS = used(["who", "k"])
 WHOLE, OTHER, WITHOUT = ("who k", "who k z", "who")
 OVERLAP = "[INVALID_PARAMETER_VALUE.LOCATION_OVERLAP] Input path url 's3://b/t/_delta_log' overlaps"
@@ -44,6 +42,19 @@ def failing(text: str) -> Callable[..., Any]:
     return fails
 
 
+class _Logs:
+    """The logs of a run, of which each says this."""
+
+    def __init__(self, changes: Any, before: Shape | None, vectors: Callable[[int, int], int | None]) -> None:
+        self.changes, self._before, self.vectors = changes, before, vectors
+
+    def of(self, _: str) -> _Logs:
+        return self
+
+    def shape_at(self, _: int) -> Shape | None:
+        return self._before
+
+
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
     """What is found in a range whose log, and whose table as Spark sees it, say this."""
@@ -55,12 +66,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
         seen: Callable[..., Any] | None = None,
         vectors: Callable[[Place], int | None] = lambda _: None,
     ) -> str | None:
-        told = changes if callable(changes) else lambda _, places: [list(changes) for _ in places]
-        monkeypatch.setattr(delta_log, "changes", told)
-        monkeypatch.setattr(delta_log, "shape_at", lambda *_: before)
-        monkeypatch.setattr(delta_log, "vectors", lambda _, place: vectors(place))
+        told = changes if callable(changes) else lambda places: [list(changes) for _ in places]
+        logs: Any = _Logs(told, before, lambda first, last: vectors(Place("/t", "/t", first, last)))
         monkeypatch.setattr(gaps, "_seen", seen or failing("nobody asks for it"))
-        (first, second) = gaps.found_in(SPARK, [one, one])
+        (first, second) = gaps.found_in(logs, [one, one])
         assert first == second
         return first
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyspark.errors import PySparkException
 
-from rover_spark.delta import history
-from rover_spark.delta import log as delta_log
-from rover_spark.delta.log import Commit
+from rover_spark.delta.log import spark_files
+from rover_spark.delta.log.spark import SparkLog
+from rover_spark.delta.log.values import Commit, Detail
 
 SPARK: Any = None  # nothing here reaches it
 COMMITS = [Commit(0, 1_000, "WRITE", 1)]
@@ -23,9 +23,10 @@ def listed(monkeypatch: pytest.MonkeyPatch, text: str, logged: list[Commit]) -> 
     def fails(*_: object) -> list[Commit]:
         raise PySparkException(text)
 
-    monkeypatch.setattr(history, "_described", fails)
-    monkeypatch.setattr(delta_log, "history", lambda *_: logged)
-    return history._listed(SPARK, "t", 10, "/t")
+    monkeypatch.setattr(SparkLog, "_described", fails)
+    monkeypatch.setattr(SparkLog, "detail", lambda _: Detail("id", {}, 0, "/t"))
+    monkeypatch.setattr(spark_files, "history", lambda *_: logged)
+    return SparkLog(SPARK, "t")._listed(10)
 
 
 @pytest.mark.parametrize("text", [A_LIST, A_LIST.replace("Array", "Object").replace("ARRAY", "OBJECT")])

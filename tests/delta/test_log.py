@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from rover_spark.delta import log as delta_log
-from rover_spark.delta.log import Place
+from rover_spark.delta.log import spark_files as delta_log
+from rover_spark.delta.log.values import Place
 from rover_spark.delta.session import Session
 from rover_spark.face.pinned import pinned
 
@@ -32,6 +32,8 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
     os.utime(log / f"{1:020d}.json", ns=(first, first - 5_000_000))  # a time that does not rise
     spark.sql(f"REFRESH TABLE {name}")
 
+    detail = spark.sql(f"DESCRIBE DETAIL {name}").collect()[0]
+    in_commit = detail["properties"]
     for limit in (3, 100):
         rows = spark.sql(f"DESCRIBE HISTORY {name} LIMIT {limit}").selectExpr(
             "version", "unix_millis(timestamp) at", "operation", "operationMetrics['numOutputRows'] n"
@@ -39,7 +41,7 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
         said = sorted(
             (row["version"], row["at"], row["operation"], int(row["n"] or 0)) for row in rows.collect()
         )
-        told = delta_log.history(spark, root, limit)
+        told = delta_log.history(spark, root, limit, in_commit)
         assert [(each.version, each.timestamp, each.operation, each.rows) for each in told] == said
 
     def columns(version: int) -> list[str] | None:
@@ -61,7 +63,7 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
     ]
     last = delta_log.shape_at(spark, root, 5)
     assert last is not None and last.keeps_feed and "v2Checkpoint" in (last.features or ())
-    (told_of,) = delta_log.changes(spark, [Place(root, 4, 5)])
+    (told_of,) = delta_log.changes(spark, [Place(root, root, 4, 5)])
     assert [(change.version, change.bare, change.features) for change in told_of] == [(5, False, None)]
 
 
@@ -81,7 +83,7 @@ def test_many_commits_are_looked_for_by_few_tasks(spark: SparkSession, tmp_path:
     try:
         with pinned(Session.of(spark)):
             spark.sparkContext.setJobGroup("all of it", "")
-            told = delta_log.history(spark, str(tmp_path / "t"), commits)
+            told = delta_log.history(spark, str(tmp_path / "t"), commits, {})
     finally:
         spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
     assert [each.version for each in told] == list(range(commits))

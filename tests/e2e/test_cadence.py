@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.deliver import schedule as cadence
 from rover_spark.deliver.schedule import Waiting, stay
-from rover_spark.delta import history
+from rover_spark.delta.log import times
 from rover_spark.errors import Problem
 from rover_spark.face import commands
 from rover_spark.face.results import ExportResult
@@ -136,7 +136,7 @@ def test_rover_datasets_wait_for_a_file_of_the_size_that_is_aimed_at(world: Worl
 def test_the_oldest_that_waits_is_found_behind_many_commits(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "_LISTED", 2)
+    monkeypatch.setattr(times, "LISTED", 2)
     stream = Stream(spark, tmp_path)
     stream.delivered()
     sources, looks = sources_of(spark, stream.settings)[0], list[Waiting]()

@@ -113,4 +113,4 @@ def sources_of(spark: SparkSession | Session, settings: Settings) -> tuple[Sourc
     """The sources of an export, and how many waiting rows are enough."""
     ledger = Ledger(Session.of(spark), settings.ledger, settings.name, port.decode)
     producer = port.producer(Session.of(spark), settings, ledger, 0)
-    return Sources(Session.of(spark), settings.delivers, ledger, producer), producer.enough
+    return Sources(Session.of(spark), settings.tables, settings.delivers, ledger, producer), producer.enough

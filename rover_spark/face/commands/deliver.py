@@ -83,7 +83,7 @@ def export_every(
     session = Session.of(spark)
     ledger = unopened(session, settings)
     producer = port.producer(session, settings, ledger, instant_of(None))
-    sources = Sources(session, settings.delivers, ledger, producer)
+    sources = Sources(session, settings.tables, settings.delivers, ledger, producer)
 
     def is_due() -> bool:
         try:

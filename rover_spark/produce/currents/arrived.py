@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.delta.added_files import AddedFiles, added_files, added_rows
 from rover_spark.delta.engine_errors import ENGINE_ERRORS
+from rover_spark.delta.log.chosen import Logs
 from rover_spark.delta.names import quoted
 from rover_spark.delta.read import changes
 from rover_spark.errors import ConfigError, SourceGap
@@ -38,9 +39,7 @@ def require_readable(setting: str, table: str, state: TableState) -> None:
         )
 
 
-def by_files(
-    spark: SparkSession, slices: tuple[Slice, ...], states: Mapping[str, TableState]
-) -> tuple[Slice, ...]:
+def by_files(logs: Logs, slices: tuple[Slice, ...], states: Mapping[str, TableState]) -> tuple[Slice, ...]:
     """Marks the slices whose new files are cheaper to read than their change feed. ``states`` are by event type."""
     cheaper: dict[Scan, bool] = {}
 
@@ -52,22 +51,22 @@ def by_files(
             return one
         scan = scan_of(one)
         if scan not in cheaper:
-            cheaper[scan] = _files_are_cheaper(spark, one)
+            cheaper[scan] = _files_are_cheaper(logs, one)
         return replace(one, by_feed=False) if cheaper[scan] else one
 
     return tuple(marked(one) for one in slices)
 
 
-def _files_are_cheaper(spark: SparkSession, one: Slice) -> bool:
+def _files_are_cheaper(logs: Logs, one: Slice) -> bool:
     # a catalog may deny access to the log; other faults of the table show when the feed is read
     try:
-        added = added_files(spark, one.source.table, one.commits)
+        added = added_files(logs.of(one.source.table), one.source.table, one.commits)
     except ENGINE_ERRORS:
         return False
     return added.whole and added.bytes >= LARGE_FILE * max(len(added.files), 1)
 
 
-def arrivals(spark: SparkSession, groups: Iterable[ScanGroup]) -> dict[Scan, DataFrame]:
+def arrivals(spark: SparkSession, logs: Logs, groups: Iterable[ScanGroup]) -> dict[Scan, DataFrame]:
     """The rows of every scan of these groups, once each: a frame of a feed is costly to make. Wrap it in ``reading``.
 
     Raises:
@@ -76,11 +75,11 @@ def arrivals(spark: SparkSession, groups: Iterable[ScanGroup]) -> dict[Scan, Dat
     found: dict[Scan, DataFrame] = {}
     for group in groups:
         if group.scan not in found:
-            found[group.scan] = arrived(spark, group.leader)
+            found[group.scan] = arrived(spark, logs, group.leader)
     return found
 
 
-def arrived(spark: SparkSession, one: Slice) -> DataFrame:
+def arrived(spark: SparkSession, logs: Logs, one: Slice) -> DataFrame:
     """The rows of a slice's versions, with the columns of Delta's change data feed. Wrap it in ``reading``.
 
     Reads the log where files are to be read. The frame itself is lazy.
@@ -91,7 +90,7 @@ def arrived(spark: SparkSession, one: Slice) -> DataFrame:
     """
     assert one.from_version is not None
     if not one.by_feed:
-        added = added_files(spark, one.source.table, one.commits)
+        added = added_files(logs.of(one.source.table), one.source.table, one.commits)
         # the table was altered after planning, so its added files are incomplete: read the feed instead
         if added.whole or not one.keeps_feed:
             _require_whole(one, added)

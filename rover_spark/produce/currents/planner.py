@@ -200,7 +200,9 @@ class EventPlanner:
         self._require_whole([due])
         with reading(EVENTS, described([due]), remedy=GIVE_UP):
             # every column of every row, as staging would: a count alone reads none
-            rows = columns_of(arrived(self._session.spark, due), due.event_type, due.source)
+            rows = columns_of(
+                arrived(self._session.spark, self._tables.logs, due), due.event_type, due.source
+            )
             rows.write.format("noop").mode("overwrite").save()
 
     def _pinned(
@@ -224,7 +226,7 @@ class EventPlanner:
         )
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
         states = {name: self.table(name, self._settings.events[name].table, None) for name in named}
-        slices = by_files(self._session.spark, slices, states)
+        slices = by_files(self._tables.logs, slices, states)
         rows = self._count(slices, currents.integration_id, currents.partitions)
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
         files = self._settings.files
@@ -255,7 +257,7 @@ class EventPlanner:
         def of(some: Sequence[ScanGroup]) -> list[Counted]:
             try:
                 with reading(EVENTS, described(group.leader for group in some), remedy=GIVE_UP):
-                    frames = arrivals(self._session.spark, some)
+                    frames = arrivals(self._session.spark, self._tables.logs, some)
                     rows = counted(frames, some, integration, partitions).collect()
             except SourceGap as gap:
                 own = [one for group in some for one in group.slices]

@@ -65,7 +65,7 @@ class EventProducer(EventPlanner):
 
         def part(some: Sequence[ScanGroup]) -> Callable[[], Part]:
             def make() -> Part:
-                rows = event_rows(arrivals(self._session.spark, some), plan, some, texts)
+                rows = event_rows(arrivals(self._session.spark, self._tables.logs, some), plan, some, texts)
                 numbers = {number for group in some for number in group.numbers}
                 return Part(
                     arranged_events(rows, plan, numbers),

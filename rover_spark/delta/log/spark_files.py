@@ -1,20 +1,34 @@
-"""A Delta table's log, read as files: what commits say of columns, protocol and history that Spark's commands leave out.
+"""A Delta table's log, read as files by Spark: what commits say that Spark's commands leave out.
 
-Reads ``_delta_log`` through Spark, so wherever Spark reads the table. Writes nothing.
+Reads ``_delta_log`` wherever Spark reads the table. Writes nothing.
 Source: Delta transaction log protocol, "Delta Log Entries", "Checkpoints", "Commit Provenance Information".
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.delta.frames import union
+from rover_spark.delta.log import times
+from rover_spark.delta.log.folder import CHECKPOINT, COMMIT
+from rover_spark.delta.log.values import (
+    AddedFile,
+    Change,
+    ChangeFile,
+    Commit,
+    CommitFiles,
+    Place,
+    after_change,
+    features_of,
+    rows_written,
+)
+from rover_spark.delta.names import literal
 from rover_spark.delta.shape import Shape
 
 _ACTIONS = (
@@ -27,47 +41,15 @@ _FILES = (
     "remove STRUCT<path: STRING, dataChange: BOOLEAN, extendedFileMetadata: BOOLEAN, "
     "deletionVector: STRUCT<storageType: STRING>>, cdc STRUCT<path: STRING>"
 )
+_ADDED = (
+    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, size: BIGINT, dataChange: BOOLEAN, stats: STRING, "
+    "deletionVector: STRUCT<storageType: STRING, cardinality: BIGINT>>, remove STRUCT<path: STRING, dataChange: BOOLEAN>, "
+    "cdc STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, size: BIGINT>"
+)
+_REMOVES_ROWS = "remove.dataChange OR cdc IS NOT NULL OR (add.dataChange AND add.deletionVector IS NOT NULL)"
 _INFO = (
     "commitInfo STRUCT<operation: STRING, inCommitTimestamp: BIGINT, operationMetrics: MAP<STRING, STRING>>"
 )
-_COMMIT = re.compile(r"(\d{20})\.json")
-_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*")
-_GLOB, _ESCAPED = re.compile(r"([\\{}\[\]*?])"), r"\\\1"  # a place is never a pattern
-_LEGACY = {3: "checkConstraints", 4: "generatedColumns", 5: "columnMapping", 6: "identityColumns"}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Commits of a table's log, first and last inclusive; ``root`` is the table's location."""
-
-    root: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a commit says besides rows: new columns, a new protocol, or (``bare``) a removed file without extended metadata."""
-
-    version: int
-    metadata: tuple[str, list[str], dict[str, str]] | None = None
-    features: frozenset[str] | None = None
-    bare: bool = False
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit as the table's history lists it: its time (ms since 1970), its operation, rows written (0 where not said)."""
-
-    version: int
-    timestamp: int
-    operation: str | None
-    rows: int
-
-
-def literal(place: str) -> str:
-    """A place as Hadoop's globs spell it."""
-    return _GLOB.sub(_ESCAPED, place)
 
 
 def _log(root: str) -> str:
@@ -99,18 +81,33 @@ def changes(spark: SparkSession, places: Sequence[Place]) -> list[list[Change]]:
     found: list[list[Change]] = [[] for _ in places]
     for row in union(frames).collect():
         found[row["place"]].append(_change(row))
-    for number, listed in enumerate(found):
-        listed.sort(key=lambda change: change.version)
+    for number, several in enumerate(found):
+        listed = found[number] = _by_commit(several)
         if any(change.bare for change in listed):
             found[number] = _without_recorded(spark, places[number], listed)
     return found
+
+
+def _by_commit(several: list[Change]) -> list[Change]:
+    """One value a commit, in their order."""
+    commits = dict[int, Change]()
+    for each in several:
+        so_far = commits.get(each.version, each)
+        commits[each.version] = Change(
+            each.version,
+            each.metadata or so_far.metadata,
+            so_far.features if each.features is None else each.features,
+            each.bare or so_far.bare,
+        )
+    return [commits[version] for version in sorted(commits)]
 
 
 def _without_recorded(spark: SparkSession, place: Place, listed: list[Change]) -> list[Change]:
     # a commit that wrote change files of its own: the feed reads those, not the files that it removed
     rows = _commits(spark, place, _FILES).where("cdc IS NOT NULL").select(_version()).distinct().collect()
     written = {row["version"] for row in rows}
-    return [change for change in listed if not (change.bare and change.version in written)]
+    read = [replace(each, bare=each.bare and each.version not in written) for each in listed]
+    return [each for each in read if each.bare or each.metadata is not None or each.features is not None]
 
 
 def _change(row: Row) -> Change:
@@ -130,13 +127,12 @@ def _change(row: Row) -> Change:
 
 
 def _features(protocol: Row) -> frozenset[str]:
-    """The table features of a protocol, spelled out where it only has numbers."""
-    reader, writer = protocol["minReaderVersion"] or 1, protocol["minWriterVersion"] or 1
-    named = {*(protocol["readerFeatures"] or ()), *(protocol["writerFeatures"] or ())}
-    legacy = {
-        name for number, name in _LEGACY.items() if number <= writer < 7 or (number == 5 and reader == 2)
-    }
-    return frozenset(named | legacy)
+    return features_of(
+        protocol["minReaderVersion"],
+        protocol["minWriterVersion"],
+        protocol["readerFeatures"],
+        protocol["writerFeatures"],
+    )
 
 
 def vectors(spark: SparkSession, place: Place) -> int | None:
@@ -152,16 +148,16 @@ def vectors(spark: SparkSession, place: Place) -> int | None:
 def shape_at(spark: SparkSession, root: str, version: int) -> Shape | None:
     """The table's columns, protocol and properties at a version, or None where the log does not reach back so far."""
     names = [name for name, _ in _listed(spark, root)]
-    checkpoints = {int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name))}
+    checkpoints = {int(found[1]) for name in names if (found := CHECKPOINT.fullmatch(name))}
     begin = max((each for each in checkpoints if each <= version), default=None)
-    commits = {int(found[1]): name for name in names if (found := _COMMIT.fullmatch(name))}
+    commits = {int(found[1]): name for name in names if (found := COMMIT.fullmatch(name))}
     after = -1 if begin is None else begin
     reading = [name for number, name in commits.items() if after < number <= version]
     if len(reading) != version - after:
         return None
     if begin is not None:
         reading += [
-            name for name in names if (found := _CHECKPOINT.fullmatch(name)) and int(found[1]) == begin
+            name for name in names if (found := CHECKPOINT.fullmatch(name)) and int(found[1]) == begin
         ]
     frames = []
     for ending in ("json", "parquet"):
@@ -182,16 +178,6 @@ def shape_at(spark: SparkSession, root: str, version: int) -> Shape | None:
     return shape
 
 
-def after_change(before: Shape | None, change: Change) -> Shape:
-    """The table after a commit; without columns as long as nothing is known of them."""
-    shape = before or Shape({"type": "struct", "fields": []})
-    if change.metadata is not None:
-        shape = shape.with_metadata(*change.metadata)
-    if change.features is not None:
-        shape = Shape(shape.schema, shape.partitions, shape.properties, change.features)
-    return shape
-
-
 def _listed(spark: SparkSession, root: str) -> list[tuple[str, int]]:
     """Names of the log's files of commits and checkpoints, with when they were written (ms)."""
     # one folder is one listing; a pattern in its place would be asked for file by file
@@ -200,24 +186,59 @@ def _listed(spark: SparkSession, root: str) -> list[tuple[str, int]]:
     return [(unquote(row["path"]).rpartition("/")[2], row["at"]) for row in rows]
 
 
-def history(spark: SparkSession, root: str, limit: int) -> list[Commit]:
+def history(spark: SparkSession, root: str, limit: int, properties: Mapping[str, str]) -> list[Commit]:
     """The newest commits, the oldest first, as DESCRIBE HISTORY lists them where it does not fail."""
     written = sorted(
-        (int(found[1]), at) for name, at in _listed(spark, root) if (found := _COMMIT.fullmatch(name))
+        (int(found[1]), at) for name, at in _listed(spark, root) if (found := COMMIT.fullmatch(name))
     )[-limit:]
     if not written:
         return []
-    place = Place(root, written[0][0], written[-1][0])
+    place = Place(root, root, written[0][0], written[-1][0])
     rows = _commits(spark, place, _INFO).where("commitInfo IS NOT NULL").select(_version(), "commitInfo.*")
     infos = {row["version"]: row for row in rows.collect()}
+    in_commit = times.first_in_commit(properties)
+    rising = times.rising(each for each in written if in_commit is None or each[0] < in_commit)
     commits: list[Commit] = []
     for version, file_time in written:
         info = infos.get(version)
-        at = file_time if info is None or info["inCommitTimestamp"] is None else info["inCommitTimestamp"]
-        if commits and at <= commits[-1].timestamp:
-            at = commits[-1].timestamp + 1  # as Delta adjusts timestamps that do not increase
-        metrics = (info["operationMetrics"] if info is not None else None) or {}
-        rows_written = metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0
-        operation = None if info is None else info["operation"]
-        commits.append(Commit(version, at, operation, int(rows_written)))
+        own = None if info is None else info["inCommitTimestamp"]
+        at = rising.get(version, file_time if own is None else own)
+        metrics = None if info is None else info["operationMetrics"]
+        commits.append(
+            Commit(version, at, None if info is None else info["operation"], rows_written(metrics))
+        )
     return commits
+
+
+def files(spark: SparkSession, place: Place) -> list[CommitFiles]:
+    """The files that each of these commits added. One job."""
+    actions = _commits(spark, place, _ADDED)
+    records = F.get_json_object("add.stats", "$.numRecords").cast("bigint")
+    rows = (
+        actions.withColumn("removes", F.coalesce(F.expr(_REMOVES_ROWS), F.lit(False)))
+        .where("removes OR add.dataChange")
+        .select(
+            _version(),
+            F.expr("IF(add.dataChange, add, NULL)").alias("add"),
+            (records - F.coalesce("add.deletionVector.cardinality", F.lit(0))).alias("records"),
+            "cdc",
+            "removes",
+        )
+        .collect()
+    )
+    added, changed = defaultdict[int, list[AddedFile]](list), defaultdict[int, list[ChangeFile]](list)
+    removing = set[int]()
+    for row in rows:
+        version, add, cdc = row["version"], row["add"], row["cdc"]
+        if row["removes"]:
+            removing.add(version)
+        if add is not None:
+            values = add["partitionValues"] or {}
+            added[version].append(AddedFile(add["path"], version, add["size"] or 0, values, row["records"]))
+        if cdc is not None:
+            values = cdc["partitionValues"] or {}
+            changed[version].append(ChangeFile(cdc["path"], version, cdc["size"] or 0, values))
+    return [
+        CommitFiles(version, tuple(added[version]), tuple(changed[version]), version in removing)
+        for version in range(place.first, place.last + 1)
+    ]

@@ -1,0 +1,237 @@
+"""A table's log read without Spark: ``deltalake`` opens the table, the commits' files are read here.
+
+``deltalake`` says what a table is at a version, from checkpoints of every kind. Times of commits, and what one commit did,
+are in no checkpoint: the log's own files say them. Each file is read once, and only what is asked for is kept. Any
+failure is a NotAnswered: Spark is asked then, and what Spark says counts.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rover_spark.delta.log import times
+from rover_spark.delta.log.columns import as_read
+from rover_spark.delta.log.entry import entry_of, info_of
+from rover_spark.delta.log.folder import CHECKPOINT, COMMIT, Directory, Folder, LogFile, Objects, commit_name
+from rover_spark.delta.log.port import NotAnswered
+from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Entry, Info, features_of
+from rover_spark.delta.parallel import side_by_side
+from rover_spark.delta.shape import Shape
+from rover_spark.delta.storage import Reached
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+T = TypeVar("T")
+# commits of such tables are decided, and may lie, elsewhere than in the log
+_MANAGED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits", "coordinatedCommits-preview"}
+_VECTORS = "deletionVectors"
+_SMALL = 64 << 10  # a commit's file that is read whole where its first line is asked for
+_WHOLE_SECONDS = re.compile(r"s3|abfs|az")  # there Hadoop takes times from HTTP headers
+
+
+class NativeLog:
+    """The log of a table at a place that ``deltalake`` reaches, as it was when it was first asked. Safe in threads."""
+
+    def __init__(self, table: str, place: Reached) -> None:
+        self._place = place
+        self._location = _as_spark_spells(table, place)
+        self._folder: Folder = (
+            Directory(place.url)
+            if place.is_local
+            else Objects(place.objects(), whole_seconds=_WHOLE_SECONDS.match(place.url) is not None)
+        )
+        self._lock = RLock()
+        self._opened: dict[int | None, DeltaTable] = {}
+        self._listed: tuple[int, list[LogFile]] | None = None
+        self._entries: dict[int, Entry] = {}
+        self._infos: dict[int, Info | None] = {}
+
+    def detail(self) -> Detail:
+        """The table as it is now."""
+        with _answering():
+            table = self._open(None)
+            found = table.metadata()
+            sizes = table.get_add_actions().column("size_bytes").to_pylist()
+            return Detail(str(found.id), dict(found.configuration), sum(sizes), self._location)
+
+    def commits(self, reach: int | None, since: int | None) -> list[Commit]:
+        """The newest commits from ``since`` on, the oldest first; times as of a listing that reaches ``reach``."""
+        with _answering():
+            table = self._open(None)
+            newest = table.version()
+            files = self._files(max(min(newest if reach is None else reach, newest) - times.LISTED + 1, 0))
+            written = {int(found[1]): file for file in files if (found := COMMIT.fullmatch(file.name))}
+            begin = times.begins(list(written), reach)
+            in_commit = times.first_in_commit(table.metadata().configuration)
+            rising = times.rising(
+                (version, file.at)
+                for version, file in written.items()
+                if version >= begin and (in_commit is None or version < in_commit)
+            )
+            last = max(written)
+            wanted = [
+                version
+                for version in written
+                if version >= begin and version >= (last if since is None else min(since, last))
+            ]
+            infos = self._read_infos([written[version] for version in wanted])
+            return [
+                Commit(
+                    version, rising[version] if version in rising else _own_time(version, info), *_said(info)
+                )
+                for version, info in zip(wanted, infos, strict=True)
+            ]
+
+    def changes(self, first: int, last: int) -> list[Change]:
+        """What the commits of versions first..last say besides rows; only those that say something."""
+        with _answering():
+            return [
+                Change(version, entry.metadata, entry.features, entry.bare)
+                for version, entry in self._read(first, last)
+                if entry.metadata is not None or entry.features is not None or entry.bare
+            ]
+
+    def vectors(self, first: int, last: int) -> int | None:
+        """The first of these commits that added or removed rows by a deletion vector, or None."""
+        with _answering():
+            return next((version for version, entry in self._read(first, last) if entry.vectored), None)
+
+    def shape_at(self, version: int) -> Shape | None:
+        """The table's columns, protocol and properties at a version, or None where the log does not reach back so far."""
+        with _answering():
+            if not self._reaches(version):
+                return None
+            table = self._open(version)
+            found = table.metadata()
+            schema = json.loads(table.schema().to_json())
+            return Shape(schema, tuple(found.partition_columns), dict(found.configuration), _features(table))
+
+    def schema_at(self, version: int) -> dict[str, Any]:
+        """The columns of the table's rows at a version, as Spark's reader gives them."""
+        with _answering():
+            return as_read(json.loads(self._open(version).schema().to_json()))
+
+    def files(self, first: int, last: int) -> list[CommitFiles]:
+        """The files that the commits of versions first..last added, one value a commit, in their order."""
+        with _answering():
+            return [entry.files for _, entry in self._read(first, last)]
+
+    def rows_at(self, version: int) -> int | None:
+        """How many rows the table has at a version, or None where the log does not say it of every file."""
+        with _answering():
+            table = self._open(version)
+            records = table.get_add_actions().column("num_records").to_pylist()
+            if any(each is None for each in records):
+                return None
+            gone = 0
+            if _VECTORS in _features(table):
+                for some in table.deletion_vectors():
+                    kept = some.column("selection_vector").to_pylist()
+                    gone += sum(each.count(False) for each in kept)
+            found: int = sum(records) - gone
+            return found
+
+    def _open(self, version: int | None) -> DeltaTable:
+        from deltalake import DeltaTable
+
+        with self._lock:
+            if version not in self._opened:
+                table = DeltaTable(
+                    self._place.url, version=version, storage_options=dict(self._place.options)
+                )
+                managed = sorted(_features(table) & _MANAGED)
+                if managed:
+                    raise NotAnswered(f"the table has the feature {managed[0]}")
+                self._opened[version] = table
+            return self._opened[version]
+
+    def _files(self, first: int) -> list[LogFile]:
+        with self._lock:
+            if self._listed is None or self._listed[0] > first:
+                self._listed = first, self._folder.files(first)
+            return [file for file in self._listed[1] if int(file.name[:20]) >= first]
+
+    def _reaches(self, version: int) -> bool:
+        files = self._files(0)
+        checkpoints = {int(found[1]) for file in files if (found := CHECKPOINT.fullmatch(file.name))}
+        begin = max((each for each in checkpoints if each <= version), default=-1)
+        commits = {int(found[1]) for file in files if (found := COMMIT.fullmatch(file.name))}
+        return begin <= version and all(each in commits for each in range(begin + 1, version + 1))
+
+    def _read(self, first: int, last: int) -> Iterator[tuple[int, Entry]]:
+        versions = range(first, last + 1)
+        missing = [version for version in versions if version not in self._entries]
+        self._entries.update(zip(missing, self._side_by_side(self._entry, missing), strict=True))
+        return ((version, self._entries[version]) for version in versions)
+
+    def _entry(self, version: int) -> Entry:
+        return entry_of(version, self._folder.lines(commit_name(version)))
+
+    def _read_infos(self, files: Sequence[LogFile]) -> list[Info | None]:
+        return self._side_by_side(self._info, files)
+
+    def _info(self, file: LogFile) -> Info | None:
+        version = int(file.name[:20])
+        if version not in self._entries and file.size <= _SMALL:
+            self._entries[version] = self._entry(version)
+        if version in self._entries:
+            return self._entries[version].info
+        if version not in self._infos:
+            self._infos[version] = info_of(self._folder.lines(file.name))
+        return self._infos[version]
+
+    def _side_by_side(self, act: Callable[[Any], T], each: Sequence[Any]) -> list[T]:
+        if self._place.is_local or len(each) < 2:
+            return [act(one) for one in each]
+        return side_by_side(act, each)
+
+
+def _features(table: DeltaTable) -> frozenset[str]:
+    said = table.protocol()
+    return features_of(
+        said.min_reader_version, said.min_writer_version, said.reader_features, said.writer_features
+    )
+
+
+def _said(info: Info | None) -> tuple[str | None, int]:
+    return (None, 0) if info is None else (info.operation, info.rows)
+
+
+def _own_time(version: int, info: Info | None) -> int:
+    if info is None or info.timestamp is None:
+        raise NotAnswered(f"version {version} has no in-commit timestamp")
+    return info.timestamp
+
+
+def _as_spark_spells(table: str, place: Reached) -> str:
+    """The table's location as DESCRIBE DETAIL gives it."""
+    if place.is_local:
+        return f"file:{posixpath.normpath(place.url)}"
+    return table.rstrip("/")
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Raises NotAnswered for any failure: whether the table is at fault, Spark says."""
+    try:
+        yield
+    except NotAnswered:
+        raise
+    except Exception as error:
+        raise NotAnswered(f"{type(error).__name__}: {_line(error)}") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what a fault in native code raises
+            raise
+        raise NotAnswered("deltalake failed in itself") from error
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"
