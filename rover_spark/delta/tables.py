@@ -47,6 +47,17 @@ class Tables:
             del self._states[place_of(table)], self._reach[place_of(table)]
             return self._showing(setting, table, since)
 
+    def unaltered(self, table: str, since: int) -> bool:
+        """Whether the log says that columns, properties and protocol stayed what they were at version ``since``.
+
+        False as well where only a job of Spark could tell.
+        """
+        log, last = self.logs.of(table), self._states[place_of(table)].latest.version
+        if log.native() is None:
+            return False
+        changes = log.changes(since + 1, last)
+        return not any(each.metadata or each.features is not None for each in changes)
+
     def gaps(self, ranges: Sequence[gaps.Range]) -> list[str | None]:
         """For each range what makes it a gap, or None. The log of a range is read once."""
         new = batched([one for one in dict.fromkeys(ranges) if one not in self._gaps])

@@ -103,16 +103,6 @@ def test_a_changed_setting_is_refused_without_spark(delivered: World) -> None:
         assert refused.value.exit_code == 2, name
 
 
-def test_a_table_that_is_gone_is_a_clear_error_without_spark(delivered: World) -> None:
-    (delivered.root / "tables" / "ids").rename(delivered.root / "tables" / "away")
-    errors = []
-    for session in (none(), delivered.spark):
-        with pytest.raises(RoverSparkError) as refused:
-            commands.export(session, delivered.settings)
-        errors.append(refused.value.problem)
-    assert errors[0] == errors[1] and errors[0].code == "source_missing"
-
-
 @pytest.mark.parametrize("command", ["status", "export", "plan", "verify", "sweep"])
 def test_the_command_line_needs_no_java_where_nothing_is_read(
     command: str, delivered: World, tmp_path: Path

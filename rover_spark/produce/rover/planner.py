@@ -117,6 +117,8 @@ class Planner:
             return  # nothing will be read
         if last is not None and not dataset_state.rerun:
             self.require_whole(dataset, last, state)
+            if wanted == last.source and self._tables.unaltered(wanted.table, last.to_version):
+                return  # the same fields of the same columns as in the last batch
         self.fields(dataset)
 
     def fields(self, dataset: str) -> DataFrame:
