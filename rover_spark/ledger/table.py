@@ -71,12 +71,14 @@ class Ledger:
         self._location = location
         self.export = export
         self._storage: Storage | None = None
+        self._exists = False
 
     def open(self, *, create: bool) -> None:
         """Finds the table, or makes it. Raises ConfigError where it was written by a newer format."""
-        if self._storage is not None:
+        if self._exists:
             return
         storage, properties = find(self._session, self._location, self._access)
+        self._storage = storage
         if properties is None and create:
             with locked(storage.lock):
                 storage.create()
@@ -96,16 +98,21 @@ class Ledger:
                 code="ledger_newer",
                 remedy="Run the newer rover_spark that wrote it.",
             )
-        self._storage = storage
+        self._exists = True
 
     @property
     def exists(self) -> bool:
         """Whether ``open`` found or made the table."""
-        return self._storage is not None
+        return self._exists
+
+    @property
+    def storage(self) -> Storage | None:
+        """What keeps the table, or would; None before ``open`` knew it."""
+        return self._storage
 
     @property
     def _lock(self) -> Path | None:
-        return self._storage.lock if self._storage else None
+        return self._storage.lock if self._storage and self._exists else None
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keeps other drivers on this machine from writing while the block runs, where a lock can."""
@@ -208,7 +215,7 @@ class Ledger:
     def _rows(
         self, columns: Sequence[str], *kinds: str, named: Collection[str] = (), having: str = ""
     ) -> list[Row]:
-        if self._storage is None:
+        if self._storage is None or not self._exists:
             return []
         return self._storage.rows(columns, self.export, kinds, named=named, having=having)
 
@@ -294,6 +301,6 @@ class Ledger:
 
     @property
     def _open_storage(self) -> Storage:
-        if self._storage is None:
+        if self._storage is None or not self._exists:
             raise AssertionError("the ledger is written before it was opened")
         return self._storage

@@ -31,7 +31,7 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _why(table: str, access: TableAccess | None = None) -> str:
     with pytest.raises(NotNative) as refused:
-        reached(table, access or TableAccess())
+        reached(table, access or TableAccess(engine="auto"))
     return str(refused.value)
 
 
@@ -42,7 +42,7 @@ def test_a_local_table_is_where_its_path_says(tmp_path: Path, name: str) -> None
     from deltalake import write_deltalake
 
     for table in (str(tmp_path / name), f"file://{tmp_path / name}", f"file:{tmp_path / name}/"):
-        place = reached(table, TableAccess())
+        place = reached(table, TableAccess(engine="auto"))
         assert (place.url, place.is_local, dict(place.options)) == (str(tmp_path / name), True, {})
     write_deltalake(place.url, pa.table({"x": [1]}))
     listed = {each["path"] for page in obstore.list(place.objects(), "_delta_log") for each in page}
@@ -59,7 +59,7 @@ def test_a_table_in_a_bucket_is_where_its_url_says(s3: str, name: str) -> None:
     client = boto3.client("s3", endpoint_url=s3)
     if name == "plain":
         client.create_bucket(Bucket="tables")
-    place = reached(f"s3a://tables/{name}", TableAccess(endpoint=s3))
+    place = reached(f"s3a://tables/{name}", TableAccess(engine="auto", endpoint=s3))
     write_deltalake(place.url, pa.table({"x": [1]}), storage_options=dict(place.options))
     assert DeltaTable(place.url, storage_options=dict(place.options)).version() == 0
     first = "_delta_log/00000000000000000000.json"
@@ -88,7 +88,7 @@ def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.Monke
 
 
 def test_no_secret_is_shown_and_none_stands_in_the_url() -> None:
-    place = reached("s3://bucket/x", TableAccess())
+    place = reached("s3://bucket/x", TableAccess(engine="auto"))
     assert place.options["aws_secret_access_key"] == ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
     assert ENVIRONMENT["AWS_SECRET_ACCESS_KEY"] not in repr(place) + str(place) + f"{[place]}"
     assert ENVIRONMENT["AWS_ACCESS_KEY_ID"] not in repr(place)
@@ -105,7 +105,7 @@ def test_credentials_are_asked_for_anew_each_time(monkeypatch: pytest.MonkeyPatc
             return ReadOnlyCredentials("key", next(calls), "token", None)
 
     monkeypatch.setattr(credentials._boto_session(None), "get_credentials", Renewed)
-    found = [reached("s3://bucket/x", TableAccess()).options for _ in range(2)]
+    found = [reached("s3://bucket/x", TableAccess(engine="auto")).options for _ in range(2)]
     assert [each["aws_secret_access_key"] for each in found] == ["one", "two"]
     assert found[0]["aws_session_token"] == "token"
 
@@ -134,10 +134,10 @@ def test_a_path_without_scheme_is_left_to_spark_where_it_lies_in_another_file_sy
     file = tmp_path / "core-site.xml"
     file.write_text(f"<configuration>{property_.format('hdfs://name:8020')}</configuration>")
     assert "hdfs" in _why("/data/x")
-    assert reached("file:///data/x", TableAccess()).url == "/data/x"
+    assert reached("file:///data/x", TableAccess(engine="auto")).url == "/data/x"
     default_fs._configured.cache_clear()
     file.write_text(f"<configuration>{property_.format('file:///')}</configuration>")
-    assert reached("/data/x", TableAccess()).url == "/data/x"
+    assert reached("/data/x", TableAccess(engine="auto")).url == "/data/x"
     default_fs._configured.cache_clear()
     (tmp_path / "spark-defaults.conf").write_text(
         "spark.master yarn\nspark.hadoop.fs.defaultFS   hdfs://name/\n"
@@ -148,4 +148,4 @@ def test_a_path_without_scheme_is_left_to_spark_where_it_lies_in_another_file_sy
 
 
 def test_a_session_that_exists_is_asked_which_file_system_it_takes(spark: object) -> None:
-    assert reached("/data/x", TableAccess(), Session.of(spark)).url == "/data/x"  # type: ignore[arg-type]
+    assert reached("/data/x", TableAccess(engine="auto"), Session.of(spark)).url == "/data/x"  # type: ignore[arg-type]

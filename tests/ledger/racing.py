@@ -21,7 +21,7 @@ def no_spark() -> Any:
 
 
 def storage_at(location: str, endpoint: str | None) -> NativeStorage:
-    access = TableAccess(endpoint=endpoint)
+    access = TableAccess(engine="auto", endpoint=endpoint)
     return NativeStorage(Session(no_spark), location, access, reached(location, access))
 
 

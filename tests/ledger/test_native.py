@@ -38,7 +38,7 @@ def no_spark() -> Any:
 
 
 def opened(place: Path | str, *, create: bool = True, access: TableAccess | None = None) -> Ledger:
-    ledger = Ledger(Session(no_spark), str(place), "acme", decode, access)
+    ledger = Ledger(Session(no_spark), str(place), "acme", decode, access or TableAccess(engine="auto"))
     ledger.open(create=create)
     return ledger
 
@@ -68,7 +68,7 @@ def test_a_batch_goes_from_planned_to_committed_in_as_many_commits_as_transition
     assert (
         ledger.instants() == {(NAME, PLAN.instant)} and ledger.schemas() == [] and ledger.superseded() == {}
     )
-    other = Ledger(Session(no_spark), str(place), "an'other", decode)
+    other = Ledger(Session(no_spark), str(place), "an'other", decode, TableAccess(engine="auto"))
     other.open(create=False)
     assert (other.transitions(), other.batches(), other.quarantined()) == ([], [], {})
 

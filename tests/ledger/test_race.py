@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 from pathlib import Path
 
 import pytest
 
+from rover_spark.delta.native_errors import NativeFailed
+from rover_spark.delta.storage import Reached
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.rows import FORMAT_KEY
+from rover_spark.ledger.storage.conditions import tried_beside
 from tests.ledger.racing import LIMIT, race, storage_at
 from tests.proxy import Unconditional
 
@@ -86,6 +90,26 @@ def test_a_server_that_ignores_the_condition_of_a_put_gets_no_commit(monkeypatch
                     ignoring.take([{"kind": "batch", "export": "acme"}], "app", 2)
             assert refused.value.code == "ledger_unconditional" and "catalog" in refused.value.remedy
             assert proxy.seen.count("PutObject") == 1, "it is asked once a process"
+            assert not tried_beside(ignoring.place, 1000)
+        assert tried_beside(kept.place, 1000)
         assert objects() == first, "no object is new, and none is another"
     finally:
         server.stop()
+
+
+def test_the_place_of_a_ledger_is_tried_without_leaving_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Reached(str(tmp_path / "control" / "ledger"))
+    assert tried_beside(place, 1 << 18)
+    (tmp_path / "file").write_text("no directory")
+    with pytest.raises(NativeFailed, match=r"Not a directory|File exists"):
+        tried_beside(Reached(str(tmp_path / "file" / "ledger")), 1)
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    with pytest.raises(NativeFailed, match="Operation not permitted"):
+        tried_beside(place, 1)
+    assert not list((tmp_path / "control").iterdir())

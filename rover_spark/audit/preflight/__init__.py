@@ -44,7 +44,7 @@ def findings(
         found = batches if ledger.exists else "none yet: export makes it"
         yield Finding("ledger", "read it", "ok", found)
     yield _logs(settings)
-    yield from ledger_place(session.spark, settings.ledger)
+    yield from ledger_place(session, ledger)
     for name in settings.delivers:
         yield from tables(producer, name, dataset_states.get(name, DatasetState()))
     for status in statuses(producer, settings.delivers, dataset_states):

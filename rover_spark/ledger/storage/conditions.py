@@ -1,4 +1,4 @@
-"""Whether an S3 server takes conditional puts at their word. One that ignores ``If-None-Match`` lets two drivers both win.
+"""Whether the place of a ledger lets one of two drivers win. An S3 server that ignores ``If-None-Match`` lets both.
 
 Amazon's own S3 keeps them. Of others this asks once a process, before the first commit, with the bytes of a commit that is
 already there: a server that ignores the condition writes the same bytes again.
@@ -6,6 +6,9 @@ already there: a server that ignores the condition writes the same bytes again.
 
 from __future__ import annotations
 
+import uuid
+from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 
 from rover_spark.delta.native_errors import native_errors
@@ -46,6 +49,46 @@ def keeps_conditions(place: Reached, name: str) -> bool:
         except AlreadyExistsError:
             return True
     return False
+
+
+def tried_beside(place: Reached, room: int) -> bool:
+    """Writes so many bytes beside the table, removes them, and returns whether their place keeps conditions.
+
+    Raises:
+        NativeFailed: this role may not write there.
+    """
+    attempt = uuid.uuid4().hex  # noqa: TID251 - two checks at once do not meet; nothing is delivered under it
+    with native_errors(place):
+        if place.is_local:
+            return _linked_once(Path(f"{place.url}_check_{attempt}"), room)
+        import obstore
+
+        beside = Reached(f"{place.url}_check", place.options)
+        objects = beside.objects()
+        obstore.put(objects, attempt, bytes(room))
+        try:
+            return keeps_conditions(beside, attempt)
+        finally:
+            with suppress(Exception):  # a role that may not remove leaves it there
+                obstore.delete(objects, attempt)
+
+
+def _linked_once(file: Path, room: int) -> bool:
+    """On a disk a commit is a link to a file that was written: the file system must know links, and refuse the second."""
+    commit = file.with_name(f"{file.name}_commit")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(room))  # a full disk takes an empty file
+        commit.hardlink_to(file)
+        try:
+            commit.hardlink_to(file)
+        except FileExistsError:
+            return True
+        return False
+    finally:
+        for each in (commit, file):
+            with suppress(OSError):
+                each.unlink()
 
 
 def unconditional(endpoint: str) -> ConfigError:

@@ -49,6 +49,11 @@ class NativeStorage:
         self._lock = lock_beside(f"file:{place.url}") if place.is_local else None
 
     @property
+    def place(self) -> Reached:
+        """With the credentials of the last look."""
+        return self._place
+
+    @property
     def lock(self) -> Path | None:
         """The same file that Spark's engine locks."""
         return self._lock

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from rover_spark.delta.storage import Reached
+
 Row = dict[str, Any]
 LOOKED_AT = 100  # newest commits among which a driver looks for its own: others commit meanwhile
 PROPERTIES = {"delta.checkpointInterval": "50", "delta.dataSkippingNumIndexedCols": "0"}
@@ -18,6 +20,10 @@ class Storage(Protocol):
     """The table of a ledger. Safe in threads."""
 
     compact_every: int  # transitions of a dataset between two compactions
+
+    @property
+    def place(self) -> Reached | None:
+        """Where ``deltalake`` reaches it; None where Spark serves it."""
 
     @property
     def lock(self) -> Path | None:

@@ -32,6 +32,7 @@ class SparkStorage:
     """A table by path or in a catalog."""
 
     compact_every = 100
+    place = None
 
     def __init__(self, session: Session, location: str) -> None:
         self._session, self._location = session, location
