@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,8 +14,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark.config.access import TableAccess
+from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.session import Session
-from rover_spark.errors import ConfigError, LedgerConflict
+from rover_spark.errors import ConfigError, LedgerConflict, RunError
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.file import StagedFile
@@ -177,3 +179,98 @@ def test_a_table_that_is_no_ledger_is_left_alone(spark: SparkSession, opened: Op
     spark.range(1).write.format("delta").save(str(tmp_path / "ledger"))
     with pytest.raises(ConfigError, match="not a ledger"):
         opened(tmp_path)
+
+
+def _facts(spark: SparkSession, place: Path) -> dict[str, object]:
+    """All that Spark says of a table, but for its name, times and files."""
+    (detail,) = spark.sql(f"DESCRIBE DETAIL delta.`{place}`").collect()
+    schema = spark.read.format("delta").load(str(place)).schema
+    names = ("partitionColumns", "minReaderVersion", "minWriterVersion", "tableFeatures")
+    return {
+        **{name: detail[name] for name in names},
+        "properties": detail["properties"],
+        "schema": schema.jsonValue(),
+    }
+
+
+@pytest.mark.law(6)
+def test_both_engines_write_one_ledger_in_turn_and_read_the_same_of_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Whichever made it. Each takes the next transition after the other, and neither takes the other's."""
+    pytest.importorskip("deltalake")
+    plan = snapshot_plan("fan_profiles", seq=1)
+    files = [StagedFile(f"k{n}", 1, 2, f"sha{n}", 3, f"raw{n}", n, 0, f"staged{n}") for n in range(3)]
+    facts = []
+    turns: tuple[tuple[Engine, Engine], ...] = (("auto", "spark"), ("spark", "auto"))
+    for maker, other in turns:
+        root = tmp_path / f"made by {maker}"
+        one, two = ledger_at(root, spark, maker), ledger_at(root, spark, other)
+        assert one._lock == two._lock == root / "ledger.lock"
+        state = one.record(DatasetState(), plan, "PLANNED")
+        with pytest.raises(LedgerConflict):
+            two.record(DatasetState(), plan, "PLANNED")
+        state = two.record(state, plan, "STAGED", counts={"read": 3}, files=files, floors=1)
+        one.record_published(state, plan, files[:1])
+        two.record_published(state, plan, files[1:2])
+        with pytest.raises(LedgerConflict):
+            one.record(replace(state, transition=1), plan, "ABORTED")
+        one._open_storage.compact()
+        state = one.record(state, plan, "COMMITTED", counts={"read": 3, "quarantined": 1})
+        state = two.request_rerun(state, "fan_profiles")
+        two._open_storage.compact()
+        one.accept(state, "fan_profiles", {"a": "b'c"})
+        for read in ("transitions", "batches", "quarantined", "schemas", "instants", "superseded"):
+            assert getattr(one, read)() == getattr(two, read)(), read
+        assert one.batches(plan.batch) == two.batches(plan.batch)
+        (record,) = one.batches()
+        assert (record.files, record.published, record.floors) == (tuple(files), {"k0", "k1"}, 1)
+        facts.append(_facts(spark, root / "ledger"))
+        kinds = spark.sql(f"SELECT kind, count(*) FROM delta.`{root}/ledger` GROUP BY ALL").collect()
+        assert dict(kinds) == {"batch": 5, "file": 3, "published": 2}  # type: ignore[arg-type]
+    assert facts[0] == facts[1], "no reader can see who made it"
+
+
+def test_what_deltalake_must_not_write_spark_goes_on_with(spark: SparkSession, tmp_path: Path) -> None:
+    """A feature of the table that only Spark knows. What nobody can read is one clear error."""
+    pytest.importorskip("deltalake")
+    plan, place = snapshot_plan("fan_profiles", seq=1), tmp_path / "ledger"
+    state = ledger_at(tmp_path, spark, "auto").record(DatasetState(), plan, "PLANNED")
+    spark.sql(f"ALTER TABLE delta.`{place}` SET TBLPROPERTIES (delta.enableInCommitTimestamps = true)")
+    ledger = Ledger(Session.of(spark), str(place), "acme", decode, TableAccess(engine="auto"))
+    ledger.open(create=True)
+    state = ledger.record(state, plan, "ABORTED")
+    assert ledger.storage is not None and ledger.storage.place is None
+    assert [each.state for each in ledger.transitions()] == ["PLANNED", "ABORTED"]
+
+    for log in (place / "_delta_log").glob("0*.json"):
+        log.write_text("{")
+    ledger = Ledger(Session.of(spark), str(place), "acme", decode, TableAccess(engine="auto"))
+    with pytest.raises(RunError) as failure, engine("status"):
+        ledger.open(create=True)
+        ledger.transitions()
+    assert failure.value.code == "spark_failed" and "\n" not in failure.value.message
+
+
+def test_spark_reads_a_log_of_ours_that_was_checkpointed_and_cleaned(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    deltalake = pytest.importorskip("deltalake")
+    plan, place = snapshot_plan("fan_profiles", seq=1), tmp_path / "ledger"
+    ledger, state = ledger_at(tmp_path, spark, "auto"), DatasetState()
+    for _ in range(60):  # more than delta.checkpointInterval
+        state = ledger.record(state, plan, "PLANNED")
+    logs = place / "_delta_log"
+    assert list(logs.glob("*.checkpoint.parquet"))
+    month = 32 * 86_400
+    for log in logs.glob("0*.json"):
+        os.utime(log, (log.stat().st_mtime - month,) * 2)
+    deltalake.DeltaTable(str(place)).cleanup_metadata()
+    assert not (logs / f"{0:020}.json").exists()
+    engines: tuple[Engine, ...] = ("spark", "auto")
+    for engine_of in engines:
+        again = ledger_at(tmp_path, spark, engine_of)
+        assert len(again.transitions()) == state.transition
+        with pytest.raises(LedgerConflict):
+            again.record(DatasetState(), plan, "PLANNED")
+        state = again.record(state, plan, "ABORTED")

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.law(6)
 
 ROUNDS = 1000
 PROCESSES = 4
+DRIVERS = ("one", "two")
 
 
 def _rounds() -> list[Any]:
@@ -38,6 +39,22 @@ def _rounds() -> list[Any]:
     rest += [("rover", "s3", 10), ("currents", "s3", 10)]
     few = [("rover", "s3", 4), ("currents", "s3", 2)]
     return [*few, *(pytest.param(*each, marks=pytest.mark.full) for each in rest)]
+
+
+def _drive(worlds: list[Path]) -> None:
+    """Two drivers deliver in each world, both at the same instant."""
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.driver", mine, other, *map(str, worlds)],
+            cwd=Path(__file__).parents[2],
+        )
+        for mine, other in (DRIVERS, DRIVERS[::-1])
+    ]
+    try:
+        assert [driver.wait(timeout=1200) for driver in drivers] == [0, 0]
+    finally:
+        for driver in drivers:
+            driver.kill()
 
 
 @pytest.mark.parametrize(("contract", "server", "rounds"), _rounds())
@@ -59,21 +76,9 @@ def test_two_drivers_started_together_give_one_result_each_time(
         if number % 4 >= 2:  # half of them into a bucket, with and without the right to read
             buckets[number] = SERVERS[server](endpoint)
             destined(buckets[number], root, can_read=number % 4 == 2)
-    names = ("one", "two")
-    drivers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.driver", mine, other, *map(str, worlds)],
-            cwd=Path(__file__).parents[2],
-        )
-        for mine, other in (names, names[::-1])
-    ]
-    try:
-        assert [driver.wait(timeout=1200) for driver in drivers] == [0, 0]
-    finally:
-        for driver in drivers:
-            driver.kill()
+    _drive(worlds)
     for number, root in enumerate(worlds):
-        told = [json.loads((root / f"{name}.json").read_text()) for name in names]
+        told = [json.loads((root / f"{name}.json").read_text()) for name in DRIVERS]
         if number in buckets:
             assert buckets[number].fingerprint() == delivered, (number, told)
         else:
@@ -83,6 +88,40 @@ def test_two_drivers_started_together_give_one_result_each_time(
         assert commands.export(spark, settings_of(root)).result == "nothing to do"
         if number % 4 != 3:  # there nobody may read
             assert commands.verify(spark, settings_of(root)).ok
+
+
+@pytest.mark.parametrize(
+    ("contract", "rounds"), [("rover", 3), pytest.param("rover", 10, marks=pytest.mark.full)]
+)
+def test_two_drivers_on_a_ledger_in_a_bucket_give_one_result_each_time(
+    spark: SparkSession, whole: Path, tmp_path: Path, s3: str, contract: str, rounds: int
+) -> None:
+    """There is no lock: of two commits of one transition the server takes the first, by the condition of the put."""
+    pytest.importorskip("deltalake")
+    import boto3
+
+    bucket = f"control-{rounds}"
+    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=bucket)
+    worlds = [tmp_path / str(n) for n in range(rounds)]
+    for number, root in enumerate(worlds):
+        copy_tables(whole, root)
+        agreed = json.loads((root / "agreed.json").read_text())
+        place = {"ledger": f"s3://{bucket}/{number}/acme", "tables": {"engine": "auto", "endpoint": s3}}
+        (root / "agreed.json").write_text(json.dumps({**agreed, **place}))
+    _drive(worlds)
+    for number, root in enumerate(worlds):
+        told = [json.loads((root / f"{name}.json").read_text()) for name in DRIVERS]
+        assert fingerprint(root / "bucket") == fingerprint(whole / "bucket"), (number, told)
+        assert [each["result"] for each in told].count("done") >= 1, (number, told)
+        assert not [code for each in told for code in each["codes"]], (number, told)
+        settings = settings_of(root)
+        shown = commands.status(spark, settings)
+        assert [each.state for each in shown.batches] == ["COMMITTED"], (
+            "one of them planned, and both followed"
+        )
+        assert (
+            commands.export(spark, settings).result == "nothing to do" and commands.verify(spark, settings).ok
+        )
 
 
 def _claim(path: Path, barrier: Barrier, name: str) -> None:
