@@ -1,8 +1,13 @@
-"""Both engines say the same of every table: to the millisecond, in every word, and in their errors."""
+"""Both engines say the same of every table: to the millisecond, in every word, and in their errors.
+
+``zoo`` makes the tables.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +15,21 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark.config.access import TableAccess
-from rover_spark.delta.log.chosen import ChosenLog
-from rover_spark.delta.log.port import TableLog
+from rover_spark.delta import gaps, history
+from rover_spark.delta.added_files import added_files, added_rows
+from rover_spark.delta.engine_errors import ENGINE_ERRORS, text_of
+from rover_spark.delta.log.chosen import ChosenLog, Logs
+from rover_spark.delta.log.port import NoTable, TableLog
 from rover_spark.delta.log.values import Commit
+from rover_spark.delta.read import changes, snapshot
 from rover_spark.delta.session import Session
+from rover_spark.delta.tables import Tables
+from rover_spark.delta.used_columns import used
+from rover_spark.errors import RoverSparkError
 from tests.delta import zoo
+from tests.servers import s3_server
 
-AUTO = TableAccess()
+AUTO = TableAccess(engine="auto")
 
 
 def log_of(spark: SparkSession, table: Path | str) -> ChosenLog:
@@ -57,3 +70,133 @@ def test_both_engines_say_the_same(
     assert {name: native[name] for name in by_spark if native[name] != by_spark[name]} == {
         name: answer for name, answer in by_spark.items() if native[name] != answer
     }
+
+
+def outcome(question: Callable[[], Any]) -> Any:
+    """The answer, or the error: its class and its first line, or its code where it is ours."""
+    try:
+        return question()
+    except RoverSparkError as error:
+        return type(error), error.problem
+    except NoTable as error:
+        return type(error), str(error)
+    except ENGINE_ERRORS as error:
+        return type(error), text_of(error).splitlines()[0]
+
+
+@pytest.mark.parametrize("animal", zoo.TROUBLED, ids=lambda animal: animal.__name__)
+def test_what_the_native_engine_cannot_read_is_answered_by_spark(
+    spark: SparkSession, tmp_path: Path, animal: Callable[[SparkSession, Path], None]
+) -> None:
+    table = tmp_path / "table"
+    animal(spark, table)
+    chosen = log_of(spark, table)
+    found = []
+    for log in (chosen, log_of(spark, table).spark()):
+        state = outcome(lambda log=log: history.table_state(log, "s", str(table), 0))
+        found.append(
+            [state, outcome(lambda log=log: log.changes(0, 1)), outcome(lambda log=log: log.files(0, 1))]
+        )
+    assert found[0] == found[1]
+    assert chosen.why_spark is not None
+
+
+def test_why_spark_serves_a_table_is_said_once(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    zoo.an_unknown_feature(spark, tmp_path)
+    with caplog.at_level("DEBUG", "rover_spark"):
+        logs = Logs(Session.of(spark), AUTO)
+        for _ in range(3):
+            with pytest.raises(ENGINE_ERRORS):
+                logs.of(str(tmp_path)).detail()
+            logs = logs.afresh()
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "rover_spark"]
+    assert str(tmp_path) in said and "fromTheFuture" in said
+
+
+def test_a_table_of_a_catalog_is_read_natively_after_one_question(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    zoo.in_commit_timestamps_enabled_later(spark, tmp_path)
+    spark.sql(f"CREATE TABLE zoo_named USING delta LOCATION '{tmp_path}'")
+    try:
+        log, by_spark = log_of(spark, "zoo_named"), log_of(spark, "zoo_named").spark()
+        assert answers(log) == answers(by_spark)
+        assert log.why_spark is None and log.native() is not None
+        left = ChosenLog(Session.of(spark), TableAccess(engine="spark"), "zoo_named")
+        assert left.detail() == by_spark.detail() and "engine" in str(left.why_spark)
+    finally:
+        spark.sql("DROP TABLE zoo_named")
+
+
+def test_rows_of_a_version_are_counted_from_the_log(spark: SparkSession, tmp_path: Path) -> None:
+    for animal, versions in ((zoo.a_table_with_vectors, (1, 2, 3)), (zoo.by_deltalake, (2, 3, 4))):
+        table = tmp_path / animal.__name__
+        animal(spark, table)
+        log = log_of(spark, table)
+        for version in versions:
+            counted = spark.read.format("delta").option("versionAsOf", version).load(str(table)).count()
+            assert log.rows_at(version) == counted, (animal.__name__, version)
+        assert log.why_spark is None
+    few_words, widened = tmp_path / "few words", tmp_path / "widened"
+    zoo.statistics_of_other_writers(spark, few_words)
+    zoo.everything_new(spark, widened)
+    for table, version in ((few_words, 1), (widened, 5)):
+        log = log_of(spark, table)
+        assert log.rows_at(version) is None and log.why_spark is None
+
+
+def test_nothing_of_a_table_by_path_asks_for_spark(spark: SparkSession, tmp_path: Path) -> None:
+    def none() -> SparkSession:
+        raise AssertionError("a Spark session was made")
+
+    zoo.properties_and_columns_that_change(spark, tmp_path)
+    session, table = Session(none), str(tmp_path)
+    tables = Tables(session, AUTO)
+    state = tables.state("s", table, 0)
+    assert tables.state("s", table, state.rows[1]).row(1) == state.rows[1]
+    some = gaps.Range(table, state.location, 0, state.latest.version, used(["who"]))
+    assert tables.gaps([some]) == [None]
+    assert tables.gaps([gaps.Range(table, state.location, 2, 4, used(["n"]))]) == [
+        "in version 4 column n was dropped"
+    ]
+    assert [each.version for each in history.commits_after(Logs(session, AUTO).of(table), table, 2)] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "animal",
+    [zoo.equal_times_over_a_hundred_commits, zoo.by_deltalake, zoo.in_commit_timestamps_enabled_later],
+)
+def test_a_table_in_a_store_says_what_its_files_say(
+    spark: SparkSession, tmp_path: Path, animal: Callable[[SparkSession, Path], None]
+) -> None:
+    with s3_server(tmp_path) as endpoint:
+        table = tmp_path / "objects" / "bucket" / "a b é table"
+        animal(spark, table)
+        for file in (table / "_delta_log").glob("*.json"):
+            when = int(file.stat().st_mtime)
+            os.utime(file, (when, when))  # Hadoop sees whole seconds of an object's time
+        address = "s3a://bucket/a b é table"
+        log = ChosenLog(Session.of(spark), TableAccess(engine="auto", endpoint=endpoint), address)
+        native, by_spark = answers(log), answers(log_of(spark, table).spark())
+        assert log.why_spark is None
+        assert native["detail"].location == address
+        assert {**native, "detail": None} == {**by_spark, "detail": None}
+
+
+def test_rows_of_added_files_have_the_columns_and_values_of_the_feed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    zoo.columns_of_many_kinds(spark, tmp_path)
+    table = str(tmp_path)
+    for engine in ("auto", "spark"):
+        tables = Tables(Session.of(spark), TableAccess.model_validate({"engine": engine}))
+        state = tables.state("s", table, 1)
+        added = added_files(tables.logs.of(table), table, tuple(row for row in state.rows if row.version > 0))
+        assert added.whole and [file.records for file in added.files] == [1, 1, 1, 1]
+        rows, feed = added_rows(spark, added), changes(spark, table, 1, state.latest.version)
+        assert rows.dtypes == feed.dtypes and added.schema == snapshot(spark, table, 3).schema
+        assert sorted(map(str, rows.collect())) == sorted(map(str, feed.collect()))
+        none = added_rows(spark, replace(added, files=()))
+        assert none.dtypes == feed.dtypes and none.isEmpty()

@@ -190,11 +190,11 @@ def properties_and_columns_that_change(_: SparkSession, table: Path) -> None:
     wider["fields"].append(
         {"name": "n", "type": "decimal(10,2)", "nullable": False, "metadata": {"comment": "né", "k": 1}}
     )
-    protocol, metadata = made({"delta.appendOnly": "true", "mine": "x"})
+    metadata = made({"delta.appendOnly": "true", "mine": "x"})[1]
     metadata["metaData"]["schemaString"] = json.dumps(wider)
     commit(table, 2, info("ADD COLUMNS"), metadata)
     commit(table, 3, info("UPGRADE"), {"protocol": {"minReaderVersion": 2, "minWriterVersion": 6}})
-    commit(table, 4, info(), protocol | {"protocol": {"minReaderVersion": 2, "minWriterVersion": 6}})
+    commit(table, 4, info("DROP COLUMNS"), made()[1])
 
 
 def statistics_of_other_writers(_: SparkSession, table: Path) -> None:
@@ -308,6 +308,33 @@ def replaced_and_mapped_by_id(spark: SparkSession, table: Path) -> None:
     )
 
 
+def a_table_with_vectors(spark: SparkSession, table: Path) -> None:
+    sql(
+        spark,
+        table,
+        f"CREATE TABLE {{t}} (n INT) USING delta TBLPROPERTIES ({FEED}, delta.enableDeletionVectors = true)",
+        "INSERT INTO {t} SELECT /*+ COALESCE(1) */ CAST(id AS INT) FROM range(1000)",
+        "DELETE FROM {t} WHERE n % 3 = 0",
+        "DELETE FROM {t} WHERE n % 3 = 1 AND n > 500",
+    )
+
+
+def columns_of_many_kinds(spark: SparkSession, table: Path) -> None:
+    sql(
+        spark,
+        table,
+        "CREATE TABLE {t} (c CHAR(3), v VARCHAR(4) NOT NULL, n INT DEFAULT 7 COMMENT 'né', g STRING GENERATED ALWAYS AS (upper(v)), "
+        "s STRUCT<x: CHAR(2) COMMENT 'deep', y: ARRAY<STRUCT<z: VARCHAR(2)>>>, m MAP<STRING, STRUCT<n: INT COMMENT 'x'>>, q TIMESTAMP, "
+        "`däy` STRING) USING delta PARTITIONED BY (n) "
+        f"TBLPROPERTIES ({FEED}, 'delta.feature.allowColumnDefaults' = 'supported')",
+        "INSERT INTO {t} (c, v) VALUES ('a', 'b c')",
+        "INSERT INTO {t} VALUES ('x', 'é', NULL, 'É', struct('p', array(struct('z'))), map('k', struct(1)), TIMESTAMP'2026-01-01 00:00:00', 'd'), "
+        "(NULL, 'é', 1, 'É', NULL, NULL, NULL, NULL)",
+        "ALTER TABLE {t} ALTER COLUMN n SET DEFAULT 9",
+        "INSERT INTO {t} (c, v) VALUES ('a', 'b')",
+    )
+
+
 def a_shallow_clone(spark: SparkSession, table: Path) -> None:
     original = table.parent / f"{table.name} original"
     sql(
@@ -350,7 +377,79 @@ BY_WRITERS: tuple[Callable[[SparkSession, Path], None], ...] = (
     plain_with_a_cleaned_log,
     everything_new,
     replaced_and_mapped_by_id,
+    a_table_with_vectors,
     a_shallow_clone,
     by_deltalake,
     removed_and_made_anew,
+)
+
+
+# -- what deltalake does not read: Spark does, or says why it does not either ------------------------------------------
+
+
+def no_table(_: SparkSession, table: Path) -> None:
+    (table / "something").mkdir(parents=True)
+
+
+def nothing_at_all(_: SparkSession, __: Path) -> None: ...
+
+
+def a_log_with_a_hole(_: SparkSession, table: Path) -> None:
+    commit(table, 0, info(), *made())
+    commit(table, 1, info(), add("f1"))
+    commit(table, 3, info(), add("f3"))
+
+
+def a_log_without_its_beginning(_: SparkSession, table: Path) -> None:
+    commit(table, 1, info(), *made())
+    commit(table, 2, info(), add("f3"))
+
+
+def a_damaged_commit(_: SparkSession, table: Path) -> None:
+    commit(table, 0, info(), *made())
+    file = commit(table, 1, info(), add("f1"), add("f2"))
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def a_half_written_checkpoint(spark: SparkSession, table: Path) -> None:
+    properties_and_columns_that_change(spark, table)
+    sql(spark, table, "ALTER TABLE {t} SET TBLPROPERTIES (mine = 'y')")
+    checkpoint(spark, table)
+    (written,) = (table / "_delta_log").glob("*.checkpoint*parquet")
+    written.write_bytes(written.read_bytes()[:-100])
+    for crc in (table / "_delta_log").glob(".*.crc"):
+        crc.unlink()
+
+
+def an_unknown_feature(_: SparkSession, table: Path) -> None:
+    commit(table, 0, info(), *made(None, (["fromTheFuture"], ["fromTheFuture"])))
+
+
+def a_newer_protocol(_: SparkSession, table: Path) -> None:
+    protocol, metadata = made()
+    protocol["protocol"]["minReaderVersion"] = 9
+    commit(table, 0, info(), protocol, metadata)
+
+
+def a_file_removed_without_saying_why(spark: SparkSession, table: Path) -> None:
+    files_removed_with_few_words(spark, table)
+    commit(table, 6, info("DELETE"), {"remove": {"path": "f4", "deletionTimestamp": 1}})
+
+
+def in_commit_timestamps_that_are_missing(spark: SparkSession, table: Path) -> None:
+    in_commit_timestamps_from_the_start(spark, table)
+    commit(table, 4, info(), add("f4"))
+
+
+TROUBLED: tuple[Callable[[SparkSession, Path], None], ...] = (
+    no_table,
+    nothing_at_all,
+    a_log_with_a_hole,
+    a_log_without_its_beginning,
+    a_damaged_commit,
+    a_half_written_checkpoint,
+    an_unknown_feature,
+    a_newer_protocol,
+    a_file_removed_without_saying_why,
+    in_commit_timestamps_that_are_missing,
 )

@@ -21,6 +21,7 @@ from rover_spark.delta.log.entry import entry_of, info_of
 from rover_spark.delta.log.folder import CHECKPOINT, COMMIT, Directory, Folder, LogFile, Objects, commit_name
 from rover_spark.delta.log.port import NotAnswered
 from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Entry, Info, features_of
+from rover_spark.delta.native_errors import NativeFailed, native_errors
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.delta.shape import Shape
 from rover_spark.delta.storage import Reached
@@ -55,7 +56,7 @@ class NativeLog:
 
     def detail(self) -> Detail:
         """The table as it is now."""
-        with _answering():
+        with self._answering():
             table = self._open(None)
             found = table.metadata()
             sizes = table.get_add_actions().column("size_bytes").to_pylist()
@@ -63,7 +64,7 @@ class NativeLog:
 
     def commits(self, reach: int | None, since: int | None) -> list[Commit]:
         """The newest commits from ``since`` on, the oldest first; times as of a listing that reaches ``reach``."""
-        with _answering():
+        with self._answering():
             table = self._open(None)
             newest = table.version()
             files = self._files(max(min(newest if reach is None else reach, newest) - times.LISTED + 1, 0))
@@ -91,7 +92,7 @@ class NativeLog:
 
     def changes(self, first: int, last: int) -> list[Change]:
         """What the commits of versions first..last say besides rows; only those that say something."""
-        with _answering():
+        with self._answering():
             return [
                 Change(version, entry.metadata, entry.features, entry.bare)
                 for version, entry in self._read(first, last)
@@ -100,12 +101,12 @@ class NativeLog:
 
     def vectors(self, first: int, last: int) -> int | None:
         """The first of these commits that added or removed rows by a deletion vector, or None."""
-        with _answering():
+        with self._answering():
             return next((version for version, entry in self._read(first, last) if entry.vectored), None)
 
     def shape_at(self, version: int) -> Shape | None:
         """The table's columns, protocol and properties at a version, or None where the log does not reach back so far."""
-        with _answering():
+        with self._answering():
             if not self._reaches(version):
                 return None
             table = self._open(version)
@@ -115,30 +116,52 @@ class NativeLog:
 
     def schema_at(self, version: int) -> dict[str, Any]:
         """The columns of the table's rows at a version, as Spark's reader gives them."""
-        with _answering():
+        with self._answering():
             return as_read(json.loads(self._open(version).schema().to_json()))
 
     def files(self, first: int, last: int) -> list[CommitFiles]:
         """The files that the commits of versions first..last added, one value a commit, in their order."""
-        with _answering():
+        with self._answering():
             return [entry.files for _, entry in self._read(first, last)]
 
     def rows_at(self, version: int) -> int | None:
         """How many rows the table has at a version, or None where the log does not say it of every file."""
-        with _answering():
+        with self._answering():
             table = self._open(version)
-            records = table.get_add_actions().column("num_records").to_pylist()
-            if any(each is None for each in records):
-                return None
-            gone = 0
-            if _VECTORS in _features(table):
-                for some in table.deletion_vectors():
-                    kept = some.column("selection_vector").to_pylist()
-                    gone += sum(each.count(False) for each in kept)
-            found: int = sum(records) - gone
-            return found
+            records: Any = table.get_add_actions().column("num_records").to_pylist()
+            known: list[int] = [each for each in records if each is not None]
+            gone = self._vectored_rows(table) if _VECTORS in _features(table) else 0
+            return None if gone is None or len(known) < len(records) else sum(known) - gone
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Raises NotAnswered for any failure: whether the table is at fault, Spark says."""
+        try:
+            with native_errors(self._place):
+                yield
+        except NativeFailed as error:
+            raise NotAnswered(str(error)) from None
+
+    def _vectored_rows(self, table: DeltaTable) -> int | None:
+        """How many rows deletion vectors take away; None where ``deltalake`` does not read them."""
+        from deltalake.exceptions import DeltaError
+
+        try:
+            gone: int = sum(
+                kept.count(False)
+                for some in table.deletion_vectors()
+                for kept in some.column("selection_vector").to_pylist()
+            )
+            return gone
+        except DeltaError:  # such as of a table with type widening, whose log is well
+            return None
 
     def _open(self, version: int | None) -> DeltaTable:
+        """The table at a version, None for the newest one.
+
+        Raises:
+            NotAnswered: its commits are not all in the log, or the log has lost its beginning.
+        """
         from deltalake import DeltaTable
 
         with self._lock:
@@ -149,6 +172,8 @@ class NativeLog:
                 managed = sorted(_features(table) & _MANAGED)
                 if managed:
                     raise NotAnswered(f"the table has the feature {managed[0]}")
+                if version is None and not self._begins(table.version()):
+                    raise NotAnswered("its log begins neither with version 0 nor with a checkpoint")
                 self._opened[version] = table
             return self._opened[version]
 
@@ -157,6 +182,11 @@ class NativeLog:
             if self._listed is None or self._listed[0] > first:
                 self._listed = first, self._folder.files(first)
             return [file for file in self._listed[1] if int(file.name[:20]) >= first]
+
+    def _begins(self, newest: int) -> bool:
+        """Whether the log has a version 0 or a checkpoint: ``deltalake`` asks for neither, Delta does."""
+        latest = self._files(max(newest - times.LISTED + 1, 0))
+        return any(CHECKPOINT.fullmatch(file.name) for file in latest) or self._reaches(newest)
 
     def _reaches(self, version: int) -> bool:
         files = self._files(0)
@@ -215,23 +245,3 @@ def _as_spark_spells(table: str, place: Reached) -> str:
     if place.is_local:
         return f"file:{posixpath.normpath(place.url)}"
     return table.rstrip("/")
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Raises NotAnswered for any failure: whether the table is at fault, Spark says."""
-    try:
-        yield
-    except NotAnswered:
-        raise
-    except Exception as error:
-        raise NotAnswered(f"{type(error).__name__}: {_line(error)}") from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # what a fault in native code raises
-            raise
-        raise NotAnswered("deltalake failed in itself") from error
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"
