@@ -26,7 +26,7 @@ from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.errors import RoverSparkError
-from tests.delta import zoo
+from tests.delta import zoo, zoo_troubled, zoo_written
 from tests.servers import s3_server
 
 AUTO = TableAccess(engine="auto")
@@ -58,7 +58,9 @@ def answers(log: TableLog) -> dict[str, Any]:
     return said
 
 
-@pytest.mark.parametrize("animal", [*zoo.BY_HAND, *zoo.BY_WRITERS], ids=lambda animal: animal.__name__)
+@pytest.mark.parametrize(
+    "animal", [*zoo.BY_HAND, *zoo_written.BY_WRITERS], ids=lambda animal: animal.__name__
+)
 def test_both_engines_say_the_same(
     spark: SparkSession, tmp_path: Path, animal: Callable[[SparkSession, Path], None]
 ) -> None:
@@ -84,7 +86,7 @@ def outcome(question: Callable[[], Any]) -> Any:
         return type(error), text_of(error).splitlines()[0]
 
 
-@pytest.mark.parametrize("animal", zoo.TROUBLED, ids=lambda animal: animal.__name__)
+@pytest.mark.parametrize("animal", zoo_troubled.TROUBLED, ids=lambda animal: animal.__name__)
 def test_what_the_native_engine_cannot_read_is_answered_by_spark(
     spark: SparkSession, tmp_path: Path, animal: Callable[[SparkSession, Path], None]
 ) -> None:
@@ -104,7 +106,7 @@ def test_what_the_native_engine_cannot_read_is_answered_by_spark(
 def test_why_spark_serves_a_table_is_said_once(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    zoo.an_unknown_feature(spark, tmp_path)
+    zoo_troubled.an_unknown_feature(spark, tmp_path)
     with caplog.at_level("DEBUG", "rover_spark"):
         logs = Logs(Session.of(spark), AUTO)
         for _ in range(3):
@@ -131,7 +133,10 @@ def test_a_table_of_a_catalog_is_read_natively_after_one_question(
 
 
 def test_rows_of_a_version_are_counted_from_the_log(spark: SparkSession, tmp_path: Path) -> None:
-    for animal, versions in ((zoo.a_table_with_vectors, (1, 2, 3)), (zoo.by_deltalake, (2, 3, 4))):
+    for animal, versions in (
+        (zoo_written.a_table_with_vectors, (1, 2, 3)),
+        (zoo_written.by_deltalake, (2, 3, 4)),
+    ):
         table = tmp_path / animal.__name__
         animal(spark, table)
         log = log_of(spark, table)
@@ -141,8 +146,8 @@ def test_rows_of_a_version_are_counted_from_the_log(spark: SparkSession, tmp_pat
         assert log.why_spark is None
     few_words, widened = tmp_path / "few words", tmp_path / "widened"
     zoo.statistics_of_other_writers(spark, few_words)
-    zoo.everything_new(spark, widened)
-    for table, version in ((few_words, 1), (widened, 5)):
+    zoo.vectors_of_widened_columns(spark, widened)
+    for table, version in ((few_words, 1), (widened, 1)):
         log = log_of(spark, table)
         assert log.rows_at(version) is None and log.why_spark is None
 
@@ -164,31 +169,41 @@ def test_nothing_of_a_table_by_path_asks_for_spark(spark: SparkSession, tmp_path
     assert [each.version for each in history.commits_after(Logs(session, AUTO).of(table), table, 2)] == [3, 4]
 
 
-@pytest.mark.parametrize(
-    "animal",
-    [zoo.equal_times_over_a_hundred_commits, zoo.by_deltalake, zoo.in_commit_timestamps_enabled_later],
-)
-def test_a_table_in_a_store_says_what_its_files_say(
-    spark: SparkSession, tmp_path: Path, animal: Callable[[SparkSession, Path], None]
-) -> None:
+def test_a_table_in_a_store_says_what_its_files_say(tmp_path: Path) -> None:
+    def none() -> SparkSession:
+        raise AssertionError("a Spark session was made")
+
+    session: Any = Session(none)
     with s3_server(tmp_path) as endpoint:
-        table = tmp_path / "objects" / "bucket" / "a b é table"
-        animal(spark, table)
-        for file in (table / "_delta_log").glob("*.json"):
-            when = int(file.stat().st_mtime)
-            os.utime(file, (when, when))  # Hadoop sees whole seconds of an object's time
-        address = "s3a://bucket/a b é table"
-        log = ChosenLog(Session.of(spark), TableAccess(engine="auto", endpoint=endpoint), address)
-        native, by_spark = answers(log), answers(log_of(spark, table).spark())
-        assert log.why_spark is None
-        assert native["detail"].location == address
-        assert {**native, "detail": None} == {**by_spark, "detail": None}
+        access = TableAccess(engine="auto", endpoint=endpoint)
+        for animal in (
+            zoo.equal_times_over_a_hundred_commits,
+            zoo.in_commit_timestamps_enabled_later,
+            zoo_written.by_deltalake,
+        ):
+            table = tmp_path / "objects" / "bucket" / f"{animal.__name__} é"
+            animal(session, table)
+            for file in (table / "_delta_log").glob("*.json"):
+                when = int(file.stat().st_mtime)
+                os.utime(file, (when, when + 0.7))
+            in_store = ChosenLog(session, access, f"s3a://bucket/{table.name}")
+            far = answers(in_store)
+            for file in (table / "_delta_log").glob("*.json"):
+                when = int(file.stat().st_mtime)
+                os.utime(file, (when, when))  # Hadoop sees whole seconds of an object's time
+            near = answers(ChosenLog(session, access, str(table)))
+            assert far["detail"].location == f"s3a://bucket/{table.name}"
+            assert {**far, "detail": None} == {**near, "detail": None}
+        refused = ChosenLog(session, access, "s3a://bucket/no table")
+        assert refused.native() is not None
+        with pytest.raises(AssertionError, match="a Spark session was made"):
+            refused.detail()
 
 
 def test_rows_of_added_files_have_the_columns_and_values_of_the_feed(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    zoo.columns_of_many_kinds(spark, tmp_path)
+    zoo_written.columns_of_many_kinds(spark, tmp_path)
     table = str(tmp_path)
     for engine in ("auto", "spark"):
         tables = Tables(Session.of(spark), TableAccess.model_validate({"engine": engine}))
