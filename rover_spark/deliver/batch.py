@@ -96,9 +96,12 @@ class Delivery:
 
     def _stage(self, plan: Plan, chunks: frozenset[int] | None = None) -> Manifest:
         """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible."""
-        with watched(self._session, plan, self._progress) as notice:
-            work, access = self._producer.work(plan, chunks), self._access(plan.destination)
-            manifest = staged(self._ledger, plan, work, notice, access)
+        work, access = self._producer.work(plan, chunks), self._access(plan.destination)
+        if work.parts:
+            with watched(self._session, plan, self._progress) as notice:
+                manifest = staged(self._ledger, plan, work, notice, access)
+        else:
+            manifest = Manifest()
         files, counts = len(manifest.files), manifest.counts
         rows = plan.source_rows if chunks is None else counts["read"]
         self._progress.step("staged", batch=plan.batch, rows=rows, files=files, **counts)

@@ -12,6 +12,7 @@ from rover_spark.config.expressions import place_of
 from rover_spark.delta import gaps, history
 from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.log.chosen import Logs
+from rover_spark.delta.log.values import CommitFiles
 from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.delta.session import Session
 from rover_spark.model.table import HistoryRow, TableState
@@ -65,6 +66,16 @@ class Tables:
         for some, reasons in zip(new, found, strict=True):
             self._gaps.update(zip(some, reasons, strict=True))
         return [self._gaps[one] for one in ranges]
+
+    def files(self, table: str, first: int, last: int) -> list[CommitFiles] | None:
+        """The files of each commit of versions first..last; None where only Spark could say it, by a job of its own."""
+        log = self.logs.of(table)
+        return None if log.native() is None else log.files(first, last)
+
+    def rows_at(self, table: str, version: int) -> int | None:
+        """How many rows the table has at a version; None where the log does not say it, or only by a job of Spark."""
+        log = self.logs.of(table)
+        return None if log.native() is None else log.rows_at(version)
 
     def _showing(self, setting: str, table: str, since: HistoryRow) -> TableState:
         state = self._reaching(setting, table, since.version)

@@ -36,8 +36,11 @@ def all_created(rows: DataFrame) -> DataFrame:
     )
 
 
-def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """Projected feed rows with their outcome, operation and base event time. One shuffle and one sort, by row key."""
+def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataFrame:
+    """Projected feed rows with their outcome, operation and base event time. One shuffle and one sort, by row key.
+
+    With ``in_one_task`` all rows are in one partition, and are not shuffled.
+    """
     is_after = F.col("change").isin("insert", "update_postimage")
     # only equality of contents matters, and a digest is small to shuffle
     wide = bool(plan.source.identifiers)
@@ -54,9 +57,10 @@ def net(rows: DataFrame, plan: BatchPlan) -> DataFrame:
     unit = Window.partitionBy("key", "commit")
     ranked = unit.orderBy(*_greatest_first())
     state = F.struct("own_us", "content")
+    if not in_one_task:
+        frame = frame.repartition("key")
     frame = (
-        frame.repartition("key")
-        .withColumn("rank", F.row_number().over(ranked))
+        frame.withColumn("rank", F.row_number().over(ranked))
         .withColumn("leader", F.first(state).over(ranked.rowsBetween(Window.unboundedPreceding, 0)))
         .withColumn("previous", F.max(F.when(~F.col("is_after"), state)).over(unit))
     )
@@ -151,7 +155,8 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
         )
         rows = rows.withColumn("turn", F.sum(F.when(ordered, 1).otherwise(0)).over(chain))
         ahead = F.max(F.when(ordered, F.col("base_us") - F.col("turn"))).over(chain)
-        event = F.col("turn") + F.greatest(lifted, ahead)
+        rows = rows.withColumn("ahead", ahead)  # by name: each mention would be a window of its own
+        event = F.col("turn") + F.greatest(lifted, F.col("ahead"))
     rows = rows.withColumn("event_us", F.least(event, F.lit(YEAR_10000 - 1)))
     raised = (F.col("operation") == "delete") | (F.col("event_us") != F.col("own_us")) | (event >= YEAR_10000)
     rows = rows.withColumn("floor", F.coalesce(ordered & raised, F.lit(False)))

@@ -15,8 +15,10 @@ from rover_spark.produce.rover.envelope import line, record_id
 from rover_spark.produce.rover.plan import BatchPlan
 
 
-def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+def arranged(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataFrame:
     """(chunk, outcome, floor, mended, id, line) in file order, one chunk's rows in one partition.
+
+    ``in_one_task`` makes that one partition of all rows, without a shuffle.
 
     ``id`` and ``line`` are null where a row is not delivered.
 
@@ -41,8 +43,8 @@ def arranged(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             (delivered & F.col("mended")).alias("mended"),
             F.when(delivered, line(plan, F.col("operation"))).alias("line"),
         )
-        .repartition(n, "salt")
     )
+    keyed = keyed.coalesce(1) if in_one_task else keyed.repartition(n, "salt")
     first = [F.desc("commit"), F.desc("line")]
     if plan.definition.event_time not in plan.source.natural_key:
         # the id does not determine the event time: sort all records of one id at the event time of the delivered one

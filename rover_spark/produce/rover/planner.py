@@ -13,6 +13,7 @@ from rover_spark.contract.rover import DATASETS
 from rover_spark.delta import gaps, history, read
 from rover_spark.delta.anchor import begin_later, check_anchor, confirm, reach
 from rover_spark.delta.engine_errors import MEND, reading, second_look
+from rover_spark.delta.logged import feed_reads, inserted
 from rover_spark.delta.names import span
 from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
@@ -36,6 +37,8 @@ from rover_spark.produce.rover.steps import (
     refuse_changed,
     source_of,
 )
+
+_FEW_ROWS, _FEW_FILES, _FEW_BYTES = 10_000, 32, 16 << 20
 
 
 class Planner:
@@ -198,7 +201,9 @@ class Planner:
     def _pin(
         self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
     ) -> BatchPlan:
-        found = {} if step.phase in {"enable", "lost"} else self._count(dataset, step, wanted)
+        found = {}
+        if step.phase not in {"enable", "lost"}:
+            found = self._count(dataset, step, dataset_state, wanted, state)
         changed = sum(rows for change, rows in found.items() if change != "update_preimage")
         plan = self._plan(step, dataset, dataset_state, wanted, state, found, changed)
         repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
@@ -239,8 +244,13 @@ class Planner:
             inserts_only=set(found) <= {"insert"},
         )
 
-    def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
-        """Source rows by change type; a snapshot's rows count as inserts."""
+    def _count(
+        self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
+    ) -> dict[str, int]:
+        """Source rows by change type; a snapshot's rows count as inserts. Where the log says how many, no row is read."""
+        logged = self._logged(step, dataset_state, wanted, state)
+        if logged is not None:
+            return {"insert": logged}
         remedy = MEND if step.from_version is None else remedy_of(dataset)
         what = span(wanted.table, step.from_version, step.to_version)
         with reading(dataset, what, remedy=remedy):
@@ -250,3 +260,31 @@ class Planner:
             rows = read.changes(self._session.spark, wanted.table, step.from_version, step.to_version)
             counted = counting(rows, dataset, wanted).groupBy("_change_type").count().collect()
             return {row["_change_type"]: row["count"] for row in counted}
+
+    def _logged(
+        self, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
+    ) -> int | None:
+        """How many rows a snapshot has, or a range that only inserted rows; None where they must be counted.
+
+        The log does not know that a file is gone or holds other rows than it says: then staging fails. So rows are counted
+        where that would need a decision (a rerun, a first batch), and after a batch that was aborted.
+        """
+        if wanted.where is not None or wanted.identifiers:
+            return None
+        if step.from_version is None:
+            vectors = state.properties.get("delta.enableDeletionVectors") == "true"
+            return None if vectors else self._tables.rows_at(wanted.table, step.to_version)
+        if dataset_state.last is None or dataset_state.rerun or dataset_state.seq in dataset_state.aborted:
+            return None
+        if not self._tables.unaltered(wanted.table, step.from_version - 1):
+            return None  # Delta's feed may refuse the range
+        files = self._tables.files(wanted.table, step.from_version, step.to_version)
+        return None if files is None else inserted(files)
+
+    def in_one_task(self, plan: BatchPlan) -> bool:
+        """Whether one task reads, sorts and stages a batch: of few rows in few files, shuffles cost more than all else."""
+        if plan.from_version is None or plan.chunks > 1 or plan.source_rows > _FEW_ROWS:
+            return False
+        commits = self._tables.files(plan.source.table, plan.from_version, plan.to_version)
+        found = None if commits is None else feed_reads(commits)
+        return found is not None and found[0] <= _FEW_FILES and found[1] <= _FEW_BYTES

@@ -56,17 +56,15 @@ class RoverProducer(Planner):
         """Does nothing: a key holds its batch's instant and digest, so a new batch repeats no earlier key."""
 
     def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
-        """One part: a dataset is read at one version, or over one range."""
+        """One part: a dataset is read at one version, or over one range; none where it has no rows."""
         plan = batch_plan(plan)
 
         def part() -> Part:
-            rows = units(
-                read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version),
-                plan,
-                self.floors(plan),
-            )
+            source = read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version)
+            in_one_task = self.in_one_task(plan)
+            rows = units(source, plan, self.floors(plan), in_one_task=in_one_task)
             return Part(
-                arranged(rows, plan),
+                arranged(rows, plan, in_one_task=in_one_task),
                 (
                     Beside(QUARANTINE, "quarantined", lambda: set_aside(rows, plan)),
                     Beside(FLOORS, FLOORS, lambda: floor_rows(rows, plan)),
@@ -78,7 +76,8 @@ class RoverProducer(Planner):
             remedy = MEND if plan.phase == "snapshot" else remedy_of(plan.dataset)
             return reading(plan.dataset, what, remedy=remedy)
 
-        return Work((part,), RoverFiles(plan), read_whole, chunks)
+        parts = (part,) if plan.source_rows else ()
+        return Work(parts, RoverFiles(plan), read_whole, chunks)
 
     # -- the state of its tables -------------------------------------------------------------------------------
 

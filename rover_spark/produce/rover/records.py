@@ -12,14 +12,20 @@ from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.plan import BatchPlan
 
 
-def units(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFrame:
+def units(
+    rows: DataFrame, plan: BatchPlan, floors: DataFrame | None, *, in_one_task: bool = False
+) -> DataFrame:
     """One row per source row that counts, with its outcome, operation and event time.
 
     ``rows`` is the source at the plan's version, or its change data feed. ``floors`` has (key, floor_us), or is None where there are none.
+    ``in_one_task`` lets one task do it, without a shuffle: the rows are the same.
     """
+    if in_one_task:
+        rows = rows.coalesce(1)
     projected = project(counting(rows, plan.dataset, plan.source), plan)
     stand_alone = plan.phase == "snapshot" or (plan.inserts_only and plan.definition.append_only)
-    return timed(all_created(projected) if stand_alone else net(projected, plan), plan, floors)
+    found = all_created(projected) if stand_alone else net(projected, plan, in_one_task=in_one_task)
+    return timed(found, plan, floors)
 
 
 def set_aside(rows: DataFrame, plan: BatchPlan) -> DataFrame:
