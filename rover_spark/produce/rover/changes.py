@@ -29,11 +29,7 @@ TOO_LARGE = "record_too_large"
 def all_created(rows: DataFrame) -> DataFrame:
     """Every row as a create: rows of a snapshot, or of a range in which rows were only inserted."""
     outcome = F.when(F.col("problem").isNotNull(), F.lit("quarantined")).otherwise(F.lit("delivered"))
-    return (
-        rows.withColumn("operation", F.lit("create"))
-        .withColumn("base_us", F.col("own_us"))
-        .withColumn("outcome", outcome)
-    )
+    return rows.withColumns({"operation": F.lit("create"), "base_us": F.col("own_us"), "outcome": outcome})
 
 
 def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataFrame:
@@ -50,19 +46,23 @@ def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataF
         else (F.col("own_us").cast("string"), "rover_id", "inner", "tail")
     )
     content = F.coalesce("row_json", F.concat_ws(",", *compared))
-    frame = rows.withColumn("is_after", is_after).withColumn("content", F.sha2(content, 256))
+    # Spark analyses the whole plan again for each step: few steps, each of many columns
+    columns = {"is_after": is_after, "content": F.sha2(content, 256)}
     if not _emits_deletes(plan):
-        for name in ("inner", "tail"):  # no record shows the state before a change
-            frame = frame.withColumn(name, F.when(F.col("is_after"), F.col(name)))
+        # no record shows the state before a change
+        columns |= {name: F.when(is_after, F.col(name)) for name in ("inner", "tail")}
+    frame = rows.withColumns(columns)
     unit = Window.partitionBy("key", "commit")
     ranked = unit.orderBy(*_greatest_first())
     state = F.struct("own_us", "content")
     if not in_one_task:
         frame = frame.repartition("key")
-    frame = (
-        frame.withColumn("rank", F.row_number().over(ranked))
-        .withColumn("leader", F.first(state).over(ranked.rowsBetween(Window.unboundedPreceding, 0)))
-        .withColumn("previous", F.max(F.when(~F.col("is_after"), state)).over(unit))
+    frame = frame.withColumns(
+        {
+            "rank": F.row_number().over(ranked),
+            "leader": F.first(state).over(ranked.rowsBetween(Window.unboundedPreceding, 0)),
+            "previous": F.max(F.when(~F.col("is_after"), state)).over(unit),
+        }
     )
     previous = F.col("previous")
     equal = previous.eqNullSafe(state)
@@ -77,8 +77,7 @@ def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataF
     )
     return (
         frame.withColumn("operation", F.when(F.col("rank") == 1, operation))
-        .withColumn("outcome", _outcome(plan, F.col("leader").eqNullSafe(state)))
-        .withColumn("base_us", _base(plan))
+        .withColumns({"outcome": _outcome(plan, F.col("leader").eqNullSafe(state)), "base_us": _base(plan)})
         .drop("leader")
     )
 
@@ -139,7 +138,7 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     leave receivers with either.
     """
     if plan.definition.append_only:
-        return rows.withColumn("event_us", F.col("base_us")).withColumn("floor", F.lit(False))
+        return rows.withColumns({"event_us": F.col("base_us"), "floor": F.lit(False)})
     lifted = F.lit(None).cast("bigint")
     if floors is not None:
         rows = rows.join(floors, "key", "left")
@@ -163,12 +162,13 @@ def timed(rows: DataFrame, plan: BatchPlan, floors: DataFrame | None) -> DataFra
     late = (F.col("outcome") == "delivered") & (event >= YEAR_10000)
     members = F.concat_ws(",", F.concat(F.lit('"roverID":"'), "rover_id", F.lit('"')), _unless_empty("inner"))
     reason = F.lit(f"{plan.definition.event_time}_out_of_range")
-    return (
-        rows.withColumn("problem", F.when(late, reason).otherwise(F.col("problem")))
-        .withColumn(
-            "row_json", F.when(late, F.concat(F.lit("{"), members, F.lit("}"))).otherwise(F.col("row_json"))
-        )
-        .withColumn("outcome", F.when(late, F.lit("quarantined")).otherwise(F.col("outcome")))
+    row = F.concat(F.lit("{"), members, F.lit("}"))
+    return rows.withColumns(
+        {
+            "problem": F.when(late, reason).otherwise(F.col("problem")),
+            "row_json": F.when(late, row).otherwise(F.col("row_json")),
+            "outcome": F.when(late, F.lit("quarantined")).otherwise(F.col("outcome")),
+        }
     )
 
 

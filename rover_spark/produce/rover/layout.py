@@ -27,10 +27,10 @@ def arranged(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> 
     """
     n = plan.files.chunks
     delivered = F.col("outcome") == "delivered"
+    own = record_id(plan, F.col("operation"), F.col("event_us"))
     commit = F.col("commit") if "commit" in rows.columns else F.lit(0)
     keyed = (
-        rows.withColumn("id", record_id(plan, F.col("operation"), F.col("event_us")))
-        .withColumn("id", F.when(delivered, F.col("id")).otherwise(F.col("key")))
+        rows.withColumn("id", F.when(delivered, own).otherwise(F.col("key")))
         .withColumn("chunk", chunk_of(F.col("id"), n))
         .select(
             "chunk",
