@@ -194,6 +194,8 @@ def _completed(conf: Mapping[str, str], verbose: bool, submitted: bool) -> Any:
     complete.setIfMissing("spark.sql.catalog.spark_catalog", CATALOG)
     complete.setIfMissing("spark.redaction.regex", SECRETS)
     complete.setIfMissing("spark.ui.showConsoleProgress", "false")
+    # a batch of four datasets runs some 150 compiled classes; Spark's default of 100 compiles most of them anew in each batch
+    complete.setIfMissing("spark.sql.codegen.cache.maxEntries", "1000")
     if verbose:
         complete.setIfMissing("spark.log.level", "INFO")
     if not submitted:
