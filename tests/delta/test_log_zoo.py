@@ -113,6 +113,8 @@ def test_why_spark_serves_a_table_is_said_once(
             with pytest.raises(ENGINE_ERRORS):
                 logs.of(str(tmp_path)).detail()
             logs = logs.afresh()
+        zoo.commit(tmp_path, 0, zoo.info(), *zoo.made())
+        assert logs.of(str(tmp_path)).detail().table_id and logs.of(str(tmp_path)).why_spark is None
     (said,) = [record.getMessage() for record in caplog.records if record.name == "rover_spark"]
     assert str(tmp_path) in said and "fromTheFuture" in said
 

@@ -29,9 +29,12 @@ _LOG = logging.getLogger("rover_spark")
 class ChosenLog:
     """The log of a table, by the engine that serves it. What the engines promise holds for it."""
 
-    def __init__(self, session: Session, access: TableAccess, table: str, why: str | None = None) -> None:
+    def __init__(
+        self, session: Session, access: TableAccess, table: str, said: set[tuple[str, str]] | None = None
+    ) -> None:
         self._session, self._access, self.table = session, access, table
-        self.why_spark = why  # why Spark serves it; None as long as it does not
+        self.why_spark: str | None = None  # why Spark serves it; None as long as it does not
+        self._said = set() if said is None else said
         self._native: NativeLog | None = None
         self._spark: SparkLog | None = None
         self._lock = Lock()
@@ -94,7 +97,9 @@ class ChosenLog:
     def _leave(self, why: str) -> None:
         if self.why_spark is None:
             self.why_spark = why
-            _LOG.debug("%s: Spark reads its log: %s", self.table, why)
+            if (self.table, why) not in self._said:
+                self._said.add((self.table, why))
+                _LOG.debug("%s: Spark reads its log: %s", self.table, why)
 
     def _opened(self) -> NativeLog:
         if "/" in self.table or self._access.engine == "spark":
@@ -118,9 +123,11 @@ class ChosenLog:
 class Logs:
     """The logs of the tables of one run. Each remembers what it has read. Safe in threads."""
 
-    def __init__(self, session: Session, access: TableAccess, known: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, session: Session, access: TableAccess, said: set[tuple[str, str]] | None = None
+    ) -> None:
         self._session, self._access = session, access
-        self._known = dict(known or {})  # by table: why Spark serves it
+        self._said = set() if said is None else said  # tables, and why Spark serves them
         self._logs: dict[str, ChosenLog] = {}
         self._lock = Lock()
 
@@ -129,14 +136,12 @@ class Logs:
         place = place_of(table)
         with self._lock:
             if place not in self._logs:
-                self._logs[place] = ChosenLog(self._session, self._access, table, self._known.get(place))
+                self._logs[place] = ChosenLog(self._session, self._access, table, self._said)
             return self._logs[place]
 
     def afresh(self) -> Logs:
-        """The same tables, of which nothing is remembered but which Spark serves."""
-        with self._lock:
-            why = {place: log.why_spark for place, log in self._logs.items() if log.why_spark is not None}
-            return Logs(self._session, self._access, {**self._known, **why})
+        """The same tables, of which nothing is remembered. Why Spark serves one of them is not said again."""
+        return Logs(self._session, self._access, self._said)
 
     def changes(self, places: Sequence[Place]) -> list[list[Change]]:
         """For each place what its commits say besides rows; those that Spark reads by one job over all of them.

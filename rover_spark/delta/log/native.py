@@ -43,16 +43,19 @@ class NativeLog:
     def __init__(self, table: str, place: Reached) -> None:
         self._place = place
         self._location = _as_spark_spells(table, place)
-        self._folder: Folder = (
-            Directory(place.url)
-            if place.is_local
-            else Objects(place.objects(), whole_seconds=_WHOLE_SECONDS.match(place.url) is not None)
-        )
+        self._folder = self._found()
         self._lock = RLock()
         self._opened: dict[int | None, DeltaTable] = {}
         self._listed: tuple[int, list[LogFile]] | None = None
         self._entries: dict[int, Entry] = {}
         self._infos: dict[int, Info | None] = {}
+
+    def _found(self) -> Folder:
+        if self._place.is_local:
+            return Directory(self._place.url)
+        with self._answering():
+            seconds = _WHOLE_SECONDS.match(self._place.url) is not None
+            return Objects(self._place.objects(), whole_seconds=seconds)
 
     def detail(self) -> Detail:
         """The table as it is now."""
@@ -66,9 +69,12 @@ class NativeLog:
         """The newest commits from ``since`` on, the oldest first; times as of a listing that reaches ``reach``."""
         with self._answering():
             table = self._open(None)
-            newest = table.version()
+            newest = table.version()  # what came since may follow rules that this version does not know
             files = self._files(max(min(newest if reach is None else reach, newest) - times.LISTED + 1, 0))
-            written = {int(found[1]): file for file in files if (found := COMMIT.fullmatch(file.name))}
+            commits = ((int(found[1]), file) for file in files if (found := COMMIT.fullmatch(file.name)))
+            written = {version: file for version, file in commits if version <= newest}
+            if newest not in written:
+                raise NotAnswered(f"its log has no file of version {newest}")
             begin = times.begins(list(written), reach)
             in_commit = times.first_in_commit(table.metadata().configuration)
             rising = times.rising(
@@ -76,13 +82,9 @@ class NativeLog:
                 for version, file in written.items()
                 if version >= begin and (in_commit is None or version < in_commit)
             )
-            last = max(written)
-            wanted = [
-                version
-                for version in written
-                if version >= begin and version >= (last if since is None else min(since, last))
-            ]
-            infos = self._read_infos([written[version] for version in wanted])
+            first = max(begin, newest if since is None else min(since, newest))
+            wanted = [version for version in written if version >= first]
+            infos = self._side_by_side(self._info, [written[version] for version in wanted])
             return [
                 Commit(
                     version, rising[version] if version in rising else _own_time(version, info), *_said(info)
@@ -203,9 +205,6 @@ class NativeLog:
 
     def _entry(self, version: int) -> Entry:
         return entry_of(version, self._folder.lines(commit_name(version)))
-
-    def _read_infos(self, files: Sequence[LogFile]) -> list[Info | None]:
-        return self._side_by_side(self._info, files)
 
     def _info(self, file: LogFile) -> Info | None:
         version = int(file.name[:20])
