@@ -35,11 +35,16 @@ def write_once(ledger: Ledger, suffix: str, plan: Plan, rows: DataFrame) -> None
         saved(writer, ledger.beside(suffix))
 
 
-def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
-    """The quarantine of an export, but for batches that were aborted; None where no row was ever quarantined."""
-    aborted = {
+def aborted_batches(ledger: Ledger) -> set[str]:
+    """Batches that were planned and given up: what they wrote beside the ledger does not count."""
+    return {
         each.record.batch for each in ledger.transitions() if each.state == "ABORTED" and each.record.batch
     }
+
+
+def quarantined(spark: SparkSession, ledger: Ledger) -> DataFrame | None:
+    """The quarantine of an export, but for batches that were aborted; None where no row was ever quarantined."""
+    aborted = aborted_batches(ledger)
     try:
         rows = loaded(spark.read.format("delta"), ledger.beside(QUARANTINE))
         rows = rows.where(F.col("export") == ledger.export)

@@ -86,11 +86,13 @@ def test_between_deliveries_nothing_starts_spark(delivered: World) -> None:
 def test_events_that_wait_for_nothing_start_no_spark(stream: Stream) -> None:
     stream.delivered()
     stream.add(values(0, 9))
+    stream.add("SELECT 'bad', 'custom', 'f', CAST(NULL AS TIMESTAMP), 'Europe/Oslo', map('k', 'v'), 1L")
     stream.delivered()
     for name, look in LOOKS.items():
         without = look(none(), stream.settings)
         assert without.ok, (name, without.problems)
         assert _steady(without.document()) == _steady(look(stream.spark, stream.settings).document()), name
+    assert [each.quarantined for each in commands.status(none(), stream.settings).datasets] == [1]
     found = commands.schemas(none(), stream.settings)
     assert [each.event_type for each in found.schemas] == [CUSTOM]
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -31,6 +30,7 @@ from rover_spark.face.results import (
     StatusResult,
     VerifyResult,
 )
+from rover_spark.ledger.quarantine_counts import quarantined_rows
 from rover_spark.ledger.side_tables import QUARANTINE, by_reason, newest_first, quarantined
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.quarantine import Quarantine
@@ -73,11 +73,7 @@ def _quarantined_rows(session: Session, settings: Settings, ledger: Ledger) -> d
     counts = ledger.quarantined()
     if not counts or not settings.parts:
         return counts
-    rows = quarantined(session.spark, ledger)
-    found: Counter[str] = Counter()
-    for each in by_reason(rows) if rows is not None else ():
-        found[each.dataset] += each.rows
-    return found
+    return quarantined_rows(session, settings.tables, ledger)
 
 
 def quarantine(
