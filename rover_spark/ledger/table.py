@@ -72,6 +72,7 @@ class Ledger:
         self.export = export
         self._storage: Storage | None = None
         self._exists = False
+        self._plans: dict[str, Plan | None] = {}
 
     def open(self, *, create: bool) -> None:
         """Finds the table, or makes it. Raises ConfigError where it was written by a newer format."""
@@ -136,10 +137,7 @@ class Ledger:
     def transitions(self) -> list[Transition]:
         """The transitions that dataset states are folded from, in order: of long histories only those that still count."""
         kept = still_counting(self._rows(_WITHOUT_PLAN, "batch"))
-        names = {row["batch"] for row in kept if row["batch"]}
-        planned = self._rows(("batch", "plan"), "batch", named=names, having="plan") if names else []
-        texts = {row["batch"]: row["plan"] for row in planned}
-        plans = {name: self._decode(text) for name, text in texts.items()}
+        plans = self._plans_of({row["batch"] for row in kept if row["batch"]})
         found = [
             Transition(
                 row["dataset"], row["transition"], row["state"], record_of(row, plans.get(row["batch"]))
@@ -147,6 +145,15 @@ class Ledger:
             for row in kept
         ]
         return sorted(found, key=lambda each: (each.dataset, each.transition))
+
+    def _plans_of(self, names: Collection[str]) -> dict[str, Plan | None]:
+        """The plans of these batches. A batch never gets another one, so each is read and decoded once."""
+        unread = [name for name in names if name not in self._plans]
+        planned = self._rows(("batch", "plan"), "batch", named=unread, having="plan") if unread else []
+        texts = {row["batch"]: row["plan"] for row in planned}
+        read = {name: self._decode(texts[name]) if name in texts else None for name in unread}
+        self._plans |= read  # one step: other threads read it
+        return {name: self._plans[name] for name in names}
 
     def dataset_states(self, transitions: Iterable[Transition] | None = None) -> dict[str, DatasetState]:
         """The dataset state of every dataset that the ledger knows."""

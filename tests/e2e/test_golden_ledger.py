@@ -34,14 +34,14 @@ LATE = timedelta(hours=1)  # an hour and a half after they were planned
 class Left:
     """Tables, ledgers and buckets as 0.1.0 left them, below a directory of its own."""
 
-    def __init__(self, spark: SparkSession, root: Path) -> None:
-        self.spark, self.root = spark, root
+    def __init__(self, spark: SparkSession, root: Path, engine: str = "auto") -> None:
+        self.spark, self.root, self._engine = spark, root, engine
         self._expected = restore(root)
         self._finished: dict[str, Batches] = {}
         self.same_zlib = self._expected["zlib"] == zlib.ZLIB_RUNTIME_VERSION
 
     def settings(self, export: str) -> Settings:
-        return parse(settings(self.root, export))
+        return parse({**settings(self.root, export), "tables": {"engine": self._engine}})
 
     def expected(self, export: str) -> Batches:
         """What 0.1.0 delivered when it went on."""
@@ -96,9 +96,12 @@ def _keys(batches: Iterable[dict[str, Any]]) -> dict[CurrentsKey, int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def left(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    return Left(spark, tmp_path_factory.mktemp("left"))
+@pytest.fixture(scope="module", params=["auto", pytest.param("spark", marks=pytest.mark.full)])
+def left(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Left:
+    """Goes on without Spark in log and ledger, and with it."""
+    return Left(spark, tmp_path_factory.mktemp("left"), request.param)
 
 
 @pytest.mark.law(3)

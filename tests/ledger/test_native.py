@@ -156,11 +156,30 @@ def test_commits_of_other_datasets_and_compactions_in_between_are_no_conflict(
 
 def test_a_long_history_is_compacted_and_nothing_is_removed_from_the_disk(place: Path) -> None:
     ledger, state = opened(place), DatasetState()
-    for _ in range(NATIVE_COMPACTION := native.NativeStorage.compact_every):
+    for _ in range(native.NativeStorage.compact_every):
         state = ledger.record(state, PLAN, "PLANNED")
     kept = deltalake.DeltaTable(str(place)).file_uris()
-    assert len(kept) == 1 and len(list(place.rglob("*.parquet"))) > NATIVE_COMPACTION
-    assert len(ledger.transitions()) == NATIVE_COMPACTION
+    assert len(kept) == 1 and len(list(place.rglob("*.parquet"))) > state.transition
+    assert len(ledger.transitions()) == state.transition
+
+
+def test_a_plan_is_decoded_once_however_often_the_ledger_is_read(place: Path) -> None:
+    decoded: list[str] = []
+
+    def counted(text: str) -> Any:
+        decoded.append(text)
+        return decode(text)
+
+    state = opened(place).record(DatasetState(), PLAN, "PLANNED")
+    ledger = Ledger(Session(no_spark), str(place), "acme", counted, TableAccess(engine="auto"))
+    ledger.open(create=False)
+    for name in ("STAGED", "COMMITTED"):
+        assert ledger.dataset_states()[NAME].open == PLAN
+        state = opened(place).record(state, PLAN, name, counts={})  # type: ignore[arg-type]
+    later = replace(PLAN, seq=2)
+    opened(place).record(state, later, "PLANNED")
+    assert (ledger.dataset_states()[NAME].last, ledger.dataset_states()[NAME].open) == (PLAN, later)
+    assert len(decoded) == 2
 
 
 def test_another_table_and_a_newer_ledger_are_left_alone(tmp_path: Path) -> None:

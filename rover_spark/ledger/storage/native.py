@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ _FILE_BYTES = (
     2 << 20
 )  # larger ones are not compacted again: a compaction costs the same after ten thousand batches
 _TRIES, _RETRIES = 5, 50
+_HANDLE_SECONDS = 300  # a bucket's credentials hold longer than that
 _NAMED = 500  # more names than these are no part of a query
 
 
@@ -47,6 +50,9 @@ class NativeStorage:
         self._session, self._location, self._access = session, location, access
         self._place = place
         self._lock = lock_beside(f"file:{place.url}") if place.is_local else None
+        self._spare: list[
+            tuple[float, DeltaTable]
+        ] = []  # handles that no thread uses, and when they were opened
 
     @property
     def place(self) -> Reached:
@@ -65,8 +71,7 @@ class NativeStorage:
             NativeFailed: it cannot be opened, or has what this engine must not write.
         """
         try:
-            with native_errors(self._place):
-                table = self._open()
+            with native_errors(self._place), self._newest() as table:
                 self._require_ours(table)
                 return dict(table.metadata().configuration)
         except NativeFailed as failure:
@@ -117,8 +122,7 @@ class NativeStorage:
         with failed(f"record transition {number}", self._location), locked(self._lock):
             for attempt in range(1, _TRIES + 1):
                 try:
-                    with native_errors(self._place):
-                        table = self._open()
+                    with native_errors(self._place), self._newest() as table:
                         if (table.transaction_version(app) or 0) >= number:
                             return False
                         require_conditional_puts(self._place, table.version())
@@ -136,8 +140,7 @@ class NativeStorage:
     def append(self, rows: Iterable[Row]) -> bool:
         """One commit, without a transaction."""
         try:
-            with native_errors(self._place), locked(self._lock):
-                table = self._open()
+            with native_errors(self._place), locked(self._lock), self._newest() as table:
                 require_conditional_puts(self._place, table.version())
                 self._commit(table, list(rows))
         except NativeFailed as failure:
@@ -165,8 +168,8 @@ class NativeStorage:
         if having:
             where.append(f'"{having}" IS NOT NULL')
         selected = ", ".join(f'"{name}"' for name in wanted)
-        with failed("read it", self._location), native_errors(self._place):
-            query = QueryBuilder().register("ledger", self._open())
+        with failed("read it", self._location), native_errors(self._place), self._newest() as table:
+            query = QueryBuilder().register("ledger", table)
             found = query.execute(f"SELECT {selected} FROM ledger WHERE {' AND '.join(where)}").read_all()
             values = [found.column(position).to_pylist() for position in range(len(wanted))]
         rows = [dict(zip(wanted, row, strict=True)) for row in zip(*values, strict=True)]
@@ -178,10 +181,24 @@ class NativeStorage:
     def compact(self) -> None:
         """Joins files that are small. Another driver's compaction may come first."""
         try:
-            with native_errors(self._place), locked(self._lock):
-                self._open().optimize.compact(target_size=_FILE_BYTES)
+            with native_errors(self._place), locked(self._lock), self._newest() as table:
+                table.optimize.compact(target_size=_FILE_BYTES)
         except NativeFailed as failure:
             _LOG.debug("ledger: it was not compacted: %s", failure)
+
+    @contextmanager
+    def _newest(self) -> Iterator[DeltaTable]:
+        """The newest version, in a handle that no other thread has; after a failure the handle is not used again."""
+        try:
+            opened, table = self._spare.pop()
+        except IndexError:
+            opened, table = 0.0, None
+        if table is not None and (self._place.is_local or time.monotonic() - opened < _HANDLE_SECONDS):
+            table.update_incremental()
+        else:
+            opened, table = time.monotonic(), self._open()
+        yield table
+        self._spare.append((opened, table))
 
     def _open(self) -> DeltaTable:
         """The newest version. Credentials of a bucket are asked for each time: they expire."""
@@ -194,14 +211,21 @@ class NativeStorage:
     def _commit(
         self, table: DeltaTable, rows: list[Row], mark: str = "", app: str = "", number: int = 0
     ) -> None:
-        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake import CommitProperties, PostCommitHookProperties, Transaction, write_deltalake
 
         properties = CommitProperties(
             custom_metadata={"userMetadata": mark} if mark else None,
             app_transactions=[Transaction(app, number)] if app else None,
             max_commit_retries=_RETRIES,
         )
-        write_deltalake(table, _arrow(rows), mode="append", commit_properties=properties)
+        write_deltalake(
+            table,
+            _arrow(rows),
+            mode="append",
+            commit_properties=properties,
+            # else the log is listed after each commit; a compaction removes what is older than the table's property says
+            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+        )
 
     def _holds(self, mark: str) -> bool:
         """Whether one of the newest commits has that mark. Their files are read: ``deltalake`` finds none below some paths."""
