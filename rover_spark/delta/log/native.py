@@ -7,32 +7,26 @@ failure is a NotAnswered: Spark is asked then, and what Spark says counts.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from rover_spark.delta.log import times
 from rover_spark.delta.log.columns import as_read
 from rover_spark.delta.log.entry import entry_of, info_of
 from rover_spark.delta.log.folder import CHECKPOINT, COMMIT, Directory, Folder, LogFile, Objects, commit_name
+from rover_spark.delta.log.opened import Opened, opened, rows_of, table_at
 from rover_spark.delta.log.port import NotAnswered
-from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Entry, Info, features_of
+from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Entry, Info
 from rover_spark.delta.native_errors import NativeFailed, native_errors
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.delta.shape import Shape
 from rover_spark.delta.storage import Reached
 
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
-
 T = TypeVar("T")
-# commits of such tables are decided, and may lie, elsewhere than in the log
-_MANAGED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits", "coordinatedCommits-preview"}
-_VECTORS = "deletionVectors"
 _SMALL = 64 << 10  # a commit's file that is read whole where its first line is asked for
 _WHOLE_SECONDS = re.compile(r"s3|abfs|az")  # there Hadoop takes times from HTTP headers
 
@@ -45,7 +39,7 @@ class NativeLog:
         self._location = _as_spark_spells(table, place)
         self._folder = self._found()
         self._lock = RLock()
-        self._opened: dict[int | None, DeltaTable] = {}
+        self._opened: dict[int | None, Opened] = {}
         self._listed: tuple[int, list[LogFile]] | None = None
         self._entries: dict[int, Entry] = {}
         self._infos: dict[int, Info | None] = {}
@@ -61,22 +55,20 @@ class NativeLog:
         """The table as it is now."""
         with self._answering():
             table = self._open(None)
-            found = table.metadata()
-            sizes = table.get_add_actions().column("size_bytes").to_pylist()
-            return Detail(str(found.id), dict(found.configuration), sum(sizes), self._location)
+            return Detail(table.table_id, dict(table.properties), table.bytes, self._location)
 
     def commits(self, reach: int | None, since: int | None) -> list[Commit]:
         """The newest commits from ``since`` on, the oldest first; times as of a listing that reaches ``reach``."""
         with self._answering():
             table = self._open(None)
-            newest = table.version()  # what came since may follow rules that this version does not know
+            newest = table.version  # what came since may follow rules that this version does not know
             files = self._files(max(min(newest if reach is None else reach, newest) - times.LISTED + 1, 0))
             commits = ((int(found[1]), file) for file in files if (found := COMMIT.fullmatch(file.name)))
             written = {version: file for version, file in commits if version <= newest}
             if newest not in written:
                 raise NotAnswered(f"its log has no file of version {newest}")
             begin = times.begins(list(written), reach)
-            in_commit = times.first_in_commit(table.metadata().configuration)
+            in_commit = times.first_in_commit(table.properties)
             rising = times.rising(
                 (version, file.at)
                 for version, file in written.items()
@@ -112,14 +104,12 @@ class NativeLog:
             if not self._reaches(version):
                 return None
             table = self._open(version)
-            found = table.metadata()
-            schema = json.loads(table.schema().to_json())
-            return Shape(schema, tuple(found.partition_columns), dict(found.configuration), _features(table))
+            return Shape(table.schema, table.partitions, dict(table.properties), table.features)
 
     def schema_at(self, version: int) -> dict[str, Any]:
         """The columns of the table's rows at a version, as Spark's reader gives them."""
         with self._answering():
-            return as_read(json.loads(self._open(version).schema().to_json()))
+            return as_read(self._open(version).schema)
 
     def files(self, first: int, last: int) -> list[CommitFiles]:
         """The files that the commits of versions first..last added, one value a commit, in their order."""
@@ -129,11 +119,7 @@ class NativeLog:
     def rows_at(self, version: int) -> int | None:
         """How many rows the table has at a version, or None where the log does not say it of every file."""
         with self._answering():
-            table = self._open(version)
-            records: Any = table.get_add_actions().column("num_records").to_pylist()
-            known: list[int] = [each for each in records if each is not None]
-            gone = self._vectored_rows(table) if _VECTORS in _features(table) else 0
-            return None if gone is None or len(known) < len(records) else sum(known) - gone
+            return rows_of(table_at(self._place, version))
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -144,39 +130,18 @@ class NativeLog:
         except NativeFailed as error:
             raise NotAnswered(str(error)) from None
 
-    def _vectored_rows(self, table: DeltaTable) -> int | None:
-        """How many rows deletion vectors take away; None where ``deltalake`` does not read them."""
-        from deltalake.exceptions import DeltaError
-
-        try:
-            gone: int = sum(
-                kept.count(False)
-                for some in table.deletion_vectors()
-                for kept in some.column("selection_vector").to_pylist()
-            )
-            return gone
-        except DeltaError:  # such as of a table with type widening, whose log is well
-            return None
-
-    def _open(self, version: int | None) -> DeltaTable:
+    def _open(self, version: int | None) -> Opened:
         """The table at a version, None for the newest one.
 
         Raises:
             NotAnswered: its commits are not all in the log, or the log has lost its beginning.
         """
-        from deltalake import DeltaTable
-
         with self._lock:
             if version not in self._opened:
-                table = DeltaTable(
-                    self._place.url, version=version, storage_options=dict(self._place.options)
-                )
-                managed = sorted(_features(table) & _MANAGED)
-                if managed:
-                    raise NotAnswered(f"the table has the feature {managed[0]}")
-                if version is None and not self._begins(table.version()):
+                found = opened(table_at(self._place, version))
+                if version is None and not self._begins(found.version):
                     raise NotAnswered("its log begins neither with version 0 nor with a checkpoint")
-                self._opened[version] = table
+                self._opened[version] = self._opened[found.version] = found
             return self._opened[version]
 
     def _files(self, first: int) -> list[LogFile]:
@@ -198,6 +163,7 @@ class NativeLog:
         return begin <= version and all(each in commits for each in range(begin + 1, version + 1))
 
     def _read(self, first: int, last: int) -> Iterator[tuple[int, Entry]]:
+        self._open(None)
         versions = range(first, last + 1)
         missing = [version for version in versions if version not in self._entries]
         self._entries.update(zip(missing, self._side_by_side(self._entry, missing), strict=True))
@@ -220,13 +186,6 @@ class NativeLog:
         if self._place.is_local or len(each) < 2:
             return [act(one) for one in each]
         return side_by_side(act, each)
-
-
-def _features(table: DeltaTable) -> frozenset[str]:
-    said = table.protocol()
-    return features_of(
-        said.min_reader_version, said.min_writer_version, said.reader_features, said.writer_features
-    )
 
 
 def _said(info: Info | None) -> tuple[str | None, int]:
