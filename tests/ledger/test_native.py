@@ -182,6 +182,19 @@ def test_a_plan_is_decoded_once_however_often_the_ledger_is_read(place: Path) ->
     assert len(decoded) == 2
 
 
+def test_a_handle_whose_next_commits_were_cleaned_is_opened_anew(place: Path) -> None:
+    ledger = opened(place)
+    state = ledger.record(DatasetState(), PLAN, "PLANNED")
+    for name in ("STAGED", "COMMITTED"):
+        state = opened(place).record(state, PLAN, name, counts={})  # type: ignore[arg-type]
+    deltalake.DeltaTable(str(place)).create_checkpoint()
+    for version in range(3):
+        (place / "_delta_log" / f"{version:020}.json").unlink()
+    assert ledger.dataset_states()[NAME].last == PLAN
+    with pytest.raises(LedgerConflict):
+        ledger.record(replace(state, transition=1), PLAN, "ABORTED")
+
+
 def test_another_table_and_a_newer_ledger_are_left_alone(tmp_path: Path) -> None:
     import pyarrow as pa
 

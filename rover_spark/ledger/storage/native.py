@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,14 +189,15 @@ class NativeStorage:
     @contextmanager
     def _newest(self) -> Iterator[DeltaTable]:
         """The newest version, in a handle that no other thread has; after a failure the handle is not used again."""
-        try:
-            opened, table = self._spare.pop()
-        except IndexError:
-            opened, table = 0.0, None
-        if table is not None and (self._place.is_local or time.monotonic() - opened < _HANDLE_SECONDS):
-            table.update_incremental()
-        else:
+        opened, table = time.monotonic(), None
+        with suppress(IndexError):
+            kept = self._spare.pop()
+            if self._place.is_local or opened - kept[0] < _HANDLE_SECONDS:
+                opened, table = kept
+        if table is None:
             opened, table = time.monotonic(), self._open()
+        else:
+            table.update_incremental()
         yield table
         self._spare.append((opened, table))
 
