@@ -8,6 +8,7 @@ Source: Delta transaction log protocol, "Add File and Remove File".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -23,7 +24,9 @@ from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.model.table import HistoryRow
 
 _FILE = "_file"
-_OWN_COLUMNS = {_FILE, "_commit_ms", "_metadata", *FEED_COLUMNS}
+TABLE = "_table_number"
+_PLAIN = re.compile(r"[\w./:=+@,-]*", re.ASCII)
+_OWN_COLUMNS = {_FILE, TABLE, "_commit_ms", "_metadata", *FEED_COLUMNS}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Spark's name of the folder of nulls
 _INEXACT_PARTITIONS = (
     TimestampType,
@@ -58,6 +61,17 @@ class AddedFiles:
     def bytes(self) -> int:
         """The size of all files together."""
         return sum(each.size for each in self.files)
+
+    @property
+    def alike(self) -> str | None:
+        """What tables have in common whose files can be read together; None where the files are read by themselves.
+
+        Only then has a path one spelling everywhere, and no folder holds the value of a partition.
+        """
+        spelled = all(_PLAIN.fullmatch(text) for text in (self.location, *(each.path for each in self.files)))
+        if not self.whole or not spelled or any(each.partition for each in self.files):
+            return None
+        return self.schema.json()
 
 
 def added_files(log: TableLog, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles:
@@ -112,24 +126,47 @@ def _unescaped(part: str) -> str:
     return _OCTET.sub(lambda found: chr(int(found[1], 16)), part)
 
 
-def added_rows(spark: SparkSession, added: AddedFiles) -> DataFrame:
-    """The rows of the files, each as an insert, with the columns that Delta's change data feed would give."""
-    columns = [F.col(backticked(name)) for name in added.schema.names]
-    if added.files:
-        paths = [literal(f"{added.location}/{unquote(each.path)}") for each in added.files]
-        reader = spark.read.schema(added.schema).option("basePath", added.location)
-        rows = reader.parquet(*paths).select(*columns, F.col("_metadata.file_name").alias(_FILE))
+def added_rows(spark: SparkSession, tables: Sequence[AddedFiles]) -> DataFrame:
+    """The rows of the files, each as an insert, with the columns that Delta's change data feed would give.
+
+    Several tables must have the same ``alike``; then the column TABLE holds the place of a row's table among them.
+    """
+    schema, several = tables[0].schema, len(tables) > 1
+    columns = [F.col(backticked(name)) for name in schema.names]
+    paths = [literal(f"{each.location}/{unquote(file.path)}") for each in tables for file in each.files]
+    parts = _telling_parts(paths) if several else 1
+    if paths:
+        reader = spark.read.schema(schema)
+        if not several:
+            reader = reader.option("basePath", tables[0].location)
+        file = (
+            F.col("_metadata.file_name")
+            if parts == 1
+            else F.substring_index("_metadata.file_path", "/", -parts)
+        )
+        rows = reader.parquet(*paths).select(*columns, file.alias(_FILE))
     else:
-        rows = empty(spark, added.schema).withColumn(_FILE, F.lit(""))
-    times = {commit.version: commit.timestamp for commit in added.commits}
-    of_files = [(each.name, each.version, times[each.version]) for each in added.files]
-    known = F.broadcast(
-        local_rows(spark, of_files, f"{_FILE} STRING, _commit_version BIGINT, _commit_ms BIGINT")
-    )
-    stray = F.raise_error(F.lit("a file that no commit added")).cast("bigint")
-    return rows.join(known, _FILE, "left").select(
+        rows = empty(spark, schema).withColumn(_FILE, F.lit(""))
+    of_files = []
+    for number, each in enumerate(tables):
+        times = {commit.version: commit.timestamp for commit in each.commits}
+        for one in each.files:
+            name = "/".join(f"{each.location}/{one.path}".split("/")[-parts:])
+            of_files.append((name, number, one.version, times[one.version]))
+    known = f"{_FILE} STRING, {TABLE} INT, _commit_version BIGINT, _commit_ms BIGINT"
+    stray = F.raise_error(F.lit("a file that no commit added"))
+    return rows.join(F.broadcast(local_rows(spark, of_files, known)), _FILE, "left").select(
         *columns,
         F.lit("insert").alias("_change_type"),
-        F.coalesce("_commit_version", stray).alias("_commit_version"),
+        F.coalesce("_commit_version", stray.cast("bigint")).alias("_commit_version"),
         F.timestamp_millis("_commit_ms").alias("_commit_timestamp"),
+        *([F.coalesce(TABLE, stray.cast("int")).alias(TABLE)] if several else []),
     )
+
+
+def _telling_parts(paths: Sequence[str]) -> int:
+    """How many last parts of these paths it takes to tell them apart."""
+    split, parts = [path.split("/") for path in paths], 1
+    while len({tuple(path[-parts:]) for path in split}) < len(paths):
+        parts += 1
+    return parts

@@ -212,8 +212,8 @@ def test_rows_of_added_files_have_the_columns_and_values_of_the_feed(
         state = tables.state("s", table, 1)
         added = added_files(tables.logs.of(table), table, tuple(row for row in state.rows if row.version > 0))
         assert added.whole and [file.records for file in added.files] == [1, 1, 1, 1]
-        rows, feed = added_rows(spark, added), changes(spark, table, 1, state.latest.version)
+        rows, feed = added_rows(spark, [added]), changes(spark, table, 1, state.latest.version)
         assert rows.dtypes == feed.dtypes and added.schema == snapshot(spark, table, 3).schema
         assert sorted(map(str, rows.collect())) == sorted(map(str, feed.collect()))
-        none = added_rows(spark, replace(added, files=()))
+        none = added_rows(spark, [replace(added, files=())])
         assert none.dtypes == feed.dtypes and none.isEmpty()

@@ -14,16 +14,18 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
+from rover_spark.config.access import TableAccess
 from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
-from rover_spark.produce.currents import arrived
+from rover_spark.produce.currents import arrived, planner
 from rover_spark.produce.currents.plan import EventPlan
 from rover_spark.produce.currents.scan import scan_groups
-from tests.e2e.stream import CUSTOM, PURCHASE, Stream, values
+from tests.e2e.stream import COLUMNS, CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
 
 APPEND_ONLY = "PARTITIONED BY (kind, zone) TBLPROPERTIES (delta.appendOnly = true)"
+NATIVE = TableAccess().engine == "auto"
 ODD = "[x]*?{a} b/c%+é"  # what a directory's name has to spell otherwise
 
 
@@ -117,7 +119,8 @@ def test_a_gap_is_given_up_for_the_types_that_have_it(stream: Stream) -> None:
 def test_a_first_delivery_that_reaches_too_far_back_can_begin_later(stream: Stream) -> None:
     stream.delivered()
     late = Stream(stream.spark, stream.root / "late", "")
-    late.add(values(100, 103))
+    late.add(values(100, 104))
+    late.sql("DELETE FROM {t} WHERE event_id = 'e103'")  # only a feed could say which row that was
     late.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
     late.add(values(103, 105))
     columns = dict(stream.events[CUSTOM]["columns"])
@@ -125,9 +128,18 @@ def test_a_first_delivery_that_reaches_too_far_back_can_begin_later(stream: Stre
     stream.add(values(0, 5))
     (problem,) = stream.export().problems
     assert problem.code == "source_gap" and f'events."{PURCHASE}".start' in problem.remedy
-    stream.events[PURCHASE]["start"] = 2
+    stream.events[PURCHASE]["start"] = 3
     stream.delivered()
     assert ids(stream) == expected((0, 5), (103, 105)), "and nothing was given up"
+    if NATIVE:
+        early = Stream(stream.spark, stream.root / "early", "")
+        early.add(values(200, 203))
+        early.sql("ALTER TABLE {t} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
+        stream.events["early"] = {"table": early.table, "columns": columns, "start": "earliest"}
+        stream.delivered()
+        assert ids(stream) == expected((0, 5), (103, 105), (200, 203)), (
+            "rows that were only added are in files"
+        )
 
 
 def test_types_that_are_read_together_are_told_apart(stream: Stream) -> None:
@@ -247,6 +259,7 @@ def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     for n in range(3):
         stream.add(values(10 * n, 10 * n + 10))
     stream.sql("OPTIMIZE {t}")
+    monkeypatch.setattr(arrived, "FEW", 0)
     (by_rows,) = stream.delivered().batches
     assert by_feed(by_rows) == [True], "a small table: it is not even looked at"
     other = Stream(stream.spark, tmp_path / "other")
@@ -272,6 +285,78 @@ def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     (many,) = stream.delivered().batches
     assert by_feed(many) == [True], "a small file is dear to ask for"
     assert ids(stream) == expected((0, 50))
+
+
+@pytest.mark.law(4)
+def test_small_tables_are_read_by_their_files_several_at_once_to_the_bytes_of_their_feeds(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies of a table have files of the same names; commits of other hours; a name that paths spell otherwise; an update."""
+    stream.add(values(0, 10))
+    stream.add(f"{values(10, 20)} UNION ALL {values(3, 5)}")
+    stream.add(values(20, 25, kind="purchase"))
+    copies = {name: tmp_path / "tables" / name for name in ("b", "c", "a é", "taken", "wide")}
+    for copy in copies.values():
+        shutil.copytree(stream.table, copy)
+    began = int(time.time()) // 3600 * 3600 - 9 * 3600
+    tables = [stream.table, *map(str, copies.values())]
+    for number, table in enumerate(tables):
+        for version in range(4):
+            log = Path(table) / "_delta_log" / f"{version:020d}.json"
+            os.utime(log, (began + 3600 * version * (number % 3) + version,) * 2)
+    stream.spark.sql(f"UPDATE delta.`{copies['taken']}` SET fan = 'g' WHERE event_id = 'e7'")
+    stream.spark.sql(f"ALTER TABLE delta.`{copies['wide']}` ADD COLUMN more STRING")
+    alike = {
+        "columns": {"time": "at", "user_id": "fan", "n": "n", "properties": "props"},
+        "start": "earliest",
+    }
+    alike |= {"natural_key": ["event_id"], "changes": "ignore"}
+    stream.events = {}
+    for number, table in enumerate(tables):
+        for kind in ("custom", "purchase"):
+            stream.events[f"{kind}{number}"] = {**alike, "table": table, "where": f"kind = '{kind}'"}
+        stream.events[f"all{number}"] = {"table": table, "columns": dict(COLUMNS), "start": "earliest"}
+        stream.events[f"all{number}"]["changes"] = "ignore"
+    stream.currents["partitions"] = 2
+    monkeypatch.setattr(arrived, "FEW", 0)
+    (by_rows,) = stream.delivered().batches
+    assert set(by_feed(by_rows)) == {True}
+    other = Stream(stream.spark, tmp_path / "other")
+    other.events, other.currents = stream.events, stream.currents
+    together, one_by_one = list[int](), arrived.added_rows
+    monkeypatch.setattr(arrived, "FEW", 1_000)
+    monkeypatch.setattr(
+        arrived, "added_rows", lambda spark, some: (together.append(len(some)), one_by_one(spark, some))[1]
+    )
+    (by_name,) = other.delivered().batches
+    assert by_name.counts == by_rows.counts and by_name.counts["superseded"] > 0
+    assert fingerprint(other.bucket) == fingerprint(stream.bucket)
+    if NATIVE:
+        expected = {name: name.endswith("4") for name in stream.events}  # where rows were changed
+        assert {one.event_type: one.by_feed for one in by_name.plan.slices} == expected
+        assert sorted(together[-3:]) == [1, 1, 3], "the odd one and the one with a column more by themselves"
+    assert commands.redeliver(other.spark, other.settings, by_name.batch).ok
+    assert fingerprint(other.bucket) == fingerprint(stream.bucket)
+    assert commands.verify(other.spark, other.settings).ok
+
+
+def test_rows_of_added_files_are_counted_by_the_log_where_no_filter_asks_for_them(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, job = list[int](), planner.counted
+    monkeypatch.setattr(planner, "counted", lambda *args: (counted.append(len(args[1])), job(*args))[1])
+    stream.events["every"] = {"table": stream.table, "columns": dict(COLUMNS), "start": "earliest"}
+    stream.delivered()
+    stream.add(values(0, 5))
+    stream.add(values(5, 9, kind="purchase"))
+    (batch,) = stream.delivered().batches
+    assert batch.counts["read"] == batch.counts["delivered"] == 5 + 9
+    assert counted == [1] or not NATIVE, "only the one with a filter takes a job"
+    del stream.events[CUSTOM]
+    stream.add(values(9, 12))
+    (batch,) = stream.delivered().batches
+    assert batch.counts["delivered"] == 3 and (counted == [1] or not NATIVE)
+    assert ids(stream) == sorted(expected((0, 12)) + expected((0, 5)))
 
 
 def test_a_feed_that_is_turned_on_begins_where_it_stands(bare: Stream) -> None:

@@ -1,29 +1,35 @@
 """Reads what arrived in event tables: through the change data feed, or from the files that commits added.
 
-Files are read where a table keeps no feed, and where few large files were added. Without a feed, a commit that changed or
-removed rows is a SourceGap: its new rows look like rows that were written again. Writes nothing.
+Files are read where a table keeps no feed, and where few files, or large ones, were added: those of many tables by one scan
+where they have the same columns. Without a feed, a commit that changed or removed rows is a SourceGap: its new rows look
+like rows that were written again. Writes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
 
 from rover_spark.delta.added_files import AddedFiles, added_files, added_rows
+from rover_spark.delta.anchor import begin_later
 from rover_spark.delta.engine_errors import ENGINE_ERRORS
 from rover_spark.delta.log.chosen import Logs
 from rover_spark.delta.names import quoted
 from rover_spark.delta.read import changes
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.model.table import TableState
-from rover_spark.produce.currents.plan import GIVE_UP, Slice
+from rover_spark.produce.currents.plan import GIVE_UP, HOUR_MS, Slice
 from rover_spark.produce.currents.scan import Scan, ScanGroup, scan_of
+from rover_spark.produce.currents.steps import Counted
 
-# Where a table keeps a feed, its new files are read instead only where the table is this large, and where they are this
-# large on average: each file is opened by its name, so many small ones cost more than the feed.
-LARGE_TABLE, LARGE_FILE = 64 << 20, 1 << 20
+# Where a table keeps a feed, its new files are read instead as long as they are few: each is opened by its name. Many are
+# read where they are large on average. Where Spark reads the log, that alone costs more than the feed of a small table.
+FEW, LARGE_TABLE, LARGE_FILE = 1_000, 64 << 20, 1 << 20
+# so many files of a table are read together with those of others
+TOGETHER = 20
 
 
 def require_readable(setting: str, table: str, state: TableState) -> None:
@@ -46,66 +52,111 @@ def by_files(logs: Logs, slices: tuple[Slice, ...], states: Mapping[str, TableSt
     def marked(one: Slice) -> Slice:
         if one.from_version is None or not one.by_feed:
             return one
-        # many small commits: reading the log of each already costs more
-        if states[one.event_type].bytes < max(LARGE_TABLE, LARGE_FILE * len(one.commits)):
-            return one
         scan = scan_of(one)
         if scan not in cheaper:
-            cheaper[scan] = _files_are_cheaper(logs, one)
+            cheaper[scan] = _files_are_cheaper(logs, one, states[one.event_type])
         return replace(one, by_feed=False) if cheaper[scan] else one
 
     return tuple(marked(one) for one in slices)
 
 
-def _files_are_cheaper(logs: Logs, one: Slice) -> bool:
+def _files_are_cheaper(logs: Logs, one: Slice, state: TableState) -> bool:
+    log = logs.of(one.source.table)
+    few = FEW if log.native() is not None else 0
+    # many small commits: reading the log of each already costs more
+    if len(one.commits) > few and state.bytes < max(LARGE_TABLE, LARGE_FILE * len(one.commits)):
+        return False
     # a catalog may deny access to the log; other faults of the table show when the feed is read
     try:
-        added = added_files(logs.of(one.source.table), one.source.table, one.commits)
+        added = added_files(log, one.source.table, one.commits)
     except ENGINE_ERRORS:
         return False
-    return added.whole and added.bytes >= LARGE_FILE * max(len(added.files), 1)
+    return added.whole and (len(added.files) <= few or added.bytes >= LARGE_FILE * len(added.files))
 
 
-def arrivals(spark: SparkSession, logs: Logs, groups: Iterable[ScanGroup]) -> dict[Scan, DataFrame]:
-    """The rows of every scan of these groups, once each: a frame of a feed is costly to make. Wrap it in ``reading``.
-
-    Raises:
-        SourceGap, ConfigError: as ``arrived``.
-    """
-    found: dict[Scan, DataFrame] = {}
-    for group in groups:
-        if group.scan not in found:
-            found[group.scan] = arrived(spark, logs, group.leader)
-    return found
+def remedy_of(those: Sequence[Slice]) -> str:
+    """What an operator does about rows of these slices that cannot be read: where nothing was delivered, nothing is given up."""
+    fresh = [f'events."{one.event_type}".start' for one in those if not one.offsets]
+    if not fresh:
+        return GIVE_UP
+    return begin_later(fresh) + (f" For the others: {GIVE_UP}" if len(fresh) < len(those) else "")
 
 
-def arrived(spark: SparkSession, logs: Logs, one: Slice) -> DataFrame:
-    """The rows of a slice's versions, with the columns of Delta's change data feed. Wrap it in ``reading``.
-
-    Reads the log where files are to be read. The frame itself is lazy.
+def files_of(logs: Logs, slices: Iterable[Slice]) -> dict[Scan, AddedFiles]:
+    """The files of each scan that reads files, as the log says: no row is read.
 
     Raises:
         SourceGap: without a feed, a commit that changed or removed rows.
         ConfigError: without a feed, files that cannot be read by themselves.
     """
-    assert one.from_version is not None
-    if not one.by_feed:
-        added = added_files(logs.of(one.source.table), one.source.table, one.commits)
+    served: dict[Scan, list[Slice]] = {}
+    for one in slices:
+        if not one.by_feed:
+            served.setdefault(scan_of(one), []).append(one)
+    found: dict[Scan, AddedFiles] = {}
+    for scan, those in served.items():
+        added = added_files(logs.of(scan.table), scan.table, those[0].commits)
         # the table was altered after planning, so its added files are incomplete: read the feed instead
-        if added.whole or not one.keeps_feed:
-            _require_whole(one, added)
-            return added_rows(spark, added)
-    return changes(spark, one.source.table, one.from_version, one.to_version)
+        if added.whole or not those[0].keeps_feed:
+            _require_whole(those, added)
+            found[scan] = added
+    return found
 
 
-def _require_whole(one: Slice, added: AddedFiles) -> None:
-    table = one.source.table
+def counted_files(number: int, one: Slice, files: Mapping[Scan, AddedFiles]) -> list[Counted] | None:
+    """The rows of slice ``number``, all of one partition, as the log counts them; None where a filter or the log keeps that open."""
+    added = files.get(scan_of(one))
+    if added is None or one.source.where is not None or any(each.records is None for each in added.files):
+        return None
+    hours = {commit.version: commit.timestamp // HOUR_MS * HOUR_MS for commit in one.commits}
+    found: Counter[int] = Counter()
+    for each in added.files:
+        found[hours[each.version]] += each.records or 0
+    return [(number, "insert", hour, 0, rows) for hour, rows in found.items() if rows]
+
+
+def alike_of(files: Mapping[Scan, AddedFiles]) -> dict[Scan, object]:
+    """For each scan whose files can be read together with those of other tables, what is the same of such tables."""
+    found: dict[Scan, object] = {}
+    seen: Counter[str] = Counter()
+    for scan, added in files.items():
+        if len(added.files) <= TOGETHER and added.alike is not None:
+            # versions of one table are not read twice by one scan
+            found[scan] = (added.alike, seen[added.location])
+            seen[added.location] += 1
+    return found
+
+
+def arrivals(
+    spark: SparkSession, groups: Iterable[ScanGroup], files: Mapping[Scan, AddedFiles]
+) -> dict[tuple[Scan, ...], DataFrame]:
+    """The rows of every group's scans, once each: a frame of a feed is costly to make. Wrap it in ``reading``.
+
+    The rows have the columns of Delta's change data feed. The frames are lazy.
+    """
+    found: dict[tuple[Scan, ...], DataFrame] = {}
+    for group in groups:
+        if group.scans not in found:
+            found[group.scans] = _arrived(spark, group.scans, files)
+    return found
+
+
+def _arrived(spark: SparkSession, scans: tuple[Scan, ...], files: Mapping[Scan, AddedFiles]) -> DataFrame:
+    scan = scans[0]
+    if scan in files:
+        return added_rows(spark, [files[each] for each in scans])
+    assert scan.first is not None
+    return changes(spark, scan.table, scan.first, scan.last)
+
+
+def _require_whole(those: Sequence[Slice], added: AddedFiles) -> None:
+    one, table = those[0], added.table
     if added.removed_at is not None:
         raise SourceGap(
             f'events."{one.event_type}": version {added.removed_at} of {table} changed or removed rows, and without a '
             "change data feed its new rows cannot be distinguished from them. Nothing was staged",
             code="event_changed",
-            remedy=GIVE_UP,
+            remedy=remedy_of(those),
         )
     if added.obstacle is not None:
         raise ConfigError(

@@ -14,6 +14,7 @@ from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZTy
 
 from rover_spark.contract.avro_tree import Field, Schema
 from rover_spark.contract.zones import ZONES
+from rover_spark.delta.added_files import TABLE
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.avro import Misfit, is_text, shaped
@@ -29,11 +30,11 @@ _ZONES = ", ".join(f"'{name}'" for name in ZONES)
 
 
 def columns_of(
-    rows: DataFrame, event_type: str, wanted: EventSource, routes: Column | None = None
+    rows: DataFrame, event_type: str, wanted: EventSource, route: Column | None = None
 ) -> DataFrame:
-    """The filtered rows' fields as ``f_<name>``, natural key values as ``k_<n>``, and the feed's own columns.
+    """The filtered rows' fields as ``f_<name>``, natural key values as ``k_<n>``, and the columns that say where a row is from.
 
-    A row is there once for each of its ``routes``, an array.
+    ``route`` may generate several values, and then there are as many rows.
 
     Raises:
         ConfigError: an expression that cannot be evaluated; an id that is no text, a time that is no time.
@@ -42,8 +43,8 @@ def columns_of(
     rows = filtered(rows, setting, wanted.where)
     chosen = [(f"f_{name}", f"columns.{name}", text) for name, text in wanted.columns.items()]
     chosen += [(f"k_{n}", "natural_key", text) for n, text in enumerate(wanted.natural_key)]
-    kept = [F.col(name) for name in FEED_COLUMNS if name in rows.columns]
-    kept += [F.explode(routes).alias(ROUTE)] if routes is not None else []
+    kept = [F.col(name) for name in (*FEED_COLUMNS, TABLE) if name in rows.columns]
+    kept += [route.alias(ROUTE)] if route is not None else []
     frame = selected(rows, setting, kept, chosen)
     _check(frame, setting, wanted)
     return frame
@@ -73,11 +74,6 @@ def _check(frame: DataFrame, setting: str, wanted: EventSource) -> None:
     for n, text in enumerate(wanted.natural_key):
         if not isinstance(types[f"k_{n}"], ID_TYPES):
             refuse("natural_key", f"{text} has no exact text", f"Write cast({text} as string).")
-
-
-def require_fit(frame: DataFrame, event_type: str, schema: Schema) -> None:
-    """Raises ConfigError unless what ``columns_of`` gave can become what the schema asks for."""
-    members(schema, types_of(frame), event_type)
 
 
 def types_of(frame: DataFrame) -> dict[str, DataType]:
@@ -121,7 +117,7 @@ def zone() -> Column:
 
 
 def members(
-    schema: Schema, types: dict[str, DataType], event_type: str
+    schema: Schema, types: Mapping[str, DataType], event_type: str
 ) -> tuple[list[Column], list[Column], Column]:
     """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD was put into its text.
 

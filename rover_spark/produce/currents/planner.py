@@ -7,13 +7,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from pyspark.sql import DataFrame
-from pyspark.sql.types import IntegerType, StringType
+from pyspark.sql.types import DataType, IntegerType, StringType, StructType
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.avro import Schema, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
-from rover_spark.delta import gaps, read
+from rover_spark.delta import gaps
 from rover_spark.delta.anchor import begin_later, confirm, reach
 from rover_spark.delta.engine_errors import reading, second_look
 from rover_spark.delta.names import backticked
@@ -28,8 +27,17 @@ from rover_spark.model.plan import Phase, Plan
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.columns.avro import Misfit
 from rover_spark.produce.columns.avro_schema import derived
-from rover_spark.produce.currents.arrived import arrivals, arrived, by_files, require_readable
-from rover_spark.produce.currents.fields import columns_of, require_fit, types_of
+from rover_spark.produce.currents.arrived import (
+    alike_of,
+    arrivals,
+    by_files,
+    counted_files,
+    files_of,
+    remedy_of,
+    require_readable,
+)
+from rover_spark.produce.currents.field_types import FieldTypes
+from rover_spark.produce.currents.fields import columns_of
 from rover_spark.produce.currents.keys import Taken
 from rover_spark.produce.currents.plan import (
     ADOPTED,
@@ -58,14 +66,15 @@ class EventPlanner:
         self.taken = Taken()  # by an earlier ledger that this one does not know
         self.now = now
         self._asked = asked
-        self._snapshot = cache(lambda table, version: read.snapshot(session.spark, table, version))
+        self._field_types = FieldTypes(session)
         self.refresh()
 
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         self._tables = Tables(self._session, self._settings.tables)
         self._schema = cache(self._valid)
-        self._frame = cache(self._selected)
+        self._types = cache(self._selected)
+        self._columns = cache(self._columns_at)
 
     def table(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table of an event type as this run first saw it."""
@@ -131,14 +140,24 @@ class EventPlanner:
                 code="now_too_early",
                 remedy="Leave --now out, or name a later one.",
             )
-        require_avro(self._session.spark)
-        side_by_side(self._require, self._settings.events)
+        last = last_of(dataset_state)
+        known = {} if last is None or dataset_state.rerun else {each.event_type: each for each in last.slices}
+        new = side_by_side(lambda name: self._is_new(name, known.get(name)), self._settings.events)
+        due = [name for name, is_new in zip(self._settings.events, new, strict=True) if is_new]
+        if due:
+            require_avro(self._session.spark)
+        side_by_side(self.require_fit, due)
 
-    def _require(self, event_type: str) -> None:
-        wanted = self._wanted(event_type)
-        state = self.table(event_type, wanted.table, None)
-        require_readable(f'events."{event_type}".table', wanted.table, state)
-        require_fit(self._frame(event_type), event_type, self._schema(event_type))
+    def _is_new(self, event_type: str, last: Slice | None) -> bool:
+        """Whether rows of the event type will be read. Raises ConfigError where new rows of its table could not be found."""
+        table = self._settings.events[event_type].table
+        state = self.table(event_type, table, None)
+        require_readable(f'events."{event_type}".table', table, state)
+        return last is None or state.latest.version != last.to_version
+
+    def require_fit(self, event_type: str) -> None:
+        """Raises ConfigError unless the table's columns can become what the event type's schema asks for."""
+        self._field_types.require_fit(self._types(event_type), event_type, self._schema(event_type))
 
     def next_plan(self, stream: str, dataset_state: DatasetState) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
@@ -200,9 +219,9 @@ class EventPlanner:
         self._require_whole([due])
         with reading(EVENTS, described([due]), remedy=GIVE_UP):
             # every column of every row, as staging would: a count alone reads none
-            rows = columns_of(
-                arrived(self._session.spark, self._tables.logs, due), due.event_type, due.source
-            )
+            files = files_of(self._tables.logs, [due])
+            (rows,) = arrivals(self._session.spark, scan_groups([(0, due)]), files).values()
+            rows = columns_of(rows, due.event_type, due.source)
             rows.write.format("noop").mode("overwrite").save()
 
     def _pinned(
@@ -255,32 +274,36 @@ class EventPlanner:
         due = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
 
         def of(some: Sequence[ScanGroup]) -> list[Counted]:
-            try:
-                with reading(EVENTS, described(group.leader for group in some), remedy=GIVE_UP):
-                    frames = arrivals(self._session.spark, self._tables.logs, some)
-                    rows = counted(frames, some, integration, partitions).collect()
-            except SourceGap as gap:
-                own = [one for group in some for one in group.slices]
-                fresh = [f'events."{one.event_type}".start' for one in own if not one.offsets]
-                if not fresh:
-                    raise
-                others = f" For the others: {gap.remedy}" if len(fresh) < len(own) else ""
-                raise SourceGap(gap.message, code=gap.code, remedy=begin_later(fresh) + others) from gap
+            those = [one for group in some for one in group.slices]
+            with reading(EVENTS, described(those), remedy=remedy_of(those)):
+                frames = arrivals(self._session.spark, some, files)
+                rows = counted(frames, some, integration, partitions).collect()
             return [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
 
-        return [each for found in side_by_side(of, batched(scan_groups(due))) for each in found]
+        with reading(EVENTS, described(one for _, one in due), remedy=remedy_of([one for _, one in due])):
+            files = files_of(self._tables.logs, (one for _, one in due))
+        logged = {number: counted_files(number, one, files) for number, one in due} if partitions == 1 else {}
+        groups = scan_groups(
+            [(number, one) for number, one in due if logged.get(number) is None], alike=alike_of(files)
+        )
+        return [
+            each for found in (*logged.values(), *side_by_side(of, batched(groups))) for each in found or ()
+        ]
 
-    def _selected(self, event_type: str) -> DataFrame:
+    def _selected(self, event_type: str) -> dict[str, DataType]:
         wanted = self._wanted(event_type)
         state = self.table(event_type, wanted.table, None)
-        return columns_of(self._snapshot(wanted.table, state.latest.version), event_type, wanted)
+        return self._field_types.of(event_type, wanted, self._columns(wanted.table, state.latest.version))
+
+    def _columns_at(self, table: str, version: int) -> StructType:
+        return StructType.fromJson(self._tables.logs.of(table).schema_at(version))
 
     def _wanted(self, event_type: str) -> EventSource:
         chosen = self._settings.events[event_type]
         columns = dict(chosen.columns)
         if not columns:
             state = self.table(event_type, chosen.table, None)
-            names = self._snapshot(chosen.table, state.latest.version).columns
+            names = self._columns(chosen.table, state.latest.version).names
             columns = {name: backticked(name) for name in names}
         return EventSource(
             chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
@@ -317,8 +340,7 @@ class EventPlanner:
                     code="config_invalid",
                     remedy="Name an .avsc file; a relative path begins at the configuration file.",
                 ) from None
-        frame = self._frame(event_type)
-        fields = {"id": StringType(), "time": IntegerType(), **types_of(frame)}
+        fields = {"id": StringType(), "time": IntegerType(), **self._types(event_type)}
         name = event_type.rpartition(".")[2]
         try:
             return derived(name, chosen.namespace, fields, _REQUIRED)

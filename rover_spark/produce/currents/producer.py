@@ -23,7 +23,7 @@ from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.columns.quarantine import quarantine_rows
-from rover_spark.produce.currents.arrived import arrivals
+from rover_spark.produce.currents.arrived import alike_of, arrivals, files_of, remedy_of
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.currents.keys import owner
 from rover_spark.produce.currents.layout import arranged_events
@@ -65,7 +65,7 @@ class EventProducer(EventPlanner):
 
         def part(some: Sequence[ScanGroup]) -> Callable[[], Part]:
             def make() -> Part:
-                rows = event_rows(arrivals(self._session.spark, self._tables.logs, some), plan, some, texts)
+                rows = event_rows(arrivals(self._session.spark, some, files), plan, some, texts)
                 numbers = {number for group in some for number in group.numbers}
                 return Part(
                     arranged_events(rows, plan, numbers),
@@ -81,9 +81,12 @@ class EventProducer(EventPlanner):
             return make
 
         def read_whole() -> AbstractContextManager[None]:
-            return reading(plan.dataset, described(one for _, one in due), remedy=GIVE_UP)
+            those = [one for _, one in due]
+            return reading(plan.dataset, described(those), remedy=remedy_of(those))
 
-        parts = [part(some) for some in batched(scan_groups(due, texts))]
+        with read_whole():
+            files = files_of(self._tables.logs, (one for _, one in due))
+        parts = [part(some) for some in batched(scan_groups(due, texts, alike_of(files)))]
         return Work(parts, EventFiles(plan, texts), read_whole, chunks)
 
     # -- the state of its tables -------------------------------------------------------------------------------
@@ -126,7 +129,8 @@ class EventProducer(EventPlanner):
             refuse_changed(place.name, wanted, last)
 
     def try_rows(self, place: Place, rows: int) -> None:
-        """That one row can be read."""
+        """That its columns fit, and that one row can be read."""
+        self.require_fit(place.name)
         version = self.state(place).latest.version
         what = span(place.table, None, version)
         with reading(place.name, what, remedy=MEND):

@@ -18,6 +18,7 @@ from pyspark.sql.types import DataType
 
 from rover_spark.contract.avro import registered_tree
 from rover_spark.contract.currents import natural_prefix
+from rover_spark.delta.added_files import TABLE
 from rover_spark.delta.frames import union
 from rover_spark.errors import ConfigError
 from rover_spark.model.manifest import BEFORE
@@ -25,7 +26,7 @@ from rover_spark.produce.columns.chunks import chunk_of
 from rover_spark.produce.columns.lookup import lookup
 from rover_spark.produce.columns.quarantine import row_json
 from rover_spark.produce.currents.fields import ROUTE, columns_of, identity, members, seconds, types_of, zone
-from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, Slice
+from rover_spark.produce.currents.plan import HOUR_MS, EventPlan
 from rover_spark.produce.currents.scan import Scan, ScanGroup
 
 TOO_LARGE = "event_too_large"
@@ -46,14 +47,14 @@ def require_avro(spark: SparkSession) -> None:
 
 
 def event_rows(
-    arrived: Mapping[Scan, DataFrame],
+    arrived: Mapping[tuple[Scan, ...], DataFrame],
     plan: EventPlan,
     groups: Sequence[ScanGroup],
     schemas: Mapping[str, str],
 ) -> DataFrame:
     """One row per source row and event type of these groups, in the columns of ``_events``.
 
-    ``arrived`` holds the rows of each scan, ``schemas`` the text of each event type's schema.
+    ``arrived`` holds the rows of each group's scans, ``schemas`` the text of each event type's schema.
     """
     return union(
         [_events(_columns(arrived, each), plan, each, schemas[each.leader.event_type]) for each in groups]
@@ -61,7 +62,10 @@ def event_rows(
 
 
 def counted(
-    arrived: Mapping[Scan, DataFrame], groups: Sequence[ScanGroup], integration: str, partitions: int
+    arrived: Mapping[tuple[Scan, ...], DataFrame],
+    groups: Sequence[ScanGroup],
+    integration: str,
+    partitions: int,
 ) -> DataFrame:
     """(slice, change, hour, partition, rows) of these groups: what the groups of a plan are made of."""
     parts = []
@@ -71,27 +75,29 @@ def counted(
         event_id = _event_id(frame, group, integration) if partitions > 1 else F.lit("")
         parts.append(
             frame.select(
-                _of_route(group.numbers).alias("slice"),
+                lookup(group.numbers, F.col(ROUTE)).cast("int").alias("slice"),
                 F.col("_change_type").alias("change"),
-                lookup(group.leader.hours, _hour_index(group.leader)).alias("hour"),
+                lookup(group.hours, _hour_index(group)).alias("hour"),
                 _partition(event_id, partitions).alias("partition"),
             )
         )
     return union(parts).groupBy("slice", "change", "hour", "partition").agg(F.count(F.lit(1)).alias("rows"))
 
 
-def _columns(arrived: Mapping[Scan, DataFrame], group: ScanGroup) -> DataFrame:
+def _columns(arrived: Mapping[tuple[Scan, ...], DataFrame], group: ScanGroup) -> DataFrame:
     """The group's fields; a row that the filters of several slices keep is there once for each."""
-    one, rows = group.leader, arrived[group.scan]
-    if len(group.slices) == 1:
-        return columns_of(rows, one.event_type, one.source)
-    filters = [each.source.where or "true" for each in group.slices]
-    routes = (F.when(F.expr(text), F.lit(n)) for n, text in enumerate(filters))
-    any_of = replace(one.source, where=" OR ".join(f"({text})" for text in filters))
-    return columns_of(rows, one.event_type, any_of, F.array_compact(F.array(*routes)))
+    one, rows, filters = group.leader, arrived[group.scans], group.filters
+    table = F.col(TABLE) if len(group.scans) > 1 else None
+    if len(filters) == 1:
+        return columns_of(rows, one.event_type, one.source, table)
+    texts = [text or "true" for text in filters]
+    first = F.lit(0) if table is None else table * len(filters)
+    routes = (F.when(F.expr(text), first + n) for n, text in enumerate(texts))
+    any_of = replace(one.source, where=" OR ".join(f"({text})" for text in texts))
+    return columns_of(rows, one.event_type, any_of, F.explode(F.array_compact(F.array(*routes))))
 
 
-def _of_route(values: Sequence[int | str]) -> Column:
+def _of_route(values: Sequence[str]) -> Column:
     """The value, of one per slice of a group, that belongs to the row's slice."""
     if len(values) == 1:
         return F.lit(values[0])
@@ -143,7 +149,7 @@ def _events(frame: DataFrame, plan: EventPlan, group: ScanGroup, schema: str) ->
         ).alias("row_json"),
         _of_route([each.event_type for each in group.slices]).alias("event"),
     )
-    return _with_repeats(frame) if len(one.hours) > 1 else frame
+    return _with_repeats(frame) if any(len(each.hours) > 1 for each in group.tables) else frame
 
 
 def _outcome(appended: Column) -> Column:
@@ -168,11 +174,16 @@ def _with_repeats(frame: DataFrame) -> DataFrame:
     return frame.withColumn("chunk", F.when(F.col("id").isNotNull(), first).otherwise(F.col("chunk")))
 
 
-def _hour_index(one: Slice) -> Column:
-    """Which of the slice's queue hours a row has: that of its commit, as the plan pinned it."""
-    index = {hour: n for n, hour in enumerate(one.hours)}
-    of_commits = [index[commit.timestamp // HOUR_MS * HOUR_MS] for commit in one.commits]
-    return lookup(of_commits, F.col("_commit_version") - one.commits[0].version)
+def _hour_index(group: ScanGroup) -> Column:
+    """Which of the group's queue hours a row has: that of its commit, as the plan pinned it."""
+    index = {hour: n for n, hour in enumerate(group.hours)}
+    of_commits, places = list[int](), list[int]()
+    for one in group.tables:
+        places.append(len(of_commits) - one.commits[0].version)
+        of_commits += [index[commit.timestamp // HOUR_MS * HOUR_MS] for commit in one.commits]
+    if len(index) == 1:
+        return F.lit(0)
+    return lookup(of_commits, lookup(places, F.col(TABLE)) + F.col("_commit_version"))
 
 
 def _partition(event_id: Column, partitions: int) -> Column:
@@ -186,10 +197,10 @@ def _chunk(plan: EventPlan, scanned: ScanGroup) -> Column:
     """
     numbers = {(each.slice, each.hour, each.partition): n for n, each in enumerate(plan.groups)}
     first = {each.slice: n for n, each in reversed([*enumerate(plan.groups)])}
-    hours, partitions = scanned.leader.hours, range(plan.partitions)
+    hours, partitions = scanned.hours, range(plan.partitions)
     table = [
         [[numbers.get((slice_, hour, part), first.get(slice_, 0)) for part in partitions] for hour in hours]
         for slice_ in scanned.numbers
     ]
     partition = _partition(F.col("id"), plan.partitions)
-    return lookup(table, F.col(ROUTE), _hour_index(scanned.leader), partition).cast("int")
+    return lookup(table, F.col(ROUTE), _hour_index(scanned), partition).cast("int")
