@@ -283,7 +283,8 @@ class Planner:
 
     def in_one_task(self, plan: BatchPlan) -> bool:
         """Whether one task reads, sorts and stages a batch: of few rows in few files, shuffles cost more than all else."""
-        if plan.from_version is None or plan.chunks > 1 or plan.source_rows > _FEW_ROWS:
+        few = plan.source_rows <= _FEW_ROWS and len(plan.commits) <= _FEW_FILES
+        if plan.from_version is None or plan.chunks > 1 or not few:
             return False
         commits = self._tables.files(plan.source.table, plan.from_version, plan.to_version)
         found = None if commits is None else feed_reads(commits)
