@@ -62,7 +62,7 @@ class Delivery:
 
     def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
         """Records a new plan and delivers it; returns the dataset state after it."""
-        plan = replace(plan, versions=self._versions(plan.phase not in {"enable", "lost"}))
+        plan = replace(plan, versions=self._versions(plan.source_rows > 0))
         if plan.phase in {"enable", "lost"}:
             state: State = "LOST" if plan.phase == "lost" else "COMMITTED"
             counts = Manifest().counts

@@ -41,7 +41,7 @@ class Tables:
             if not isinstance(since, HistoryRow):
                 return self._reaching(setting, table, since)
             state, log = self._showing(setting, table, since), self.logs.of(table)
-            if state.row(since.version) == since or log.native() is None:
+            if state.row(since.version) == since or not log.without_spark:
                 return state
             # a missing commit stops deliveries, so Spark has the last word on it
             log.leave_to_spark(f"version {since.version} is another commit than it was")
@@ -54,7 +54,7 @@ class Tables:
         False as well where only a job of Spark could tell.
         """
         log, last = self.logs.of(table), self._states[place_of(table)].latest.version
-        if log.native() is None:
+        if not log.without_spark:
             return False
         changes = log.changes(since + 1, last)
         return not any(each.metadata or each.features is not None for each in changes)
@@ -70,12 +70,12 @@ class Tables:
     def files(self, table: str, first: int, last: int) -> list[CommitFiles] | None:
         """The files of each commit of versions first..last; None where only Spark could say it, by a job of its own."""
         log = self.logs.of(table)
-        return None if log.native() is None else log.files(first, last)
+        return log.files(first, last) if log.without_spark else None
 
     def rows_at(self, table: str, version: int) -> int | None:
         """How many rows the table has at a version; None where the log does not say it, or only by a job of Spark."""
         log = self.logs.of(table)
-        return None if log.native() is None else log.rows_at(version)
+        return log.rows_at(version) if log.without_spark else None
 
     def _showing(self, setting: str, table: str, since: HistoryRow) -> TableState:
         state = self._reaching(setting, table, since.version)

@@ -62,12 +62,12 @@ class Ledger:
         location: str,
         export: str,
         decode: Callable[[str], Plan],
-        access: TableAccess | None = None,
+        access: TableAccess,
     ) -> None:
         """``decode`` gives the plan back from the text in a row; ``access`` says how a table by path is reached."""
         self._decode = decode
         self._session = session
-        self._access = access or TableAccess()
+        self._access = access
         self._location = location
         self.export = export
         self._storage: Storage | None = None

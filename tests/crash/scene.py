@@ -62,7 +62,7 @@ def require_ended(spark: SparkSession, whole: Path, root: Path, point: str, *, s
 
 def _ledger(spark: SparkSession, root: Path) -> list[object]:
     """What the ledger says of each batch; where a try was staged is its own affair."""
-    ledger = Ledger(Session.of(spark), settings_of(root).ledger, "acme", decode)
+    ledger = Ledger(Session.of(spark), settings_of(root).ledger, "acme", decode, settings_of(root).tables)
     ledger.open(create=False)
     return [
         (each.batch, each.state, each.counts, each.instant, [replace(file, staged="") for file in each.files])

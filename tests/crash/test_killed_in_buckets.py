@@ -76,7 +76,9 @@ def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rig
     with Proxy(s3, least_rights) as proxy:
         destined(bucket, tmp_path, can_read=False, endpoint=proxy.endpoint)
         assert run_child(tmp_path, "STAGED", SETTLED) == -signal.SIGKILL
-        ledger = Ledger(Session.of(spark), settings_of(tmp_path).ledger, "acme", decode)
+        ledger = Ledger(
+            Session.of(spark), settings_of(tmp_path).ledger, "acme", decode, settings_of(tmp_path).tables
+        )
         ledger.open(create=False)
         (batch,) = ledger.batches()
         for file in batch.files:

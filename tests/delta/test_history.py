@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,3 +91,12 @@ def test_a_commit_is_found_again_though_its_time_depends_on_where_the_listing_be
     tables = Tables(Session.of(spark), TableAccess(engine=engine))
     assert tables.state("s", table, anchor).row(4) == anchor
     assert (tables.logs.of(table).why_spark is None) == (engine == "auto")
+
+
+@pytest.mark.law(5)
+def test_spark_has_the_last_word_on_a_commit_that_is_another_one(spark: SparkSession, table: str) -> None:
+    tables = Tables(Session.of(spark), TableAccess(engine="auto"))
+    found = tables.state("s", table, 2).rows[0]
+    delivered = replace(found, timestamp=found.timestamp - 1)
+    assert tables.state("s", table, delivered).row(found.version) == found
+    assert "another commit" in str(tables.logs.of(table).why_spark)

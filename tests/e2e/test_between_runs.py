@@ -123,7 +123,7 @@ def test_only_the_tables_of_files_whose_staged_bytes_are_gone_are_read_again(str
     with effects(Fault("store publish", error=_away, times=ALWAYS)):
         assert not stream.export().ok
     settings = stream.settings
-    ledger = Ledger(Session.of(stream.spark), settings.ledger, "acme", decode)
+    ledger = Ledger(Session.of(stream.spark), settings.ledger, "acme", decode, settings.tables)
     ledger.open(create=False)
     (record,) = ledger.batches()
     gone = [file.staged for file in record.files if CUSTOM in file.key]

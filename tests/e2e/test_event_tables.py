@@ -14,18 +14,17 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
-from rover_spark.config.access import TableAccess
 from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
 from rover_spark.produce.currents import arrived, planner
 from rover_spark.produce.currents.plan import EventPlan
 from rover_spark.produce.currents.scan import scan_groups
+from tests import NATIVE
 from tests.e2e.stream import COLUMNS, CUSTOM, PURCHASE, Stream, values
 from tests.e2e.world import fingerprint
 
 APPEND_ONLY = "PARTITIONED BY (kind, zone) TBLPROPERTIES (delta.appendOnly = true)"
-NATIVE = TableAccess().engine == "auto"
 ODD = "[x]*?{a} b/c%+é"  # what a directory's name has to spell otherwise
 
 

@@ -1,4 +1,4 @@
-"""Commands that read no row start no Spark where tables and ledger are paths; what they say is what they say with it."""
+"""Commands that read no row start no Spark where tables and ledger are paths; they give the documents that they give with Spark."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from rover_spark.config.settings import Settings
 from rover_spark.delta.session import Session
 from rover_spark.errors import RoverSparkError
 from rover_spark.face import commands
+from tests import NATIVE
 from tests.e2e.stream import CUSTOM, Stream, values
 from tests.e2e.world import World, row, sources_of
 
-pytest.importorskip("deltalake")
+pytestmark = pytest.mark.skipif(not NATIVE, reason="Spark reads logs and ledger")
 
 
 class Started(AssertionError):
@@ -71,6 +72,13 @@ def test_what_is_appended_is_planned_from_the_log(delivered: World) -> None:
     assert delivered.delivered().batches[0].counts["delivered"] == 1
 
 
+def test_commits_without_rows_are_delivered_without_spark(delivered: World) -> None:
+    delivered.sql("OPTIMIZE {t}", t="ids")
+    (batch,) = commands.export(none(), delivered.settings).batches
+    assert (batch.state, batch.counts["read"], batch.files) == ("COMMITTED", 0, ())
+    assert batch.plan is not None and "spark" not in batch.plan.versions
+
+
 def test_a_rerun_is_asked_for_without_spark(delivered: World) -> None:
     commands.rerun(none(), delivered.settings, "fan_identity_graph")
     assert delivered.delivered().batches[-1].plan.phase == "snapshot"  # type: ignore[union-attr]
@@ -95,6 +103,14 @@ def test_events_that_wait_for_nothing_start_no_spark(stream: Stream) -> None:
     assert [each.quarantined for each in commands.status(none(), stream.settings).datasets] == [1]
     found = commands.schemas(none(), stream.settings)
     assert [each.event_type for each in found.schemas] == [CUSTOM]
+
+
+def test_changed_columns_of_events_are_tried_though_nothing_waits(stream: Stream) -> None:
+    stream.delivered()
+    stream.events[CUSTOM]["columns"]["user_id"] = "no_such_column"
+    with pytest.raises(RoverSparkError) as refused:
+        commands.export(stream.spark, stream.settings)
+    assert refused.value.exit_code == 2 and "user_id" in refused.value.message
 
 
 def test_a_changed_setting_is_refused_without_spark(delivered: World) -> None:

@@ -111,6 +111,6 @@ def row(n: int, kind: str, value: str, at: str) -> str:
 
 def sources_of(spark: SparkSession | Session, settings: Settings) -> tuple[Sources, int]:
     """The sources of an export, and how many waiting rows are enough."""
-    ledger = Ledger(Session.of(spark), settings.ledger, settings.name, port.decode)
+    ledger = Ledger(Session.of(spark), settings.ledger, settings.name, port.decode, settings.tables)
     producer = port.producer(Session.of(spark), settings, ledger, 0)
     return Sources(Session.of(spark), settings.tables, settings.delivers, ledger, producer), producer.enough

@@ -65,11 +65,11 @@ def findings(
 
 
 def _logs(settings: Settings) -> Finding:
-    """Who reads logs and ledger where they are paths. Both give the same answers; Spark takes longer."""
+    """Whether logs and ledger can be read without Spark, where they are paths. Spark gives the same answers, and takes longer."""
     about, tried = "tables", "logs without Spark"
     if settings.tables.engine == "spark":
         return Finding(about, tried, "ok", 'Spark reads them: tables.engine is "spark"')
     if missing := unmet():
         remedy = "pip install 'rover_spark[native]': runs without new rows then start no Spark."
         return Finding(about, tried, "warning", f"Spark reads them: {missing}", remedy)
-    return Finding(about, tried, "ok", "deltalake reads those of paths")
+    return Finding(about, tried, "ok", "deltalake is installed: it reads the logs of tables by path")

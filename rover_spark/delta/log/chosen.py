@@ -1,4 +1,6 @@
-"""Which engine serves a table's log: the native one where it can, Spark everywhere else. Nobody above knows which.
+"""Which engine serves a table's log: the native one where it can, Spark everywhere else.
+
+Callers ask ``without_spark`` only where a question is not worth a job of Spark.
 
 A table whose log the native engine cannot read is Spark's from then on, and so are Spark's answers and errors.
 """
@@ -70,6 +72,11 @@ class ChosenLog:
     def rows_at(self, version: int) -> int | None:
         """How many rows the table has at a version, or None where the log does not say it of every file."""
         return self._asked(lambda log: log.rows_at(version))
+
+    @property
+    def without_spark(self) -> bool:
+        """Whether the native engine serves this table."""
+        return self.native() is not None
 
     def native(self) -> NativeLog | None:
         """The native engine of this table, or None where Spark serves it."""

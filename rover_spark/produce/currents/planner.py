@@ -10,7 +10,7 @@ from pathlib import Path
 from pyspark.sql.types import DataType, IntegerType, StringType, StructType
 
 from rover_spark.config.settings import Settings
-from rover_spark.contract.avro import Schema, parse
+from rover_spark.contract.avro import Schema, canonical, fingerprint, parse
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.delta import gaps
 from rover_spark.delta.anchor import begin_later, confirm, reach
@@ -149,11 +149,19 @@ class EventPlanner:
         side_by_side(self.require_fit, due)
 
     def _is_new(self, event_type: str, last: Slice | None) -> bool:
-        """Whether rows of the event type will be read. Raises ConfigError where new rows of its table could not be found."""
-        table = self._settings.events[event_type].table
-        state = self.table(event_type, table, None)
-        require_readable(f'events."{event_type}".table', table, state)
-        return last is None or state.latest.version != last.to_version
+        """Whether rows of the event type will be read, or its settings are not those of its last batch.
+
+        Raises ConfigError where new rows of its table could not be found.
+        """
+        chosen = self._settings.events[event_type]
+        state = self.table(event_type, chosen.table, None)
+        require_readable(f'events."{event_type}".table', chosen.table, state)
+        if last is None or state.latest.version != last.to_version or self._wanted(event_type) != last.source:
+            return True
+        if chosen.schema_file is None:
+            return False
+        text = canonical(self._schema(event_type))
+        return all(each.fingerprint != fingerprint(text) for each in self._ledger.schemas())
 
     def require_fit(self, event_type: str) -> None:
         """Raises ConfigError unless the table's columns can become what the event type's schema asks for."""
