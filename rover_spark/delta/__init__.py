@@ -1,1 +1,1 @@
-"""Delta tables as sources: SQL names, history and log, rows of a snapshot or a feed, and what engine errors mean."""
+"""Delta tables as sources: their logs by two engines, rows of a snapshot or a feed, the Spark session, and what engine errors mean."""

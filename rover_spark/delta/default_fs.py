@@ -31,8 +31,8 @@ def default_file_system(session: Session | None = None) -> str:
     if session is not None and session.started:
         try:
             found = session.spark._jsc.hadoopConfiguration().get("fs.defaultFS")
-        except Exception:  # noqa: BLE001 - a session that is shared has no such door
-            return "another machine's"
+        except Exception:  # noqa: BLE001 - a session of Spark Connect has no _jsc
+            return "a file system that a shared session does not name"
         return _foreign(str(found or ""))
     return _configured(tuple(_ENVIRON.get(name, "") for name in _PLACES))
 

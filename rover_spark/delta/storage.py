@@ -115,5 +115,7 @@ def _local(place: str, session: Session | None) -> str:
         return "/" + place.removeprefix("file:").lstrip("/")
     elsewhere = default_file_system(session)
     if elsewhere:
-        raise NotNative(f"Spark takes a path without scheme for one of {elsewhere}")
+        raise NotNative(
+            f"Spark looks for a path without a scheme in {elsewhere}; file:/… is this machine's disk"
+        )
     return "/" + place.lstrip("/")

@@ -1,6 +1,6 @@
 """Which transitions of a long history still count, and which counts of batches are worth parsing. Pure.
 
-Both engines ask here: a dataset state is folded from these rows alone, whoever fetched them.
+Both engines use these rules: a dataset state is folded from these rows alone, whoever fetched them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _SOME_QUARANTINED = re.compile(r'"quarantined":\s*[1-9]')
 
 
 def still_counting(rows: Iterable[Row]) -> list[Row]:
-    """Of each dataset the newest batches, the last delivered one, the first that left floors, and what marks a turn."""
+    """Of each dataset the newest batches, the last delivered one and the first that left floors; all that count for ever.
+
+    These are snapshots, LOST ranges, reruns, accepted changes and aborted batches.
+    """
     datasets: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         datasets[row["dataset"]].append(row)

@@ -1,6 +1,6 @@
 """File locks beside a ledger on a local path. They go with the process, however it ends: nobody has to clean up.
 
-Promises nothing for a path that is not local: there Delta's log store and the transition's number must do.
+Promises nothing for a path that is not local: there the commit alone decides which driver wins.
 """
 
 from __future__ import annotations

@@ -271,7 +271,7 @@ class Ledger:
     def record_published(self, dataset_state: DatasetState, plan: Plan, files: Sequence[StagedFile]) -> None:
         """Records that these files of a STAGED batch are visible, in one commit that takes no transition.
 
-        No other driver can contradict that, so it needs no compare-and-swap. Where the commit is lost, the files are
+        No other driver competes for that, so it needs no compare-and-swap. Where the commit is lost, the files are
         published again.
         """
         if not self._open_storage.append([published_row(dataset_state, plan, files)]):

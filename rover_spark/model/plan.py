@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from rover_spark.model.schema import RegisteredSchema
@@ -36,7 +36,7 @@ class Plan:
     instant: int
     destination: str
     source_rows: int
-    versions: dict[str, str]
+    versions: dict[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
     def batch(self) -> str:

@@ -78,13 +78,13 @@ def test_two_drivers_started_together_give_one_result_each_time(
             destined(buckets[number], root, can_read=number % 4 == 2)
     _drive(worlds)
     for number, root in enumerate(worlds):
-        told = [json.loads((root / f"{name}.json").read_text()) for name in DRIVERS]
+        reports = [json.loads((root / f"{name}.json").read_text()) for name in DRIVERS]
         if number in buckets:
-            assert buckets[number].fingerprint() == delivered, (number, told)
+            assert buckets[number].fingerprint() == delivered, (number, reports)
         else:
-            assert fingerprint(root / "bucket") == fingerprint(whole / "bucket"), (number, told)
-        assert [each["result"] for each in told].count("done") >= 1, (number, told)
-        assert {code for each in told for code in each["codes"]} <= {"dataset_busy"}, (number, told)
+            assert fingerprint(root / "bucket") == fingerprint(whole / "bucket"), (number, reports)
+        assert [each["result"] for each in reports].count("done") >= 1, (number, reports)
+        assert {code for each in reports for code in each["codes"]} <= {"dataset_busy"}, (number, reports)
         assert commands.export(spark, settings_of(root)).result == "nothing to do"
         if number % 4 != 3:  # there nobody may read
             assert commands.verify(spark, settings_of(root)).ok
@@ -110,10 +110,10 @@ def test_two_drivers_on_a_ledger_in_a_bucket_give_one_result_each_time(
         (root / "agreed.json").write_text(json.dumps({**agreed, **place}))
     _drive(worlds)
     for number, root in enumerate(worlds):
-        told = [json.loads((root / f"{name}.json").read_text()) for name in DRIVERS]
-        assert fingerprint(root / "bucket") == fingerprint(whole / "bucket"), (number, told)
-        assert [each["result"] for each in told].count("done") >= 1, (number, told)
-        assert not [code for each in told for code in each["codes"]], (number, told)
+        reports = [json.loads((root / f"{name}.json").read_text()) for name in DRIVERS]
+        assert fingerprint(root / "bucket") == fingerprint(whole / "bucket"), (number, reports)
+        assert [each["result"] for each in reports].count("done") >= 1, (number, reports)
+        assert not [code for each in reports for code in each["codes"]], (number, reports)
         settings = settings_of(root)
         shown = commands.status(spark, settings)
         assert [each.state for each in shown.batches] == ["COMMITTED"], (

@@ -1,6 +1,6 @@
 """A commit's file of a Delta log, line by line, to what is kept of it. Pure.
 
-Every question is answered as Spark answers it that reads the same file as JSON. Refuses, with ValueError, what is no JSON.
+Gives the values that Spark's JSON reader gives of the same file. Refuses, with ValueError, what is no JSON.
 Source: Delta transaction log protocol, "Actions".
 """
 

@@ -46,7 +46,7 @@ class Storage(Protocol):
         """
 
     def append(self, rows: Iterable[Row]) -> bool:
-        """Commits rows that nobody can contradict; False where the commit failed or its answer was lost."""
+        """Commits rows that no other driver competes for; False where the commit failed or its answer was lost."""
 
     def rows(
         self,

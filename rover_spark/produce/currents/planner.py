@@ -266,7 +266,6 @@ class EventPlanner:
             instant=max(self.now, dataset_state.instant + 1),
             destination=self._settings.destination,
             source_rows=sum(count for *_, count in rows),
-            versions={},
             integration=currents.integration,
             partitions=currents.partitions,
             codec=currents.codec,

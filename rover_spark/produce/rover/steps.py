@@ -199,5 +199,4 @@ def plan_batch(
         inserts_only=inserts_only,
         floors=dataset_state.floors,
         aborted=dataset_state.aborted,
-        versions={},
     )
