@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ class Scene:
     # as a producer: what is asked for is all that its work is
 
     def work(self, plan: Plan, chunks: frozenset[int] | None) -> Any:
-        return chunks
+        return SimpleNamespace(parts=(None,), chunks=chunks)
 
     # as a store
 
@@ -90,7 +91,8 @@ def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Scen
     ) -> Scene:
         found = Scene(files, can_read, fails, f"file://{tmp_path}/bucket")
 
-        def again(ledger: object, plan: Plan, chunks: Any, *_: object) -> Manifest:
+        def again(ledger: object, plan: Plan, work: Any, *_: object) -> Manifest:
+            chunks = work.chunks
             found.journal.append(("staged again", chunks))
             if found.again is not None:
                 raise found.again
