@@ -61,26 +61,10 @@ def opened(table: DeltaTable) -> Opened:
 
 
 def rows_of(table: DeltaTable) -> int | None:
-    """How many rows a table has by its statistics; None where they do not say it of every file."""
+    """How many rows a table has by its statistics; None where they do not say it of every file, or vectors may take rows away."""
     records: Any = table.get_add_actions().column("num_records").to_pylist()
     known: list[int] = [each for each in records if each is not None]
-    gone = _vectored(table) if _VECTORS in _features(table) else 0
-    return None if gone is None or len(known) < len(records) else sum(known) - gone
-
-
-def _vectored(table: DeltaTable) -> int | None:
-    """How many rows deletion vectors take away; None where ``deltalake`` does not read them."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        gone: int = sum(
-            kept.count(False)
-            for some in table.deletion_vectors()
-            for kept in some.column("selection_vector").to_pylist()
-        )
-        return gone
-    except DeltaError:  # such as of a table with type widening, whose log is well
-        return None
+    return None if _VECTORS in _features(table) or len(known) < len(records) else sum(known)
 
 
 def _features(table: DeltaTable) -> frozenset[str]:

@@ -203,7 +203,7 @@ class Planner:
     ) -> BatchPlan:
         found = {}
         if step.phase not in {"enable", "lost"}:
-            found = self._count(dataset, step, dataset_state, wanted, state)
+            found = self._count(dataset, step, dataset_state, wanted)
         changed = sum(rows for change, rows in found.items() if change != "update_preimage")
         plan = self._plan(step, dataset, dataset_state, wanted, state, found, changed)
         repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
@@ -244,11 +244,9 @@ class Planner:
             inserts_only=set(found) <= {"insert"},
         )
 
-    def _count(
-        self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
-    ) -> dict[str, int]:
+    def _count(self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source) -> dict[str, int]:
         """Source rows by change type; a snapshot's rows count as inserts. Where the log says how many, no row is read."""
-        logged = self._logged(step, dataset_state, wanted, state)
+        logged = self._logged(step, dataset_state, wanted)
         if logged is not None:
             return {"insert": logged}
         remedy = MEND if step.from_version is None else remedy_of(dataset)
@@ -261,20 +259,17 @@ class Planner:
             counted = counting(rows, dataset, wanted).groupBy("_change_type").count().collect()
             return {row["_change_type"]: row["count"] for row in counted}
 
-    def _logged(
-        self, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
-    ) -> int | None:
+    def _logged(self, step: Step, dataset_state: DatasetState, wanted: Source) -> int | None:
         """How many rows a snapshot has, or a range that only inserted rows; None where they must be counted.
 
         The log does not know that a file is gone or holds other rows than it says: then staging fails. So rows are counted
         where that would need a decision (a rerun, a first batch), and after a batch that was aborted.
         """
-        if wanted.where is not None or wanted.identifiers:
+        if wanted.where is not None or wanted.identifiers or dataset_state.seq in dataset_state.aborted:
             return None
         if step.from_version is None:
-            vectors = state.properties.get("delta.enableDeletionVectors") == "true"
-            return None if vectors else self._tables.rows_at(wanted.table, step.to_version)
-        if dataset_state.last is None or dataset_state.rerun or dataset_state.seq in dataset_state.aborted:
+            return self._tables.rows_at(wanted.table, step.to_version)
+        if dataset_state.last is None or dataset_state.rerun:
             return None
         if not self._tables.unaltered(wanted.table, step.from_version - 1):
             return None  # Delta's feed may refuse the range
