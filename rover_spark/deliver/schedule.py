@@ -103,8 +103,9 @@ class Sources:
         table, version = place
         seen = [commit for commit in self._seen.get(table, ()) if commit.version > version]
         try:
-            after = seen[-1].version if seen else version
-            seen += history.commits_after(self._logs.of(table), table, after)
+            after, log = seen[-1].version if seen else version, self._logs.of(table)
+            if table not in self._seen or not log.ends_at(after):  # a large table takes seconds to open
+                seen += history.commits_after(log, table, after)
         except SourceGap:
             self._seen.pop(table, None)  # of a table that was made anew
             raise

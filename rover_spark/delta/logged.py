@@ -5,22 +5,29 @@ Source: Delta transaction log protocol, "Add File and Remove File", "Add CDC Fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from rover_spark.delta.log.values import CommitFiles
+from rover_spark.delta.log.values import AddedFile, CommitFiles
 
 
-def inserted(commits: Iterable[CommitFiles]) -> int | None:
-    """How many rows these commits inserted; None where one of them also changed or removed rows, or the log lacks a count."""
-    total = 0
-    for commit in commits:
-        for file in commit.added:
-            if file.records is None:
-                return None
-            total += file.records
-        if commit.removes:
+def rows_by_version(files: Iterable[AddedFile]) -> dict[int, int] | None:
+    """How many rows these files brought, by version; None where the log lacks the count of one of them.
+
+    A count of 0 counts as a missing one: no statistic alone may keep a file from being read.
+    """
+    found: Counter[int] = Counter()
+    for file in files:
+        if file.records is None or file.records <= 0:
             return None
-    return total
+        found[file.version] += file.records
+    return found
+
+
+def inserted(commits: Sequence[CommitFiles]) -> int | None:
+    """How many rows these commits inserted; None where one of them also changed or removed rows, or the log lacks a count."""
+    rows = rows_by_version(file for commit in commits for file in commit.added)
+    return None if rows is None or any(commit.removes for commit in commits) else sum(rows.values())
 
 
 def feed_reads(commits: Iterable[CommitFiles]) -> tuple[int, int] | None:

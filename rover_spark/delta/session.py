@@ -41,9 +41,10 @@ class Session:
         """
         with self._lock:
             if self._spark is None:
-                self._spark = self._make()
+                made = self._make()
                 for act in self._when_made:
-                    act(self._spark)
+                    act(made)
+                self._spark = made  # only now: nobody gets a session whose values are not pinned
             return self._spark
 
     @property

@@ -45,7 +45,7 @@ class Tables:
                 return state
             # a missing commit stops deliveries, so Spark has the last word on it
             log.leave_to_spark(f"version {since.version} is another commit than it was")
-            del self._states[place_of(table)], self._reach[place_of(table)]
+            self._reach[place_of(table)] = state.latest.version + 1  # list it again
             return self._showing(setting, table, since)
 
     def unaltered(self, table: str, since: int) -> bool:
@@ -68,14 +68,17 @@ class Tables:
         return [self._gaps[one] for one in ranges]
 
     def files(self, table: str, first: int, last: int) -> list[CommitFiles] | None:
-        """The files of each commit of versions first..last; None where only Spark could say it, by a job of its own."""
+        """The files of each commit of versions first..last; None where only Spark could say it, by a job of its own.
+
+        None for a table of a catalog, too, which may show fewer rows of a table than its files have.
+        """
         log = self.logs.of(table)
-        return log.files(first, last) if log.without_spark else None
+        return log.files(first, last) if log.without_spark and "/" in table else None
 
     def rows_at(self, table: str, version: int) -> int | None:
-        """How many rows the table has at a version; None where the log does not say it, or only by a job of Spark."""
+        """How many rows the table has at a version; None where the log does not say it, as for ``files``."""
         log = self.logs.of(table)
-        return log.rows_at(version) if log.without_spark else None
+        return log.rows_at(version) if log.without_spark and "/" in table else None
 
     def _showing(self, setting: str, table: str, since: HistoryRow) -> TableState:
         state = self._reaching(setting, table, since.version)
@@ -90,7 +93,7 @@ class Tables:
                 found = history.table_state(self.logs.of(table), setting, table, since)
             if known is not None:
                 rows = tuple(row for row in found.rows if row.version <= known.latest.version)
-                found = replace(known, rows=rows)
+                found = replace(known, rows=rows) if rows else found
             self._states[place] = found
             self._reach[place] = min(found.rows[0].version, found.latest.version if since is None else since)
         return self._states[place]

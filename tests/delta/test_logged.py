@@ -15,6 +15,7 @@ CASES = {
     "nothing happened": ([CommitFiles(1)], 0, (0, 0)),
     "two appends": ([CommitFiles(1, (added(3), added(4))), CommitFiles(2, (added(5),))], 12, (3, 30)),
     "a file without a count": ([CommitFiles(1, (added(3), added(None)))], None, (2, 20)),
+    "a file whose count is 0": ([CommitFiles(1, (added(3), added(0)))], None, (2, 20)),
     "an update with change files": (
         [CommitFiles(1, (added(3),), (CHANGE, CHANGE), removes=True)],
         None,

@@ -32,6 +32,15 @@ def test_a_log_is_read_as_it_was_when_it_was_opened(tmp_path: Path) -> None:
     assert NativeLog(str(tmp_path), Reached(str(tmp_path))).commits(None, None)[-1].version == 7
 
 
+def test_the_newest_version_is_known_by_the_names_of_files(tmp_path: Path) -> None:
+    zoo.times_that_do_not_rise(SPARK, tmp_path)
+    log = NativeLog(str(tmp_path), Reached(str(tmp_path)))
+    newest = log.commits(None, None)[-1].version
+    assert [log.ends_at(newest + more) for more in (-1, 0, 1)] == [False, True, False]
+    (tmp_path / "_delta_log" / f"{newest:020d}.json").unlink()
+    assert not log.ends_at(newest), "it was made anew, or cleaned"
+
+
 def test_of_a_large_commit_only_the_first_line_is_read_for_its_own_words() -> None:
     def lines() -> Iterator[bytes]:
         yield b"\n"

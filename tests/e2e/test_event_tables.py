@@ -358,6 +358,36 @@ def test_rows_of_added_files_are_counted_by_the_log_where_no_filter_asks_for_the
     assert ids(stream) == sorted(expected((0, 12)) + expected((0, 5)))
 
 
+def test_events_that_are_gone_end_one_batch_and_no_other_begins(stream: Stream) -> None:
+    stream.events = {"every": {"table": stream.table, "columns": dict(COLUMNS)}}
+    stream.delivered()
+    stream.add(values(0, 5))
+    for path in Path(stream.table).rglob("*.parquet"):
+        path.unlink()
+    rows = []
+    for _ in range(3):
+        assert [each.code for each in stream.export().problems] == ["source_gap"]
+        rows.append(stream.spark.read.format("delta").load(stream.settings.ledger).count())
+    assert rows[1] == rows[2], "a run that finds the same gap writes nothing"
+
+
+def test_a_small_table_of_a_catalog_is_read_by_its_name(stream: Stream) -> None:
+    stream.spark.sql("CREATE SCHEMA IF NOT EXISTS events_by_name")
+    try:
+        stream.spark.sql(f"CREATE TABLE events_by_name.clicks USING delta LOCATION '{stream.table}'")
+        name = "spark_catalog.events_by_name.clicks"
+        stream.events = {"every": {"table": name, "columns": dict(COLUMNS)}}
+        stream.delivered()
+        stream.add(values(0, 5))
+        (batch,) = stream.delivered().batches
+        assert isinstance(batch.plan, EventPlan) and batch.counts["delivered"] == 5
+        assert [one.by_feed for one in batch.plan.slices] == [True], (
+            "a catalog may show fewer rows than the files have"
+        )
+    finally:
+        stream.spark.sql("DROP SCHEMA events_by_name CASCADE")
+
+
 def test_a_feed_that_is_turned_on_begins_where_it_stands(bare: Stream) -> None:
     bare.delivered()
     bare.add(values(0, 5))

@@ -81,3 +81,14 @@ def test_one_task_stages_the_bytes_that_many_stage(
     if floors:  # a floor is the instant of its commit
         raw = [(counts, [file[:2] for file in files]) for counts, files in raw]
     assert raw[0] == raw[1]
+
+
+def test_a_count_of_the_log_never_keeps_rows_from_being_read(world: World) -> None:
+    world.identities(row(0, "email", "0@x", "2026-11-01 10:00:00"))
+    world.delivered()
+    world.sql(f"INSERT INTO {{t}} VALUES {row(1, 'email', '1@x', '2026-11-02 10:00:00')}", t="ids")
+    newest = max((Path(world.table("ids")) / "_delta_log").glob("*.json"))
+    (newest.parent / f".{newest.name}.crc").unlink(missing_ok=True)
+    newest.write_text(newest.read_text().replace('\\"numRecords\\":1', '\\"numRecords\\":0'))
+    (batch,) = world.delivered().batches
+    assert (batch.counts["read"], batch.counts["delivered"]) == (1, 1)

@@ -41,6 +41,13 @@ class ChosenLog:
         self._spark: SparkLog | None = None
         self._lock = Lock()
 
+    def ends_at(self, version: int) -> bool:
+        """Whether this version is the newest, by the names of the log's files; False where only opening the table tells.
+
+        For a table that was opened before: where its commits lie is its protocol's affair.
+        """
+        return self._asked(lambda log: log.ends_at(version))
+
     def detail(self) -> Detail:
         """The table as it is now."""
         return self._asked(lambda log: log.detail())

@@ -63,7 +63,7 @@ def opened(table: DeltaTable) -> Opened:
 def rows_of(table: DeltaTable) -> int | None:
     """How many rows a table has by its statistics; None where they do not say it of every file, or vectors may take rows away."""
     records: Any = table.get_add_actions().column("num_records").to_pylist()
-    known: list[int] = [each for each in records if each is not None]
+    known: list[int] = [each for each in records if each]
     return None if _VECTORS in _features(table) or len(known) < len(records) else sum(known)
 
 

@@ -27,6 +27,13 @@ class TableLog(Protocol):
         PySparkException, Py4JJavaError: Spark cannot read it.
     """
 
+    def ends_at(self, version: int) -> bool:
+        """Whether this version is the newest, by the names of the log's files; False where only opening the table tells.
+
+        For a table that was opened before: where its commits lie is its protocol's affair.
+        """
+        ...
+
     def detail(self) -> Detail:
         """The table as it is now."""
         ...

@@ -43,6 +43,10 @@ class SparkLog:
         self._spark, self._table, self._name = spark, table, quoted(table)
         self._detail: Detail | None = None
 
+    def ends_at(self, version: int) -> bool:
+        """False: Spark opens the table for any question."""
+        return False
+
     def detail(self) -> Detail:
         """The table as it is now."""
         try:

@@ -17,6 +17,7 @@ from rover_spark.delta.added_files import AddedFiles, added_files, added_rows
 from rover_spark.delta.anchor import begin_later
 from rover_spark.delta.engine_errors import ENGINE_ERRORS
 from rover_spark.delta.log.chosen import Logs
+from rover_spark.delta.logged import rows_by_version
 from rover_spark.delta.names import quoted
 from rover_spark.delta.read import changes
 from rover_spark.errors import ConfigError, SourceGap
@@ -62,7 +63,8 @@ def by_files(logs: Logs, slices: tuple[Slice, ...], states: Mapping[str, TableSt
 
 def _files_are_cheaper(logs: Logs, one: Slice, state: TableState) -> bool:
     log = logs.of(one.source.table)
-    few = FEW if log.without_spark else 0
+    # a catalog may show fewer rows of a table than its files have: small ones are read by name
+    few = FEW if log.without_spark and "/" in one.source.table else 0
     # many small commits: reading the log of each already costs more
     if len(one.commits) > few and state.bytes < max(LARGE_TABLE, LARGE_FILE * len(one.commits)):
         return False
@@ -104,15 +106,21 @@ def files_of(logs: Logs, slices: Iterable[Slice]) -> dict[Scan, AddedFiles]:
 
 
 def counted_files(number: int, one: Slice, files: Mapping[Scan, AddedFiles]) -> list[Counted] | None:
-    """The rows of slice ``number``, all of one partition, as the log counts them; None where a filter or the log keeps that open."""
+    """The rows of slice ``number``, all of one partition, as the log counts them; None where rows must be counted.
+
+    A catalog may show fewer rows of a table than its log has.
+    """
     added = files.get(scan_of(one))
-    if added is None or one.source.where is not None or any(each.records is None for each in added.files):
+    if added is None or one.source.where is not None or "/" not in one.source.table:
+        return None
+    by_version = rows_by_version(added.files)
+    if by_version is None:
         return None
     hours = {commit.version: commit.timestamp // HOUR_MS * HOUR_MS for commit in one.commits}
     found: Counter[int] = Counter()
-    for each in added.files:
-        found[hours[each.version]] += each.records or 0
-    return [(number, "insert", hour, 0, rows) for hour, rows in found.items() if rows]
+    for version, rows in by_version.items():
+        found[hours[version]] += rows
+    return [(number, "insert", hour, 0, rows) for hour, rows in found.items()]
 
 
 def alike_of(files: Mapping[Scan, AddedFiles]) -> dict[Scan, object]:

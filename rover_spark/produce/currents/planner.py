@@ -254,7 +254,7 @@ class EventPlanner:
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
         states = {name: self.table(name, self._settings.events[name].table, None) for name in named}
         slices = by_files(self._tables.logs, slices, states)
-        rows = self._count(slices, currents.integration_id, currents.partitions)
+        rows = self._count(slices, dataset_state)
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
         files = self._settings.files
         return EventPlan(
@@ -277,7 +277,18 @@ class EventPlanner:
             note=ADOPTED if self.taken.free else "",
         )
 
-    def _count(self, slices: tuple[Slice, ...], integration: str, partitions: int) -> list[Counted]:
+    def _count(self, slices: tuple[Slice, ...], dataset_state: DatasetState) -> list[Counted]:
+        """Rows by slice, change, hour and partition. Where the log says how many, no row is read.
+
+        The log does not know that a file is gone or holds other rows than it says: then staging fails. So rows are counted
+        under a rerun, and after a batch that was aborted.
+        """
+        currents = self._settings.currents
+        assert currents is not None
+        integration, partitions = currents.integration_id, currents.partitions
+        by_log = (
+            partitions == 1 and not dataset_state.rerun and dataset_state.seq not in dataset_state.aborted
+        )
         due = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
 
         def of(some: Sequence[ScanGroup]) -> list[Counted]:
@@ -289,7 +300,7 @@ class EventPlanner:
 
         with reading(EVENTS, described(one for _, one in due), remedy=remedy_of([one for _, one in due])):
             files = files_of(self._tables.logs, (one for _, one in due))
-        logged = {number: counted_files(number, one, files) for number, one in due} if partitions == 1 else {}
+        logged = {number: counted_files(number, one, files) for number, one in due} if by_log else {}
         groups = scan_groups(
             [(number, one) for number, one in due if logged.get(number) is None], alike=alike_of(files)
         )
