@@ -12,6 +12,7 @@ _IDENTIFIER = re.compile(r"[\w-]+(\.[\w-]+){0,2}")
 _CREDENTIALS = re.compile(r"(?!file:)[^/]*://([^/]*:[^/]*@|.*\?)")
 # a path from the root, or an address of another file system; file://name/path would name a host
 _ABSOLUTE = re.compile(r"/|file:(/(?!/)|///)|(?!file:)[A-Za-z][A-Za-z0-9+.-]*:/")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _LITERALS = re.compile(
     r"[rR]'[^']*'|[rR]\"[^\"]*\"|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`(?!\s*\()", re.DOTALL
 )
@@ -100,11 +101,17 @@ def _location(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def scheme_of(path: str) -> str:
+    """The scheme of a table's path, with one slash behind it or two: ``hdfs:/x`` is not of this machine either."""
+    found = _SCHEME.match(path)
+    return found[1] if found else "file"
+
+
 def place_of(table: str) -> str:
     """One text for a table, however its place is spelled."""
     if "/" not in table:
         return table.casefold()
-    if "://" in table and not table.startswith("file:"):
+    if scheme_of(table) != "file":
         return table
     return posixpath.normpath("/" + re.sub(r"^file:/*", "", table).lstrip("/"))
 

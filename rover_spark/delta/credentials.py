@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from rover_spark.config.access import TableAccess
 
 _ENVIRON = os.environ  # noqa: TID251 - secrets stay out of the settings; the SDKs read them here, too
-_AGAIN_SECONDS = 60  # where there were no credentials, the chain is not asked again for so long
+_AGAIN_SECONDS = (
+    60  # after so long the chain is asked again where it gave none, or keys that do not renew themselves
+)
 _AWS_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _GOOGLE = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY")
 _GCLOUD = "~/.config/gcloud/application_default_credentials.json"
@@ -27,14 +28,19 @@ _AZURE_KEYS = {
 }
 _AZURE_IDENTITIES = ("AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 _missing: dict[str | None, float] = {}
+_sessions: dict[str | None, tuple[float, Any]] = {}
 
 
 class NoCredentials(Exception):
     """There are none, or they cannot be used: the message says why, and holds no secret."""
 
 
+class ChainFailed(NoCredentials):
+    """There may be some, but the chain or the environment is broken."""
+
+
 def of_aws(access: TableAccess) -> dict[str, str]:
-    """Keys, region and endpoint for S3. Raises NoCredentials."""
+    """Keys, region and endpoint for S3. Raises NoCredentials, ChainFailed."""
     region, endpoint, keys = access.region, access.endpoint, None
     try:
         from botocore.session import get_session as _  # noqa: F401 - boto3 is an extra
@@ -43,6 +49,7 @@ def of_aws(access: TableAccess) -> dict[str, str]:
             raise NoCredentials("tables.profile needs boto3: pip install 'rover_spark[s3]'") from None
         keys = tuple(_ENVIRON.get(name.upper(), "") for name in _AWS_KEYS)
         region = region or _ENVIRON.get("AWS_REGION") or _ENVIRON.get("AWS_DEFAULT_REGION")
+        endpoint = endpoint or _endpoint_of_environment()
     else:
         keys, theirs, address = _by_boto(access.profile)
         region, endpoint = region or theirs, endpoint or address
@@ -51,9 +58,10 @@ def of_aws(access: TableAccess) -> dict[str, str]:
     options = {name: value for name, value in zip(_AWS_KEYS, keys, strict=True) if value}
     options["aws_region"] = region or "us-east-1"
     options["aws_conditional_put"] = "etag"
+    _require_no_other(endpoint)
     if endpoint:
         if urlsplit(endpoint).username is not None:
-            raise NoCredentials("the endpoint in the environment holds a user name or password")
+            raise ChainFailed("the endpoint in the environment holds a user name or password")
         options |= {"aws_endpoint_url": endpoint, "aws_virtual_hosted_style_request": "false"}
         if endpoint.startswith("http://"):
             options["allow_http"] = "true"
@@ -62,36 +70,71 @@ def of_aws(access: TableAccess) -> dict[str, str]:
 
 def _by_boto(profile: str | None) -> tuple[tuple[str, ...], str | None, str | None]:
     """Keys, region and endpoint as boto3 finds them. Where it finds no keys, it is asked again a minute later."""
-    from botocore.exceptions import BotoCoreError
+    from botocore.credentials import RefreshableCredentials
+    from botocore.exceptions import BotoCoreError, ClientError
 
     nothing: tuple[tuple[str, ...], None, None] = ("", "", ""), None, None
     if time.monotonic() < _missing.get(profile, 0.0):
         return nothing
     try:
-        session = _boto_session(profile)
+        made, session = _boto_session(profile)
         found = session.get_credentials()
+        if not isinstance(found, RefreshableCredentials) and time.monotonic() > made + _AGAIN_SECONDS:
+            _sessions.pop(profile, None)  # their file may hold others by now
+            _, session = _boto_session(profile)
+            found = session.get_credentials()
         if found is None:
-            _boto_session.cache_clear()
+            _sessions.pop(profile, None)
             _missing[profile] = time.monotonic() + _AGAIN_SECONDS
             return nothing
         frozen = found.get_frozen_credentials()  # renews what is about to expire
-        address = session.get_config_variable("endpoint_url")
-        region = session.get_config_variable("region")
-    except BotoCoreError as error:
-        raise NoCredentials(f"the SDK's chain gives no credentials for S3: {type(error).__name__}") from None
-    address = _ENVIRON.get("AWS_ENDPOINT_URL_S3") or address
+        address, region = _configured_endpoint(session), session.get_config_variable("region")
+    except (BotoCoreError, ClientError) as error:
+        answer = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
+        raise ChainFailed(f"the SDK's chain gives no credentials for S3: {answer}") from None
     return (frozen.access_key, frozen.secret_key, frozen.token or ""), region, address
 
 
-@lru_cache(maxsize=8)
-def _boto_session(profile: str | None) -> Any:
-    """One a process: credentials of a role renew themselves in it."""
+def _boto_session(profile: str | None) -> tuple[float, Any]:
+    """One session, and when it was made: credentials of a role renew themselves in it."""
     from botocore.session import get_session
 
-    session = get_session()
-    if profile:
-        session.set_config_variable("profile", profile)
-    return session
+    if profile not in _sessions:
+        session = get_session()
+        if profile:
+            session.set_config_variable("profile", profile)
+        _sessions[profile] = time.monotonic(), session
+    return _sessions[profile]
+
+
+def _configured_endpoint(session: Any) -> str | None:
+    """In the order of the SDK's clients; the session itself does not know it."""
+    if session.get_config_variable("ignore_configured_endpoint_urls"):
+        return None
+    profile = session.get_scoped_config()
+    service = session.full_config.get("services", {}).get(profile.get("services"), {}).get("s3", {})
+    found: str | None = (
+        _endpoint_of_environment() or service.get("endpoint_url") or profile.get("endpoint_url")
+    )
+    return found
+
+
+def _endpoint_of_environment() -> str | None:
+    return _ENVIRON.get("AWS_ENDPOINT_URL_S3") or _ENVIRON.get("AWS_ENDPOINT_URL")
+
+
+def _require_no_other(endpoint: str | None) -> None:
+    """Raises ChainFailed where ``deltalake`` and ``obstore`` would take a server from the environment, and not this one.
+
+    A variable for S3 goes before the option that they get; without the option they look at the others.
+    """
+    meant = (endpoint or "").rstrip("/")
+    for name in ("AWS_ENDPOINT_URL_S3", *(() if endpoint else ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"))):
+        theirs = _ENVIRON.get(name, "").rstrip("/")
+        if theirs and theirs != meant:
+            raise ChainFailed(
+                f"{name} names another server than is meant, and deltalake would go there: unset it"
+            )
 
 
 def of_google() -> dict[str, str]:

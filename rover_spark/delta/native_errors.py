@@ -21,9 +21,10 @@ _PASSED_ON = (KeyboardInterrupt, SystemExit, GeneratorExit, RoverSparkError)
 class NativeFailed(Exception):
     """A table could not be read or written without Spark. The message is one line, and holds no secret."""
 
-    def __init__(self, text: str, *, absent: bool = False) -> None:
+    def __init__(self, text: str, *, absent: bool = False, beyond: bool = False) -> None:
         super().__init__(text)
         self.absent = absent
+        self.beyond = beyond  # the table has what only Spark knows
 
     @property
     def cause(self) -> Cause:
@@ -55,8 +56,11 @@ def native_errors(place: Reached) -> Iterator[None]:
     except (*_PASSED_ON, NativeFailed):
         raise
     except BaseException as error:  # noqa: BLE001 - a panic in Rust is no Exception
-        absent = type(error).__name__ == "TableNotFoundError"
-        raise NativeFailed(_line(str(error), place) or type(error).__name__, absent=absent) from None
+        text, name = str(error), type(error).__name__
+        beyond = name == "DeltaProtocolError" or text.startswith("Kernel error: Unsupported")
+        raise NativeFailed(
+            _line(text, place) or name, absent=name == "TableNotFoundError", beyond=beyond
+        ) from None
 
 
 def _line(text: str, place: Reached) -> str:

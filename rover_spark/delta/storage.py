@@ -16,7 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from rover_spark.config.access import TableAccess
-from rover_spark.delta.credentials import NoCredentials, of_aws, of_azure, of_google
+from rover_spark.config.expressions import scheme_of
+from rover_spark.delta.credentials import ChainFailed, NoCredentials, of_aws, of_azure, of_google
 from rover_spark.delta.default_fs import default_file_system
 from rover_spark.delta.session import Session
 
@@ -29,11 +30,16 @@ _UNFIT = {"file": re.compile(r"[%\[\]|^\\\x00-\x1f\x7f]"), "cloud": re.compile(r
 _CLIENT = {"connect_timeout": "10s", "timeout": "60s"}
 _RETRIES = {"max_retries": "5", "retry_timeout": "60s"}
 _HTTP = "allow_http"
-_S3, _GS, _AZ = {"s3", "s3a", "s3n"}, {"gs"}, {"abfss", "abfs", "az"}
+S3, _GS, _AZ = frozenset({"s3", "s3a", "s3n"}), frozenset({"gs"}), frozenset({"abfss", "abfs", "az"})
+IN_BUCKETS = S3 | _GS | _AZ
 
 
 class NotNative(Exception):
     """Spark must serve this table: the message says why, and holds no secret."""
+
+    def __init__(self, why: str, *, failed: bool = False) -> None:
+        super().__init__(why)
+        self.failed = failed  # something is broken that holds for now: another driver may reach it natively
 
 
 @dataclass(frozen=True)
@@ -76,24 +82,26 @@ def reached(table: str, access: TableAccess, session: Session | None = None) -> 
         raise NotNative("a catalog's table: only Spark knows where it lies")
     if missing := unmet():
         raise NotNative(f"{missing}: pip install 'rover_spark[native]'")
-    scheme = table.partition("://")[0] if "://" in table else "file"
+    scheme = scheme_of(table)
     place = table.rstrip("/")
     unfit = _UNFIT["file" if scheme == "file" else "cloud"].search(place)
     if unfit:
         raise NotNative(f"deltalake opens no path that holds {unfit[0]!r}")
     if scheme == "file":
         return Reached(_local(place, session))
-    rest = place.partition("://")[2]
+    if scheme not in IN_BUCKETS:
+        raise NotNative(f"deltalake knows no scheme {scheme}://")
+    rest = place.removeprefix(f"{scheme}://")
+    if rest == place or not rest or rest.startswith("/"):
+        raise NotNative(f"{place} names no bucket")
     try:
-        if scheme in _S3:
+        if scheme in S3:
             return Reached(f"s3://{rest}", {**of_aws(access), **_CLIENT, **_RETRIES})
         if scheme in _GS:
             return Reached(f"gs://{rest}", {**of_google(), **_CLIENT, **_RETRIES})
-        if scheme in _AZ:
-            return Reached(f"{scheme}://{rest}", {**of_azure(), **_CLIENT, **_RETRIES})
+        return Reached(f"{scheme}://{rest}", {**of_azure(), **_CLIENT, **_RETRIES})
     except NoCredentials as nothing:
-        raise NotNative(str(nothing)) from None
-    raise NotNative(f"deltalake knows no scheme {scheme}://")
+        raise NotNative(str(nothing), failed=isinstance(nothing, ChainFailed)) from None
 
 
 @lru_cache(maxsize=1)

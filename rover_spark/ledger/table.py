@@ -147,13 +147,18 @@ class Ledger:
         return sorted(found, key=lambda each: (each.dataset, each.transition))
 
     def _plans_of(self, names: Collection[str]) -> dict[str, Plan | None]:
-        """The plans of these batches. A batch never gets another one, so each is read and decoded once."""
-        unread = [name for name in names if name not in self._plans]
+        """The plans of these batches. A batch never gets another one, so each is read and decoded once.
+
+        Only these are kept for the next call: a ledger may be read for days.
+        """
+        known = self._plans
+        unread = [name for name in names if name not in known]
         planned = self._rows(("batch", "plan"), "batch", named=unread, having="plan") if unread else []
         texts = {row["batch"]: row["plan"] for row in planned}
         read = {name: self._decode(texts[name]) if name in texts else None for name in unread}
-        self._plans |= read  # one step: other threads read it
-        return {name: self._plans[name] for name in names}
+        found = {name: read[name] if name in read else known[name] for name in names}
+        self._plans = found  # one step: other threads read it
+        return found
 
     def dataset_states(self, transitions: Iterable[Transition] | None = None) -> dict[str, DatasetState]:
         """The dataset state of every dataset that the ledger knows."""

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from rover_spark.audit.found import Finding
 from rover_spark.cli import app
+from rover_spark.delta import storage
+from rover_spark.delta.credentials import ChainFailed
 from rover_spark.delta.storage import unmet
 from rover_spark.face import commands
 from rover_spark.face.console.results import show
@@ -164,7 +166,7 @@ def test_a_ledger_that_cannot_be_written_is_named(acme: World) -> None:
 def test_a_log_store_that_takes_commits_of_one_driver_only_is_named(
     acme: World, name: str, value: str, warned: bool
 ) -> None:
-    acme.options["ledger"] = "s3a://nowhere/acme"
+    acme.options["ledger"], acme.options["tables"] = "s3a://nowhere/acme", {"engine": "spark"}
     before = acme.spark.conf.get(name, None)
     acme.spark.conf.set(name, value)
     try:
@@ -175,6 +177,21 @@ def test_a_log_store_that_takes_commits_of_one_driver_only_is_named(
     assert seen.get(("ledger", "log store")) == ("warning" if warned else None)
     assert seen["ledger", "write beside it"] == "failed", "Spark has no code for s3a:// here"
     assert "hadoop-aws" in found(result, "read it").remedy
+    assert seen["destination", "stage"] == "ok", "one failure does not hide the rest"
+
+
+def test_a_ledger_that_is_refused_is_not_tried_by_spark(acme: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("deltalake")
+
+    def refused(*_: object) -> None:
+        raise ChainFailed("the SDK's chain gives no credentials for S3: AccessDenied")
+
+    monkeypatch.setattr(storage, "of_aws", refused)
+    acme.options["ledger"] = "s3a://nowhere/acme"
+    result = check(acme)
+    one, seen = found(result, "read it"), states(result)
+    assert "AccessDenied" in one.found and "Let this role read it" in one.remedy
+    assert not {("ledger", "write beside it"), ("ledger", "log store")} & seen.keys()
     assert seen["destination", "stage"] == "ok", "one failure does not hide the rest"
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from rover_spark.config.access import TableAccess
+from rover_spark.delta import credentials, storage
 from rover_spark.delta.native_errors import NativeFailed, native_errors
 from rover_spark.delta.session import Session
 from rover_spark.delta.storage import Reached
 from rover_spark.errors import ConfigError, LedgerConflict, RunError
+from rover_spark.ledger import storage as found_by
 from rover_spark.ledger.counting import quarantined_by, still_counting
 from rover_spark.ledger.storage import native
 from rover_spark.ledger.table import Ledger
@@ -182,6 +184,19 @@ def test_a_plan_is_decoded_once_however_often_the_ledger_is_read(place: Path) ->
     assert len(decoded) == 2
 
 
+def test_only_the_plans_that_still_count_are_kept(place: Path) -> None:
+    """A ledger is read for days by ``--every``, and a plan may be large."""
+    writer, reader = opened(place), opened(place)
+    state = DatasetState()
+    for seq in range(1, 10):
+        plan = replace(PLAN, seq=seq, phase="changes")
+        for name in ("PLANNED", "STAGED", "COMMITTED"):
+            state = writer.record(state, plan, name, counts={})  # type: ignore[arg-type]
+        assert reader.dataset_states()[NAME].last == plan
+    assert set(reader._plans) == {each.record.batch for each in reader.transitions() if each.record}
+    assert plan.batch in reader._plans and len(reader._plans) < 9
+
+
 def test_a_handle_whose_next_commits_were_cleaned_is_opened_anew(place: Path) -> None:
     ledger = opened(place)
     state = ledger.record(DatasetState(), PLAN, "PLANNED")
@@ -253,6 +268,133 @@ def test_what_cannot_be_opened_or_must_not_be_written_is_left_to_spark(
     damage(place)
     with pytest.raises(AskedForSpark):
         opened(place)
+
+
+THERE = "s3://bucket/control/acme"
+FAILURES = {
+    "Error performing GET, after 5 retries SlowDown": "a server was too busy",
+    "HTTP error error sending request": "the network failed",
+    "Server returned non-2xx status code ExpiredToken": "Let this role read it",
+    "403 Forbidden AccessDenied": "Let this role read it",
+    "Kernel error: Json error": "Run it again",
+}
+
+
+@pytest.fixture
+def spark_for_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(found_by, "_said", set())
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
+
+
+@pytest.mark.law(6)
+@pytest.mark.parametrize("text", FAILURES)
+def test_a_ledger_in_a_bucket_is_never_left_to_spark_for_a_failure(
+    monkeypatch: pytest.MonkeyPatch, place: Path, spark_for_certain: None, text: str
+) -> None:
+    """Spark would put its commits without a condition, over those of a driver that reaches it natively."""
+
+    def fails(self: object) -> None:
+        with native_errors(Reached(THERE)):
+            raise OSError(text)
+
+    monkeypatch.setattr(native.NativeStorage, "properties", fails)
+    with pytest.raises(RunError, match="could not open it") as failure:
+        opened(THERE)
+    assert failure.value.code == "ledger_failed" and text in failure.value.message
+    assert FAILURES[text] in failure.value.remedy
+    assert 'engine = "spark" under [tables]' in failure.value.remedy
+    with pytest.raises(AskedForSpark):
+        opened(place)  # on a disk a lock keeps both engines apart
+
+
+@pytest.mark.law(6)
+@pytest.mark.parametrize("text", ["Kernel error: Unsupported: Feature 'fancy' is not supported", ""])
+def test_what_only_spark_knows_is_left_to_it_in_a_bucket_too(
+    monkeypatch: pytest.MonkeyPatch,
+    spark_for_certain: None,
+    caplog: pytest.LogCaptureFixture,
+    text: str,
+) -> None:
+    def fails(self: object) -> None:
+        with native_errors(Reached(THERE)):
+            raise OSError(text) if text else NativeFailed("its columns are others", beyond=True)
+
+    monkeypatch.setattr(native.NativeStorage, "properties", fails)
+    with pytest.raises(AskedForSpark):
+        opened(THERE)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert (text or "its columns are others") in said
+
+
+@pytest.mark.law(6)
+def test_a_refused_role_is_named_and_spark_is_not_asked(
+    s3: str, monkeypatch: pytest.MonkeyPatch, spark_for_certain: None
+) -> None:
+    import boto3
+
+    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket="refusing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    assert opened("s3://refusing/control/acme").exists, "the server of the environment is taken"
+    monkeypatch.setattr(credentials, "_sessions", {})
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-than-the-server-knows")
+    with pytest.raises(RunError, match=r"403 Forbidden|SignatureDoesNotMatch") as failure:
+        opened("s3a://refusing/control/acme")
+    assert failure.value.code == "ledger_failed" and "Let this role read it" in failure.value.remedy
+    assert "another-than" not in failure.value.message
+
+    def fails(*_: object) -> None:
+        raise credentials.ChainFailed("the SDK's chain gives no credentials for S3: AccessDenied")
+
+    monkeypatch.setattr(storage, "of_aws", fails)
+    with pytest.raises(RunError, match="AccessDenied") as failure:
+        opened("s3://refusing/control/acme")
+    assert "Let this role read it" in failure.value.remedy
+
+
+def test_that_spark_commits_in_a_bucket_is_said_once_where_nobody_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, spark_for_certain: None, place: Path
+) -> None:
+    def none(*_: object) -> None:
+        raise credentials.NoCredentials("no credentials here")
+
+    for chain in ("of_aws", "of_google", "of_azure"):
+        monkeypatch.setattr(storage, chain, none)
+
+    def said(location: str, access: TableAccess | None = None) -> list[str]:
+        caplog.clear()
+        with pytest.raises(AskedForSpark):
+            opened(location, access=access)
+        return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+    (first,) = said(THERE)
+    assert "no credentials here" in first and "run a single driver at a time" in first
+    assert said(THERE) == [], "once a process"
+    assert len(said("s3a://bucket/another")) == 1
+    assert said("s3a://bucket/third", TableAccess(engine="spark")) == [], "the operator asked for it"
+    for safe in ("gs://bucket/x", "abfss://c@a.dfs.core.windows.net/x", "hdfs:/x", "main.control.acme"):
+        assert said(safe) == [], "there Spark's own commits are exclusive"
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "16.4")
+    assert said("s3://bucket/fourth") == []
+
+
+@pytest.mark.law(6)
+@pytest.mark.parametrize("made", [True, False])
+def test_of_two_that_make_the_ledger_at_once_neither_fails(
+    place: Path, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    create = deltalake.DeltaTable.create
+
+    def overtaken(*args: Any, **named: Any) -> None:
+        if made:
+            create(*args, **named)
+        raise OSError("Transaction failed: Protocol changed since last commit")
+
+    monkeypatch.setattr(deltalake.DeltaTable, "create", overtaken)
+    if made:
+        assert opened(place).record(DatasetState(), PLAN, "PLANNED").transition == 1
+    else:
+        with pytest.raises(RunError, match="could not make it: Transaction failed: Protocol changed"):
+            opened(place)
 
 
 def test_a_data_file_that_is_gone_is_one_clear_error(place: Path) -> None:

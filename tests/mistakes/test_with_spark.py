@@ -117,7 +117,7 @@ MISTAKES = {
     "no schema": of(2, "there is no Delta table", "nowhere.t", table="nowhere.t"),
     "no catalog": of(2, "there is no Delta table", "no_such_catalog.nowhere.t", table="no_such_catalog.nowhere.t"),
     "no feed": of(2, "keeps no change data feed", "ALTER TABLE", table="nofeed"),
-    "no file system": of(1, "hadoop-aws", table="/s3", ledger="s3a://nowhere/acme"),
+    "no file system": of(1, "hadoop-aws", table="/s3", ledger="s3a://nowhere/acme", store='[tables]\nengine = "spark"'),
     "files gone": of(1, "source_gap", "VACUUM", argv="export", table="gone"),
     # columns and expressions
     "a mistyped column": of(2, "columns.updatedAt", "changed_att", "who, kind, traits, seen, n", text=columns(updatedAt="changed_att")),

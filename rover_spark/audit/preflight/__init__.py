@@ -30,6 +30,7 @@ def findings(
 ) -> Iterator[Finding]:
     """Every try, in the order in which a run comes to it. The session's values are pinned by the caller."""
     dataset_states: dict[str, DatasetState] = {}
+    unopened = ""  # the code of the error, where nobody knows which engine serves the ledger
     known = False  # where the ledger cannot be read, no file of the bucket is missing in it
     try:
         with engine("ledger"):
@@ -37,6 +38,7 @@ def findings(
             dataset_states, known = ledger.dataset_states(), True
     except RoverSparkError as error:
         yield Finding.failed("ledger", "read it", error.problem)
+        unopened = error.problem.code if ledger.storage is None else ""
     else:
         batches = counted(
             sum(dataset_state.seq for dataset_state in dataset_states.values()), "batch", "batches"
@@ -44,7 +46,8 @@ def findings(
         found = batches if ledger.exists else "none yet: export makes it"
         yield Finding("ledger", "read it", "ok", found)
     yield _logs(settings)
-    yield from ledger_place(session, ledger)
+    if unopened != "ledger_failed":  # Spark may not serve it then, so it is not tried by Spark
+        yield from ledger_place(session, ledger)
     for name in settings.delivers:
         yield from tables(producer, name, dataset_states.get(name, DatasetState()))
     for status in statuses(producer, settings.delivers, dataset_states):

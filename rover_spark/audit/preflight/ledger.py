@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rover_spark.audit.found import Finding
+from rover_spark.config.expressions import scheme_of
 from rover_spark.delta.causes import first_line
 from rover_spark.delta.native_errors import NativeFailed
 from rover_spark.delta.session import Session
@@ -35,7 +36,7 @@ def ledger_place(session: Session, ledger: Ledger) -> Iterator[Finding]:
     elif ledger.storage is not None and ledger.storage.place is not None:
         yield _natively(ledger.storage.place)
     else:
-        scheme = location.partition("://")[0] if "://" in location else "file"
+        scheme = scheme_of(location)
         if scheme in {"s3", "s3a", "s3n"}:
             yield from _log_store(session.spark, scheme)
         yield _written(session.spark, location)

@@ -11,8 +11,8 @@ from rover_spark.errors import RunError
 
 
 @contextmanager
-def failed(doing: str, location: str) -> Iterator[None]:
-    """Turns a NativeFailed into an error that says what was done to the ledger.
+def failed(doing: str, location: str, otherwise: str = "") -> Iterator[None]:
+    """Turns a NativeFailed into an error that says what was done to the ledger; ``otherwise`` is one more remedy.
 
     Raises:
         RunError: it could not be done, or nobody knows whether it was; the next run looks.
@@ -23,5 +23,7 @@ def failed(doing: str, location: str) -> Iterator[None]:
         raise RunError(
             f"ledger: {location}: could not {doing}: {failure}",
             code="ledger_failed",
-            remedy=f"{then(failure.cause)} What the ledger holds is still true.",
+            remedy=" ".join(
+                filter(None, (then(failure.cause), otherwise, "What the ledger holds is still true."))
+            ),
         ) from None

@@ -91,28 +91,34 @@ class NativeStorage:
             or features
         ):
             raise NativeFailed(
-                f"its protocol asks for more than this engine knows: {', '.join(sorted(features))}"
+                f"its protocol asks for more than this engine knows: {', '.join(sorted(features))}",
+                beyond=True,
             )
         found = {each.name: getattr(each.type, "type", "") for each in table.schema().fields}
         if found != _COLUMNS:
-            raise NativeFailed("its columns are not those of a ledger")
+            raise NativeFailed("its columns are not those of a ledger", beyond=True)
 
     def create(self) -> None:
-        """With the columns and properties that Spark's engine gives it."""
+        """With the columns and properties that Spark's engine gives it. After a failure it looks whether the table is there."""
         from deltalake import DeltaTable, Field, Schema
         from deltalake.schema import PrimitiveType
 
         fields = [Field(name, PrimitiveType(kind)) for name, kind in _COLUMNS.items()]
-        with failed("make it", self._location), native_errors(self._place):
-            DeltaTable.create(
-                self._place.url,
-                Schema(fields),
-                mode="ignore",
-                partition_by=["kind"],
-                configuration={FORMAT_KEY: str(FORMAT), **PROPERTIES},
-                storage_options=dict(self._place.options),
-                raise_if_key_not_exists=False,
-            )
+        with failed("make it", self._location):
+            try:
+                with native_errors(self._place):
+                    DeltaTable.create(
+                        self._place.url,
+                        Schema(fields),
+                        mode="ignore",
+                        partition_by=["kind"],
+                        configuration={FORMAT_KEY: str(FORMAT), **PROPERTIES},
+                        storage_options=dict(self._place.options),
+                        raise_if_key_not_exists=False,
+                    )
+            except NativeFailed:
+                if self.properties() is None:
+                    raise  # else another driver made it at the same time, or only the answer was lost
 
     def take(self, rows: Iterable[Row], app: str, number: int) -> bool:
         """One commit; after a failure it looks whether the commit is there: the answer may be lost."""
