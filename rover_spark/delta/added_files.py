@@ -66,7 +66,7 @@ class AddedFiles:
     def alike(self) -> str | None:
         """What tables have in common whose files can be read together; None where the files are read by themselves.
 
-        Only then has a path one spelling everywhere, and no folder holds the value of a partition.
+        A path of plain characters is spelled alike in the log and by Spark, and no folder holds the value of a partition.
         """
         spelled = all(_PLAIN.fullmatch(text) for text in (self.location, *(each.path for each in self.files)))
         if not self.whole or not spelled or any(each.partition for each in self.files):

@@ -55,7 +55,7 @@ def added(spark: SparkSession, table: str) -> AddedFiles:
     return found
 
 
-def told(rows: DataFrame) -> list[str]:
+def texts(rows: DataFrame) -> list[str]:
     """Every row as text. What is no UTF-8 is mended first: the feed has done so already."""
     rows = rows.withColumn("text", characters(F.col("text")))
     as_json = F.to_json(F.struct(*rows.columns), {"ignoreNullFields": "false"})
@@ -71,15 +71,15 @@ def test_rows_of_added_files_are_those_of_the_feed(spark: SparkSession, tables: 
             rows = added_rows(spark, [one])
             types = [[(each.name, each.dataType) for each in frame.schema] for frame in (rows, feed)]
             assert types[0] == types[1]
-            assert told(rows) == told(feed)
+            assert texts(rows) == texts(feed)
         assert files[0].alike is not None and files[0].alike == files[1].alike
         together = added_rows(spark, files)
         for number, feed in enumerate(feeds):
-            assert told(together.where(F.col(TABLE) == number).drop(TABLE)) == told(feed)
+            assert texts(together.where(F.col(TABLE) == number).drop(TABLE)) == texts(feed)
         assert together.count() == 20, "what OPTIMIZE wrote is nothing new"
 
 
-def test_files_of_one_name_in_several_tables_are_told_apart_and_a_strange_one_is_an_error(
+def test_files_of_one_name_in_several_tables_are_kept_apart_and_a_strange_one_is_an_error(
     spark: SparkSession, tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = str(tmp_path / "copy")

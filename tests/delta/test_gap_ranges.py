@@ -66,8 +66,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
         seen: Callable[..., Any] | None = None,
         vectors: Callable[[Place], int | None] = lambda _: None,
     ) -> str | None:
-        told = changes if callable(changes) else lambda places: [list(changes) for _ in places]
-        logs: Any = _Logs(told, before, lambda first, last: vectors(Place("/t", "/t", first, last)))
+        found = changes if callable(changes) else lambda places: [list(changes) for _ in places]
+        logs: Any = _Logs(found, before, lambda first, last: vectors(Place("/t", "/t", first, last)))
         monkeypatch.setattr(gaps, "_seen", seen or failing("nobody asks for it"))
         (first, second) = gaps.found_in(logs, [one, one])
         assert first == second

@@ -41,8 +41,8 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
         said = sorted(
             (row["version"], row["at"], row["operation"], int(row["n"] or 0)) for row in rows.collect()
         )
-        told = delta_log.history(spark, root, limit, in_commit)
-        assert [(each.version, each.timestamp, each.operation, each.rows) for each in told] == said
+        found = delta_log.history(spark, root, limit, in_commit)
+        assert [(each.version, each.timestamp, each.operation, each.rows) for each in found] == said
 
     def columns(version: int) -> list[str] | None:
         shape = delta_log.shape_at(spark, root, version)
@@ -63,8 +63,8 @@ def test_history_and_columns_are_as_delta_tells_them(spark: SparkSession, tmp_pa
     ]
     last = delta_log.shape_at(spark, root, 5)
     assert last is not None and last.keeps_feed and "v2Checkpoint" in (last.features or ())
-    (told_of,) = delta_log.changes(spark, [Place(root, root, 4, 5)])
-    assert [(change.version, change.bare, change.features) for change in told_of] == [(5, False, None)]
+    (found,) = delta_log.changes(spark, [Place(root, root, 4, 5)])
+    assert [(change.version, change.bare, change.features) for change in found] == [(5, False, None)]
 
 
 def test_many_commits_are_looked_for_by_few_tasks(spark: SparkSession, tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_many_commits_are_looked_for_by_few_tasks(spark: SparkSession, tmp_path:
     try:
         with pinned(Session.of(spark)):
             spark.sparkContext.setJobGroup("all of it", "")
-            told = delta_log.history(spark, str(tmp_path / "t"), commits, {})
+            found = delta_log.history(spark, str(tmp_path / "t"), commits, {})
     finally:
         spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
-    assert [each.version for each in told] == list(range(commits))
+    assert [each.version for each in found] == list(range(commits))
     listing, looking, reading = tasks("all of it")
     assert listing <= 2 and looking == 32 and reading <= 2

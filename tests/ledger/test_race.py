@@ -40,7 +40,7 @@ def _raced(location: str, endpoint: str | None, rounds: int) -> None:
     held = {(row["note"], row["transition"]) for row in rows}
     assert len(rows) == rounds
     assert held == {(name, number) for name, each in wins.items() for number in each}, (
-        "who was told so did win"
+        "a driver that reported a win did win"
     )
 
 

@@ -1,4 +1,4 @@
-"""A table's columns as Delta's reader gives them to Spark: as the log has them, without what Delta itself keeps there. Pure."""
+"""A table's columns as Spark reads them: the log's schema without the ``delta.`` metadata of its fields. Pure."""
 
 from __future__ import annotations
 

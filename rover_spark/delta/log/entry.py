@@ -68,7 +68,7 @@ def entry_of(version: int, lines: Iterable[bytes]) -> Entry:
 
 
 def info_of(lines: Iterable[bytes]) -> Info | None:
-    """A commit's own words, mostly the first line; what follows is not read. None where it has none."""
+    """What the ``commitInfo`` of a commit says, mostly its first line; what follows is not read. None where it has none."""
     found = (action["commitInfo"] for action in _actions(lines) if action.get("commitInfo") is not None)
     return next((_info(each) for each in found), None)
 

@@ -115,7 +115,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Info:
-    """A commit's own words: operation, in-commit timestamp (ms), rows written (0 where not said)."""
+    """What a ``commitInfo`` says: operation, in-commit timestamp (ms), rows written (0 where not said)."""
 
     operation: str | None = None
     timestamp: int | None = None

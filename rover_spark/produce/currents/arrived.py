@@ -27,7 +27,7 @@ from rover_spark.produce.currents.scan import Scan, ScanGroup, scan_of
 from rover_spark.produce.currents.steps import Counted
 
 # Where a table keeps a feed, its new files are read instead as long as they are few: each is opened by its name. Many are
-# read where they are large on average. Where Spark reads the log, that alone costs more than the feed of a small table.
+# read where they are large on average. Where Spark reads the log, reading it alone costs more than the feed of a small table.
 FEW, LARGE_TABLE, LARGE_FILE = 1_000, 64 << 20, 1 << 20
 # so many files of a table are read together with those of others
 TOGETHER = 20

@@ -1,4 +1,4 @@
-"""The measurements, each of both versions in turns of one run: cold processes from outside, warm ones from inside.
+"""The measurements, the two versions alternately in one run: cold processes from outside, warm ones from inside.
 
 A scenario makes its sources and settings below a directory of its own and returns figures by line and version.
 """
@@ -80,7 +80,7 @@ def _median(runs: list[Figures]) -> Figures:
 def _colds(
     versions: list[Version], configs: dict[str, Path], log: Path, sizes: Sizes, command: str
 ) -> dict[str, Figures]:
-    """Medians of cold processes, the versions in turns; the first turn compiles modules and fills caches, and does not count."""
+    """Medians of cold processes, the versions alternate; the first round compiles modules and fills caches, and does not count."""
     runs: dict[str, list[Figures]] = {version.name: [] for version in versions}
     for number in range(sizes.rounds + 1):
         for version in versions:
