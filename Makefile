@@ -22,11 +22,11 @@ GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCAC
 # the oldest pair of Spark and Delta, in an environment of its own, and the tests that run on it too
 FLOOR := .venv-floor
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
-# left out: what needs the stores' SDKs or every codec, which the floor does not install. Nor has it deltalake: here the laws
-# are held with logs and ledger left to Spark
+# left out: what needs the stores' SDKs or every codec, which the floor does not install, and dates that Spark 3.5 writes only
+# when it is asked to. The floor has no deltalake either: here the laws hold with logs and ledger left to Spark
 FLOOR_TESTS := tests/produce --ignore=tests/produce/currents/test_schemas.py \
 	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_delivery.py tests/e2e/test_golden.py \
-	tests/laws --ignore=tests/laws/test_law_06_exclusive.py tests/crash/test_killed.py
+	tests/laws --ignore=tests/laws/test_law_06_exclusive.py --ignore=tests/laws/test_law_09_nothing_silent.py tests/crash/test_killed.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
