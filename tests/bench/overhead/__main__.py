@@ -99,7 +99,7 @@ def main() -> None:
         found |= of_one
         if chosen.json:  # after each: a long run may be stopped
             chosen.json.write_text(json.dumps(found, indent=1))
-    shutil.rmtree(root)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 if __name__ == "__main__":

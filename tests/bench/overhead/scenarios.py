@@ -128,7 +128,7 @@ def _rows(version: Version, root: Path, count: int, datasets: list[str]) -> list
     _inside(version, "make", place, log)
     config = sources.write_datasets(place, "batches")
     found = _inside(version, "batches", place, log, config=config.name, count=count, datasets=datasets)
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)  # a JVM that outlives its driver removes files meanwhile
     return list(found["runs"])
 
 
@@ -153,7 +153,7 @@ def _day(versions: list[Version], root: Path, sizes: Sizes, *, apart: bool) -> F
             if version.name != BEFORE or size <= sizes.types_before:
                 config = sources.write_events(place, _slug(version), size, apart=apart)
                 line[version.name] = _inside(version, "deliver", place, log, config=config.name)
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)  # a JVM that outlives its driver removes files meanwhile
     return found
 
 
@@ -197,5 +197,5 @@ def measure(name: str, versions: list[Version], root: Path, sizes: Sizes) -> Fou
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     found = SCENARIOS[name](versions, place, sizes)
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)  # a JVM that outlives its driver removes files meanwhile
     return found
