@@ -27,7 +27,7 @@ from pydantic import (
 
 from rover_spark.config.access import Access, Frozen, TableAccess
 from rover_spark.config.currents import CurrentsSettings, EventSettings, check_integration
-from rover_spark.config.expressions import Expression, Number, Start, Table
+from rover_spark.config.expressions import Expression, Number, Start, Table, place_of
 from rover_spark.config.mistakes import described, likely
 from rover_spark.contract.keys import EXPORTS, PARTITIONS
 from rover_spark.contract.rover import DATASETS, RESERVED, SPREAD, Dataset
@@ -192,7 +192,7 @@ class Settings(Frozen):
                 f"store.{min(misplaced)}: has no effect on {self.destination.partition('://')[0]}://"
             )
         bucket = self.destination.removeprefix("file://") + "/"
-        if (self.ledger.removeprefix("file://") + "/").startswith(bucket):
+        if (place_of(self.ledger) + "/").startswith(bucket):
             raise ValueError("ledger: lies inside the destination, where receivers read")
         return self
 
