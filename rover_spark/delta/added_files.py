@@ -134,7 +134,7 @@ def added_rows(spark: SparkSession, tables: Sequence[AddedFiles]) -> DataFrame:
     schema, several = tables[0].schema, len(tables) > 1
     columns = [F.col(backticked(name)) for name in schema.names]
     paths = [literal(f"{each.location}/{unquote(file.path)}") for each in tables for file in each.files]
-    parts = _telling_parts(paths) if several else 1
+    parts = _distinct_suffix(paths) if several else 1
     if paths:
         reader = spark.read.schema(schema)
         if not several:
@@ -164,8 +164,8 @@ def added_rows(spark: SparkSession, tables: Sequence[AddedFiles]) -> DataFrame:
     )
 
 
-def _telling_parts(paths: Sequence[str]) -> int:
-    """How many last parts of these paths it takes to tell them apart."""
+def _distinct_suffix(paths: Sequence[str]) -> int:
+    """How many last parts of these paths differ between any two of them."""
     split, parts = [path.split("/") for path in paths], 1
     while len({tuple(path[-parts:]) for path in split}) < len(paths):
         parts += 1

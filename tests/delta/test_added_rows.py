@@ -88,7 +88,7 @@ def test_files_of_one_name_in_several_tables_are_kept_apart_and_a_strange_one_is
         files = [added(spark, table) for table in (*tables, copy)]
         found = added_rows(spark, files).groupBy(TABLE).count().collect()
         assert sorted(map(tuple, found)) == [(0, 10), (1, 10), (2, 10)]
-        monkeypatch.setattr(added_files_module, "_telling_parts", lambda paths: 0)  # no path is found
+        monkeypatch.setattr(added_files_module, "_distinct_suffix", lambda paths: 0)  # no path is found
         with pytest.raises(PySparkException, match="a file that no commit added"):
             added_rows(spark, files).select(TABLE).collect()
 

@@ -45,6 +45,11 @@ def commit_name(version: int) -> str:
     return f"{version:020d}.json"
 
 
+def commit_path(version: int) -> str:
+    """The path of a commit's file below its table."""
+    return f"{_LOG}/{commit_name(version)}"
+
+
 class Directory:
     """The log of a table on a file system of this machine."""
 

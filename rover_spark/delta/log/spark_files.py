@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.delta.frames import union
 from rover_spark.delta.log import times
-from rover_spark.delta.log.folder import CHECKPOINT, COMMIT
+from rover_spark.delta.log.folder import CHECKPOINT, COMMIT, commit_name
 from rover_spark.delta.log.values import (
     AddedFile,
     Change,
@@ -57,7 +57,7 @@ def _log(root: str) -> str:
 
 
 def _commits(spark: SparkSession, place: Place, schema: str) -> DataFrame:
-    paths = [f"{_log(place.root)}/{version:020d}.json" for version in range(place.first, place.last + 1)]
+    paths = [f"{_log(place.root)}/{commit_name(version)}" for version in range(place.first, place.last + 1)]
     return spark.read.schema(schema).option("mode", "FAILFAST").json(paths)
 
 

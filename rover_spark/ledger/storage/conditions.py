@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
+from rover_spark.delta.log.folder import commit_path
 from rover_spark.delta.native_errors import native_errors
 from rover_spark.delta.storage import Reached
 from rover_spark.errors import ConfigError
@@ -31,7 +32,7 @@ def require_conditional_puts(place: Reached, version: int) -> None:
     with _lock:
         at = endpoint, place.url
         if at not in _asked:
-            _asked[at] = keeps_conditions(place, f"_delta_log/{version:020}.json")
+            _asked[at] = keeps_conditions(place, commit_path(version))
     if not _asked[at]:
         raise unconditional(endpoint)
 

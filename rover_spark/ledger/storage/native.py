@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rover_spark.config.access import TableAccess
+from rover_spark.delta.log.folder import commit_path
 from rover_spark.delta.native_errors import NativeFailed, native_errors
 from rover_spark.delta.session import Session
 from rover_spark.delta.storage import Reached, reached
@@ -243,7 +244,7 @@ class NativeStorage:
             objects = self._place.objects()
             for version in range(newest, max(newest - LOOKED_AT, -1), -1):
                 try:
-                    text = bytes(obstore.get(objects, f"_delta_log/{version:020}.json").bytes())
+                    text = bytes(obstore.get(objects, commit_path(version)).bytes())
                 except FileNotFoundError:
                     return False  # older ones were cleaned
                 lines = (json.loads(line) for line in text.splitlines() if b"commitInfo" in line)
