@@ -9,6 +9,7 @@
         ├── LedgerConflict          another driver recorded the transition first
         ├── DatasetBusy             another driver is delivering the dataset
         ├── NotRepeatable           the same plan gave other rows or bytes than before
+        ├── ReaderRefused           the native reader met a data file that only Spark can read
         └── StoreError              the destination refused or is out of reach
             ├── PublishUnknown      a file may be visible, now or later: nothing is removed, publish again
             ├── StagedLost          staged bytes are gone and the key is not visible: stage again
@@ -102,6 +103,10 @@ class DatasetBusy(RunError):
 
 class NotRepeatable(RunError):
     """One plan gave two different results. Publishing stops before anything is replaced."""
+
+
+class ReaderRefused(RunError):
+    """A data file that only Spark can read. The caller aborts the batch, and plans it with Spark's reader."""
 
 
 class StoreError(RunError):

@@ -51,6 +51,7 @@ class EventSettings(Frozen):
     namespace: str = Field("", pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$")
     changes: Literal["refuse", "ignore"] = "refuse"
     start: Start = "enable"
+    dedupe: bool = False
 
 
 def check_integration(currents: CurrentsSettings | None, events: Mapping[str, EventSettings]) -> None:

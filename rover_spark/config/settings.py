@@ -57,12 +57,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
 class FilesSettings(Frozen):
-    """Limits by which rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
+    """How rows are cut into files. Sizes are bytes before compression; the level is igzip's, 0 to 3."""
 
     target_records: Number = Field(100_000, ge=1)
     max_bytes: Number = Field(268_435_456, ge=1)
     max_record_bytes: Number = Field(1_000_000, ge=1)
     compression_level: Number = Field(1, ge=0, le=3)
+    layout: Literal["auto", "hash"] = "auto"
+    reader: Literal["auto", "spark"] = "auto"
 
 
 class DatasetSettings(Frozen):
@@ -76,6 +78,7 @@ class DatasetSettings(Frozen):
     extra: dict[str, Expression] = Field({})
     deletes: Literal["suppress", "tombstone"] = "suppress"
     start: Start = "enable"
+    dedupe: bool = False
 
 
 class Settings(Frozen):

@@ -18,7 +18,15 @@ from rover_spark.deliver.staging import staged
 from rover_spark.deliver.watch import watched
 from rover_spark.delta.session import Session
 from rover_spark.delta.versions import versions
-from rover_spark.errors import LedgerConflict, NotRepeatable, Problem, SourceGap, SourceUnread, StoreError
+from rover_spark.errors import (
+    LedgerConflict,
+    NotRepeatable,
+    Problem,
+    ReaderRefused,
+    SourceGap,
+    SourceUnread,
+    StoreError,
+)
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import REDELIVERED, BatchRecord, DatasetState, State
 from rover_spark.model.file import StagedFile
@@ -80,6 +88,9 @@ class Delivery:
             # SourceUnread may be transient: the next run retries this batch; under a rerun it is aborted and replaced
             if dataset_state.rerun or isinstance(gap, SourceGap):
                 self.abort(dataset_state, plan, gap.message)
+            raise
+        except ReaderRefused as refused:
+            self.abort(dataset_state, plan, refused.message)
             raise
         counts, floors, files = manifest.counts, manifest.floors, manifest.files
         try:

@@ -18,6 +18,7 @@ from rover_spark.errors import (
     ConfigError,
     LedgerConflict,
     Problem,
+    ReaderRefused,
     RoverSparkError,
     SourceChanged,
     SourceGap,
@@ -182,6 +183,11 @@ class Exporter:
                 if not replaced or dataset_state.open_state == "STAGED" or turn == _FOLLOW - 1:
                     raise
                 self._producer.unread(dataset, error)
+                dataset_state = self._ledger.dataset_states()[dataset]
+            except ReaderRefused as error:
+                if turn == _FOLLOW - 1 or (plan is not None and dataset_state.open_state == "STAGED"):
+                    raise
+                self._producer.refused(dataset, error.message)
                 dataset_state = self._ledger.dataset_states()[dataset]
             except LedgerConflict:
                 if turn == _FOLLOW - 1:

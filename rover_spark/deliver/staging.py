@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -38,14 +39,15 @@ def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access
     def one(make: Callable[[], Part]) -> tuple[Manifest, tuple[Beside, ...]]:
         part = make()
         if work.chunks is not None:
-            part = Part(part.frame.where(F.col("chunk").isin(*sorted(work.chunks))))
-        manifest = stage(part.frame, plan, work.cutter, notice, access)
+            part = replace(part, frame=part.frame.where(F.col("chunk").isin(*sorted(work.chunks))), beside=())
+        manifest = stage(part, plan, work.cutter, notice, access)
         return manifest, tuple(each for each in part.beside if manifest.count(each.when))
 
     with work.reading():
         parts = side_by_side(one, work.parts)
         expected = plan.source_rows if work.chunks is None else None
-        manifest = whole([each for each, _ in parts], plan, work.cutter, expected, access)
+        found = [each for each, _ in parts]
+        manifest = whole(found, plan, work.cutter, expected, access, filtered=work.filtered)
         beside: dict[str, list[DataFrame]] = {}
         for each in (each for _, found in parts for each in found):
             beside.setdefault(each.table, []).append(each.rows())
@@ -55,14 +57,15 @@ def staged(ledger: Ledger, plan: Plan, work: Work, notice: Notice | None, access
 
 
 def stage(
-    frame: DataFrame, plan: Plan, cutter: Cutter, notice: Notice | None = None, access: Access | None = None
+    part: Part, plan: Plan, cutter: Cutter, notice: Notice | None = None, access: Access | None = None
 ) -> Manifest:
     """Stages a batch or a part of it: one Spark job, one manifest.
 
-    ``frame`` is what a Part holds. ``notice`` is called on executors as rows pass, for progress only.
+    ``notice`` is called on executors as rows pass, for progress only.
     """
-    # exactly one action: another one would stage everything again
-    rows = frame.mapInArrow(task(plan, cutter, notice, access), MANIFEST).collect()
+    staging = part.frame.mapInArrow(task(plan, part, cutter, notice, access), MANIFEST)
+    with part.within():
+        rows = staging.collect()  # exactly one action: another one would stage everything again
     files, tally = [], Tally(cutter.marks)
     for row in rows:
         if row["key"] is None:
@@ -73,12 +76,19 @@ def stage(
 
 
 def whole(
-    parts: Sequence[Manifest], plan: Plan, cutter: Cutter, expected: int | None, access: Access | None = None
+    parts: Sequence[Manifest],
+    plan: Plan,
+    cutter: Cutter,
+    expected: int | None,
+    access: Access | None = None,
+    *,
+    filtered: bool = False,
 ) -> Manifest:
     """The manifest of a batch, or of some of its chunks, from those of its parts.
 
     Raises:
-        NotRepeatable: another number of rows arrived than was ``expected``; None expects none.
+        NotRepeatable: another number of rows arrived than was ``expected`` (None expects none; where the plan counted rows
+            before a filter, more of them), or two tasks staged one chunk.
     """
     tally = Tally(cutter.marks)
     for part in parts:
@@ -86,8 +96,16 @@ def whole(
             tally.add(name, count)
     manifest = tally.manifest(file for part in parts for file in part.files)
     arrived = sum(manifest.rows.values())
-    if expected is not None and arrived != expected:
+    differ = expected is not None and (arrived > expected if filtered else arrived != expected)
+    twice = len({file.key for file in manifest.files}) < len(manifest.files)
+    if differ or twice:
         open_store(plan.destination, plan.export, access).abort(file.staged for file in manifest.files)
+        if twice:
+            raise NotRepeatable(
+                f"{plan.batch}: two tasks staged rows of one chunk, so Spark split a data file",
+                code="chunk_split",
+                remedy='Nothing new is visible. Set files.layout = "hash".',
+            )
         raise NotRepeatable(
             f"{plan.batch}: {expected} source rows were counted when it was planned, {arrived} arrived",
             code="rows_differ",

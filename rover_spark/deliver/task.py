@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rover_spark.config.access import Access
+from rover_spark.deliver.repeats import Neighbours, Seen
 from rover_spark.deliver.watch import Notice
 from rover_spark.delta.task_errors import sent_as_text
 from rover_spark.encode.lines import Lines
 from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import BEFORE, OUTCOMES, Manifest
 from rover_spark.model.plan import Plan
-from rover_spark.produce.port import Cutter, Mark
+from rover_spark.produce.port import Cutter, Mark, Part
 from rover_spark.store import Staging, Store, open_store
 
 MANIFEST = (
@@ -75,15 +76,16 @@ class Tally:
 
 
 def task(
-    plan: Plan, cutter: Cutter, notice: Notice | None, access: Access | None
+    plan: Plan, part: Part, cutter: Cutter, notice: Notice | None, access: Access | None
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function that ``mapInArrow`` runs: rows of one task in, its part of the manifest out, as MANIFEST says."""
     batch, export, destination = plan.batch, plan.export, plan.destination
+    read, by_id = part.rows or iter, part.by_id  # the part itself holds a frame, which stays on the driver
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with sent_as_text():
             store = open_store(destination, export, access)
-            manifest = stage_batches(batches, batch, cutter, store, notice)
+            manifest = stage_batches(read(batches), batch, cutter, store, notice, by_id=by_id)
         yield manifest
 
     return run
@@ -95,9 +97,15 @@ def stage_batches(
     cutter: Cutter,
     store: Store,
     notice: Notice | None = None,
+    *,
+    by_id: bool = True,
 ) -> pa.RecordBatch:
-    """Stages the rows of one task, which come in file order, and returns its part of the manifest."""
-    writer, repeats, tally = _Writer(batch, cutter, store, notice), _Repeats(), Tally(cutter.marks)
+    """Stages the rows of one task, which come in file order, and returns its part of the manifest.
+
+    ``by_id`` says that records with one id are neighbours; where they are not, the ids of a chunk are remembered.
+    """
+    writer, tally = _Writer(batch, cutter, store, notice), Tally(cutter.marks)
+    repeats = Neighbours() if by_id else Seen()
     try:
         for rows in batches:
             again = repeats.among(rows)
@@ -111,35 +119,6 @@ def stage_batches(
         raise
     counted = [{"counted": name, "rows": count} for name, count in tally.counts.items() if count]
     return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
-
-
-class _Repeats:
-    """Finds records that repeat the id of the one before them in their chunk, across batches too."""
-
-    def __init__(self) -> None:
-        self._place: tuple[int, str | None] = (-1, None)  # chunk and id of the last record
-        self._line: str | None = None  # of the first record with that id
-
-    def among(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """Per repeating row its outcome: superseded where it equals the record that is delivered, else conflict."""
-        chunks, ids, lines = batch.column("chunk"), batch.column("id"), batch.column("line")
-        if not len(ids):
-            return {}
-        before = len(ids) - 1
-        same = pc.fill_null(pc.equal(ids.slice(1), ids.slice(0, before)), False)
-        same = pc.and_(same, pc.equal(chunks.slice(1), chunks.slice(0, before)))
-        rows = [row + 1 for row in pc.indices_nonzero(same).to_pylist()]
-        if ids[0].as_py() is not None and (chunks[0].as_py(), ids[0].as_py()) == self._place:
-            rows.insert(0, 0)
-        found: dict[int, str] = {}
-        leader = self._line
-        for row in rows:
-            if row and row - 1 not in found:
-                leader = lines[row - 1].as_py()
-            found[row] = "superseded" if lines[row].as_py() == leader else "conflict"
-        self._place = (chunks[before].as_py(), ids[before].as_py())
-        self._line = leader if before in found else lines[before].as_py()
-        return found
 
 
 class _Writer:

@@ -8,7 +8,7 @@ Source: Delta transaction log protocol, "Add File and Remove File".
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -18,15 +18,15 @@ from pyspark.sql.types import BinaryType, DataType, StructType, TimestampNTZType
 
 from rover_spark.delta.frames import empty, local_rows
 from rover_spark.delta.log.port import TableLog
-from rover_spark.delta.log.values import AddedFile
+from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.names import backticked, literal
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.model.table import HistoryRow
 
 _FILE = "_file"
-TABLE = "_table_number"
+TABLE, FILE = "_table_number", "_file_number"
 _PLAIN = re.compile(r"[\w./:=+@,-]*", re.ASCII)
-_OWN_COLUMNS = {_FILE, TABLE, "_commit_ms", "_metadata", *FEED_COLUMNS}
+_OWN_COLUMNS = {_FILE, TABLE, FILE, "_commit_ms", "_metadata", *FEED_COLUMNS}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # Spark's name of the folder of nulls
 _INEXACT_PARTITIONS = (
     TimestampType,
@@ -47,7 +47,7 @@ class AddedFiles:
     table: str
     location: str
     commits: tuple[HistoryRow, ...]
-    files: tuple[AddedFile, ...]
+    files: tuple[DataFile, ...]
     removed_at: int | None
     obstacle: str | None
     schema: StructType = field(default_factory=StructType)
@@ -92,7 +92,7 @@ def added_files(log: TableLog, table: str, commits: tuple[HistoryRow, ...]) -> A
 
 
 def _obstacle(
-    types: dict[str, DataType], properties: dict[str, str], files: tuple[AddedFile, ...]
+    types: dict[str, DataType], properties: dict[str, str], files: tuple[DataFile, ...]
 ) -> str | None:
     """What the rows of these files would lack without the table's metadata, for messages, or None."""
     if properties.get("delta.columnMapping.mode", "none") != "none":
@@ -106,7 +106,7 @@ def _obstacle(
     return next((why for each in files if (why := _misread(types, each)) is not None), None)
 
 
-def _misread(types: dict[str, DataType], file: AddedFile) -> str | None:
+def _misread(types: dict[str, DataType], file: DataFile) -> str | None:
     """Why Spark would read this file with other partition values than the log says, or not at all; None where it does not."""
     *folders, name = unquote(file.path).split("/")
     pairs = (folder.partition("=") for folder in folders)
@@ -126,10 +126,11 @@ def _unescaped(part: str) -> str:
     return _OCTET.sub(lambda found: chr(int(found[1], 16)), part)
 
 
-def added_rows(spark: SparkSession, tables: Sequence[AddedFiles]) -> DataFrame:
+def added_rows(spark: SparkSession, tables: Sequence[AddedFiles], *, numbered: bool = False) -> DataFrame:
     """The rows of the files, each as an insert, with the columns that Delta's change data feed would give.
 
-    Several tables must have the same ``alike``; then the column TABLE holds the place of a row's table among them.
+    Several tables must have the same ``alike``; then the column TABLE holds the place of a row's table among them. Where
+    files are ``numbered``, the column FILE holds the place of a row's file among those of its table.
     """
     schema, several = tables[0].schema, len(tables) > 1
     columns = [F.col(backticked(name)) for name in schema.names]
@@ -150,10 +151,10 @@ def added_rows(spark: SparkSession, tables: Sequence[AddedFiles]) -> DataFrame:
     of_files = []
     for number, each in enumerate(tables):
         times = {commit.version: commit.timestamp for commit in each.commits}
-        for one in each.files:
+        for place, one in enumerate(each.files):
             name = "/".join(f"{each.location}/{one.path}".split("/")[-parts:])
-            of_files.append((name, number, one.version, times[one.version]))
-    known = f"{_FILE} STRING, {TABLE} INT, _commit_version BIGINT, _commit_ms BIGINT"
+            of_files.append((name, number, place, one.version, times[one.version]))
+    known = f"{_FILE} STRING, {TABLE} INT, {FILE} BIGINT, _commit_version BIGINT, _commit_ms BIGINT"
     stray = F.raise_error(F.lit("a file that no commit added"))
     return rows.join(F.broadcast(local_rows(spark, of_files, known)), _FILE, "left").select(
         *columns,
@@ -161,7 +162,27 @@ def added_rows(spark: SparkSession, tables: Sequence[AddedFiles]) -> DataFrame:
         F.coalesce("_commit_version", stray.cast("bigint")).alias("_commit_version"),
         F.timestamp_millis("_commit_ms").alias("_commit_timestamp"),
         *([F.coalesce(TABLE, stray.cast("int")).alias(TABLE)] if several else []),
+        *([F.col(FILE)] if numbered else []),
     )
+
+
+def numbered(rows: DataFrame, files: Sequence[DataFile]) -> DataFrame:
+    """The rows of a table at a version with the column FILE: the place of a row's file among these, which are all of them."""
+    places = [(file.name, place) for place, file in enumerate(files)]
+    known = local_rows(rows.sparkSession, places, f"{_FILE} STRING, {FILE} BIGINT")
+    stray = F.raise_error(F.lit("a file that the log does not have")).cast("bigint")
+    named = rows.withColumn(_FILE, F.col("_metadata.file_name"))
+    joined = named.join(F.broadcast(known), _FILE, "left").drop(_FILE)
+    return joined.withColumn(FILE, F.coalesce(FILE, stray))
+
+
+def unfit_to_number(columns: Iterable[str], files: Sequence[DataFile]) -> str | None:
+    """Why rows cannot be numbered by their data files, for messages, or None."""
+    if clash := sorted(_OWN_COLUMNS & {name.lower() for name in columns}):
+        return f"the table has a column named {clash[0]}"
+    if len({each.name for each in files}) != len(files):
+        return "the table has files that are named alike"
+    return None
 
 
 def _distinct_suffix(paths: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 
 from rover_spark.delta.causes import cause_of, first_line, most_telling, then
 from rover_spark.delta.task_errors import problem_in
-from rover_spark.errors import RunError, SourceGap, SourceUnread, StoreError
+from rover_spark.errors import ReaderRefused, RunError, SourceGap, SourceUnread, StoreError
 
 ENGINE_ERRORS = (PySparkException, Py4JJavaError)
 T = TypeVar("T")
@@ -35,6 +35,7 @@ def reading(dataset: str, what: str, *, remedy: str) -> Iterator[None]:
         SourceGap: the rows stay unreadable.
         SourceUnread: nobody knows whether the failure passes.
         StoreError: a task met a problem of the destination; it has the task's own remedy.
+        ReaderRefused: a task met a data file that only Spark can read.
         RunError: the failure passes, or the operator has to mend something first.
     """
     try:
@@ -44,7 +45,8 @@ def reading(dataset: str, what: str, *, remedy: str) -> Iterator[None]:
         problem = problem_in(most_telling(text))
         if problem is not None:
             after = "" if "export again" in problem.remedy else " Then run export again."
-            raise StoreError(
+            kind = ReaderRefused if problem.code == "reader_refused" else StoreError
+            raise kind(
                 f"{dataset}: {problem.message}; nothing new is visible",
                 code=problem.code,
                 remedy=f"{problem.remedy}{after}".strip(),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rover_spark.delta.log.values import AddedFile, CommitFiles
+from rover_spark.delta.log.values import CommitFiles, DataFile
 
 
-def rows_by_version(files: Iterable[AddedFile]) -> dict[int, int] | None:
+def rows_by_version(files: Iterable[DataFile]) -> dict[int, int] | None:
     """How many rows these files brought, by version; None where the log lacks the count of one of them.
 
     A count of 0 counts as a missing one: no statistic alone may keep a file from being read.
@@ -24,10 +24,17 @@ def rows_by_version(files: Iterable[AddedFile]) -> dict[int, int] | None:
     return found
 
 
+def rows_in(files: Iterable[DataFile] | None) -> int | None:
+    """How many rows these files hold together; None as for ``rows_by_version``, or where nobody knows the files."""
+    rows = None if files is None else rows_by_version(files)
+    return None if rows is None else sum(rows.values())
+
+
 def inserted(commits: Sequence[CommitFiles]) -> int | None:
     """How many rows these commits inserted; None where one of them also changed or removed rows, or the log lacks a count."""
-    rows = rows_by_version(file for commit in commits for file in commit.added)
-    return None if rows is None or any(commit.removes for commit in commits) else sum(rows.values())
+    if any(commit.removes for commit in commits):
+        return None
+    return rows_in(file for commit in commits for file in commit.added)
 
 
 def feed_reads(commits: Iterable[CommitFiles]) -> tuple[int, int] | None:

@@ -5,13 +5,20 @@ A command whose answer is in Delta's log and the ledger ends without one. Safe i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+# a scan puts a data file into a task as long as the sum of sizes stays below the limit; the cost of opening counts as size
+_UNSPLIT = {
+    "spark.sql.files.maxPartitionBytes": str(1 << 50),
+    "spark.sql.files.openCostInBytes": str(1 << 50),
+}
 
 
 class Session:
@@ -22,6 +29,7 @@ class Session:
         self._spark: SparkSession | None = None
         self._when_made: list[Callable[[SparkSession], None]] = []
         self._lock = RLock()
+        self._unsplit, self._before = 0, dict[str, str | None]()
 
     @classmethod
     def of(cls, spark: SparkSession | Session) -> Session:
@@ -64,3 +72,30 @@ class Session:
         finally:
             with self._lock:
                 self._when_made.remove(act)
+
+    @contextmanager
+    def unsplit(self) -> Iterator[None]:
+        """Within the block every scan that begins reads each data file in a task of its own, whole. Blocks may overlap."""
+        conf = self.spark.conf
+        with self._lock:
+            if not self._unsplit:
+                self._before = {name: conf.get(name, None) for name in _UNSPLIT}
+                for name, value in _UNSPLIT.items():
+                    conf.set(name, value)
+            self._unsplit += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._unsplit -= 1
+                if not self._unsplit:
+                    restore(self.spark, self._before)
+
+
+def restore(spark: SparkSession, before: Mapping[str, str | None]) -> None:
+    """Gives settings of Spark their earlier values; None where there was none."""
+    for name, value in before.items():
+        if value is None:
+            spark.conf.unset(name)
+        else:
+            spark.conf.set(name, value)

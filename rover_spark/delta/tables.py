@@ -12,7 +12,7 @@ from rover_spark.config.expressions import place_of
 from rover_spark.delta import gaps, history
 from rover_spark.delta.engine_errors import engine
 from rover_spark.delta.log.chosen import Logs
-from rover_spark.delta.log.values import CommitFiles
+from rover_spark.delta.log.values import CommitFiles, DataFile
 from rover_spark.delta.parallel import batched, side_by_side
 from rover_spark.delta.session import Session
 from rover_spark.model.table import HistoryRow, TableState
@@ -75,10 +75,10 @@ class Tables:
         log = self.logs.of(table)
         return log.files(first, last) if log.without_spark and "/" in table else None
 
-    def rows_at(self, table: str, version: int) -> int | None:
-        """How many rows the table has at a version; None where the log does not say it, as for ``files``."""
+    def data_files(self, table: str, version: int) -> list[DataFile] | None:
+        """The files that hold the rows of a version, by path; None as for ``files``."""
         log = self.logs.of(table)
-        return log.rows_at(version) if log.without_spark and "/" in table else None
+        return log.data_files(version) if log.without_spark and "/" in table else None
 
     def _showing(self, setting: str, table: str, since: HistoryRow) -> TableState:
         state = self._reaching(setting, table, since.version)

@@ -23,6 +23,11 @@ class Lines:
         self._offsets = octets.cast("q") if wide else octets.cast("i")
         self._values = memoryview(values) if values is not None else memoryview(b"")
 
+    @property
+    def offsets(self) -> memoryview:
+        """Where each row begins in the value buffer, and at last where the last one ends."""
+        return self._offsets
+
     def text(self, start: int, stop: int) -> memoryview:
         """The bytes of rows start..stop."""
         return self._values[self._offsets[start] : self._offsets[stop]]

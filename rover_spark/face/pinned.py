@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rover_spark.delta.session import Session
+from rover_spark.delta.session import Session, restore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,8 +48,5 @@ def pinned(session: Session) -> Iterator[None]:
         try:
             yield
         finally:
-            for name, earlier in before.items():
-                if earlier is None:
-                    session.spark.conf.unset(name)
-                else:
-                    session.spark.conf.set(name, earlier)
+            if before:
+                restore(session.spark, before)

@@ -50,10 +50,11 @@ class ExportResult(Result):
 
 @dataclass(frozen=True)
 class PlannedRows:
-    """How much a planned batch reads, and into how many chunks it is cut."""
+    """How much a planned batch reads, into how many chunks it is cut, and what a chunk is, with the reason."""
 
     source_rows: int
     chunks: int
+    arrangement: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ class Plan:
     """
 
     contract: ClassVar[str]
-    format: ClassVar[int] = 1  # of the stored text
+    newest_format: ClassVar[int] = 2  # of the stored text: 2 where a chunk is a data file
 
     export: str
     dataset: str
@@ -52,6 +52,16 @@ class Plan:
     def registers(self) -> tuple[RegisteredSchema, ...]:
         """The schemas that the ledger registers with the plan."""
         return ()
+
+    @property
+    def format(self) -> int:
+        """The format of the stored text: the oldest one that says all of the plan."""
+        return 1
+
+    @property
+    def arrangement(self) -> str:
+        """What a chunk is and who reads it, with the reason, in a few words; empty where the plan reads no rows."""
+        return ""
 
     @property
     def chunks(self) -> int:

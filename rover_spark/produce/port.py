@@ -10,8 +10,8 @@ says what a file is, an Owner which objects of a bucket are ours, an Auditor wha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
@@ -26,6 +26,7 @@ from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import TableState
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatch
     from pyspark.sql import DataFrame
 
     from rover_spark.config.settings import Settings  # executors load this module, and have no TOML reader
@@ -40,6 +41,7 @@ _FOLDERS = {
 
 LOOKED_AT = 50_000  # at most this many objects of a folder are listed before a stream's first batch
 Read = Callable[[], AbstractContextManager[BinaryIO]]  # opens one object
+Rows = Callable[[Iterable["RecordBatch"]], Iterator["RecordBatch"]]  # runs in a task
 
 
 # -- rows and files ----------------------------------------------------------------------------------------------
@@ -87,23 +89,32 @@ class Beside:
 
 @dataclass(frozen=True)
 class Part:
-    """What one Spark job stages: (chunk, outcome, id, line, marks …) in file order, one chunk's rows in one partition."""
+    """What one Spark job stages: (chunk, outcome, id, line, marks …) in file order, one chunk's rows in one partition.
+
+    With ``rows`` the frame only names chunks, in a column ``chunk``: each task gives them to ``rows``, which reads what they
+    are made of. ``by_id`` says that records of a chunk with one id are neighbours. The job runs inside ``within``.
+    """
 
     frame: DataFrame
     beside: tuple[Beside, ...] = ()
+    rows: Rows | None = None
+    by_id: bool = True
+    within: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)
 class Work:
     """The rows of a batch: its parts, how they are cut, and what turns an engine's errors into ours while they are read.
 
-    ``chunks`` are the only ones that are asked for, None where all are; the parts hold at least their rows.
+    ``chunks`` are the only ones that are asked for, None where all are; the parts hold at least their rows. ``filtered``
+    says that the plan counted rows before a filter: fewer may arrive.
     """
 
     parts: Sequence[Callable[[], Part]]
     cutter: Cutter
     reading: Callable[[], AbstractContextManager[None]]
     chunks: frozenset[int] | None = None
+    filtered: bool = False
 
 
 # -- one run -----------------------------------------------------------------------------------------------------
@@ -149,6 +160,10 @@ class Producer(Protocol):
 
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless the sources still hold the commits that the plan pinned."""
+        ...
+
+    def refused(self, stream: str, why: str) -> None:
+        """Records that a task could not read as the plan asked: the next plan of the stream leaves it to Spark."""
         ...
 
     def unread(self, stream: str, error: RunError) -> None:
@@ -305,10 +320,10 @@ def decode(text: str) -> Plan:
     tree = json.loads(text)
     contract = tree.pop("contract", None) or ("currents" if "slices" in tree else "rover")
     format_ = tree.pop("format", 1)
-    if contract not in _FOLDERS or format_ > Plan.format:
+    if contract not in _FOLDERS or format_ > Plan.newest_format:
         raise ConfigError(
             f"ledger: a plan of {tree.get('dataset')} has contract {contract} and format {format_}; this version knows "
-            f"{', '.join(_FOLDERS)} and format {Plan.format}",
+            f"{', '.join(_FOLDERS)} and format {Plan.newest_format}",
             code="plan_newer",
             remedy="Run the newer rover_spark that wrote it.",
         )

@@ -6,13 +6,13 @@ import pytest
 from pyspark.sql.types import DataType, DateType, IntegerType, StringType, TimestampType
 
 from rover_spark.delta.added_files import AddedFiles, _obstacle
-from rover_spark.delta.log.values import AddedFile
+from rover_spark.delta.log.values import DataFile
 
 TYPES: dict[str, DataType] = {"k": StringType(), "day": DateType(), "at": TimestampType(), "n": IntegerType()}
 
 
-def file(path: str, **partition: str | None) -> AddedFile:
-    return AddedFile(path, 1, 10, partition)
+def file(path: str, **partition: str | None) -> DataFile:
+    return DataFile(path, 1, 10, partition)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def file(path: str, **partition: str | None) -> AddedFile:
     ],
 )
 def test_files_in_the_folders_of_their_partitions_can_be_read_by_themselves(
-    files: tuple[AddedFile, ...],
+    files: tuple[DataFile, ...],
 ) -> None:
     assert _obstacle(TYPES, {}, files) is None
 
@@ -61,7 +61,7 @@ def test_files_in_the_folders_of_their_partitions_can_be_read_by_themselves(
     ],
 )
 def test_what_a_table_says_beside_its_files_is_named(
-    properties: dict[str, str], files: tuple[AddedFile, ...], why: str
+    properties: dict[str, str], files: tuple[DataFile, ...], why: str
 ) -> None:
     found = _obstacle(TYPES, properties, files)
     assert found is not None and found.startswith(why)

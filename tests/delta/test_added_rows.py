@@ -17,7 +17,7 @@ from rover_spark.delta import added_files as added_files_module
 from rover_spark.delta.added_files import TABLE, AddedFiles, added_files, added_rows
 from rover_spark.delta.history import table_state
 from rover_spark.delta.log.chosen import Logs
-from rover_spark.delta.log.values import AddedFile
+from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.read import changes
 from rover_spark.delta.session import Session
 from rover_spark.face.pinned import pinned
@@ -95,7 +95,7 @@ def test_files_of_one_name_in_several_tables_are_kept_apart_and_a_strange_one_is
 
 @pytest.mark.parametrize("name", ["a b", "a%20b", "é", "a{b}", "a#b"])
 def test_a_path_of_several_spellings_is_read_by_itself(name: str) -> None:
-    file = AddedFile("part-0.parquet", 0, 1, {})
+    file = DataFile("part-0.parquet", 0, 1, {})
     whole = AddedFiles("t", "/x", (), (file,), None, None, StructType())
     assert whole.alike is not None
     assert replace(whole, location=f"/x/{name}").alike is None

@@ -140,14 +140,31 @@ def test_rows_of_a_version_are_counted_from_the_log(spark: SparkSession, tmp_pat
     log = log_of(spark, table)
     for version in (2, 3, 4):
         counted = spark.read.format("delta").option("versionAsOf", version).load(str(table)).count()
-        assert log.rows_at(version) == counted, version
+        assert sum(file.records or 0 for file in log.data_files(version) or ()) == counted, version
     assert log.why_spark is None
-    few_words, vectors = tmp_path / "few words", tmp_path / "vectors"
+    few_words = tmp_path / "few words"
     zoo.statistics_of_other_writers(spark, few_words)
+    assert None in [file.records for file in log_of(spark, few_words).data_files(1) or ()]
+
+
+def test_data_files_of_a_version_are_those_that_spark_reads(spark: SparkSession, tmp_path: Path) -> None:
+    vectors, parts = tmp_path / "vectors", tmp_path / "parts"
     zoo_written.a_table_with_vectors(spark, vectors)
-    for table, version in ((few_words, 1), (vectors, 3)):
+    rows = "SELECT id, IF(id % 2 = 0, 'a b/%', NULL) AS g, DATE'2024-01-02' AS d FROM range(10)"
+    spark.sql(f"CREATE TABLE delta.`{parts}` USING delta PARTITIONED BY (g, d) AS {rows}")
+    for table in (vectors, parts):
         log = log_of(spark, table)
-        assert log.rows_at(version) is None and log.why_spark is None
+        version = log.commits(None, None)[-1].version
+        files = log.data_files(version) or []
+        frame = spark.read.format("delta").option("versionAsOf", version).load(str(table))
+        read = {row[0]: row[1] for row in frame.groupBy("_metadata.file_name").count().collect()}
+        assert {file.name: file.records for file in files if file.records} == read
+        assert [file.path for file in files] == sorted(file.path for file in files)
+        assert any(file.vectored for file in files) == (table == vectors)
+    assert {tuple(file.partition.values()) for file in files} == {
+        (None, "2024-01-02"),
+        ("a b/%", "2024-01-02"),
+    }
 
 
 def test_nothing_of_a_table_by_path_asks_for_spark(spark: SparkSession, tmp_path: Path) -> None:

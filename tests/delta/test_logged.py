@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rover_spark.delta.log.values import AddedFile, ChangeFile, CommitFiles
+from rover_spark.delta.log.values import ChangeFile, CommitFiles, DataFile
 from rover_spark.delta.logged import feed_reads, inserted
 
 
-def added(records: int | None, *, version: int = 1) -> AddedFile:
-    return AddedFile(f"{version}.parquet", version, 10, {}, records)
+def added(records: int | None, *, version: int = 1) -> DataFile:
+    return DataFile(f"{version}.parquet", version, 10, {}, records)
 
 
 CHANGE = ChangeFile("_change_data/1.parquet", 1, 10, {})

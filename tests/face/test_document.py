@@ -56,7 +56,7 @@ FOUND = Quarantine("/l_quarantine", 21, (QuarantineCount("d", "x", 21),), (BROKE
 VERIFIED = Verified(2, 12, 3_000, 1, (PROBLEM,))
 PAGES = ("a/1.avsc", "a/CHANGELOG.md")
 PLANNED = {
-    each.batch: PlannedRows(each.plan.source_rows, each.plan.chunks)
+    each.batch: PlannedRows(each.plan.source_rows, each.plan.chunks, each.plan.arrangement)
     for each in (COMMITTED, EVENTS)
     if each.plan
 }

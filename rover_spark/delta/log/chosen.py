@@ -16,7 +16,7 @@ from rover_spark.config.access import TableAccess
 from rover_spark.config.expressions import place_of
 from rover_spark.delta.log.native import NativeLog
 from rover_spark.delta.log.port import NotAnswered, TableLog
-from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Place
+from rover_spark.delta.log.values import Change, Commit, CommitFiles, DataFile, Detail, Place
 from rover_spark.delta.session import Session
 from rover_spark.delta.shape import Shape
 from rover_spark.delta.storage import NotNative, reached
@@ -76,9 +76,9 @@ class ChosenLog:
         """The files that the commits of versions first..last added, one value a commit, in their order."""
         return self._asked(lambda log: log.files(first, last))
 
-    def rows_at(self, version: int) -> int | None:
-        """How many rows the table has at a version, or None where the log does not say it of every file."""
-        return self._asked(lambda log: log.rows_at(version))
+    def data_files(self, version: int) -> list[DataFile] | None:
+        """The files that hold the rows of a version, by path. None where only a scan of the table lists them."""
+        return self._asked(lambda log: log.data_files(version))
 
     @property
     def without_spark(self) -> bool:

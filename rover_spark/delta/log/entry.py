@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rover_spark.delta.log.values import (
-    AddedFile,
     ChangeFile,
     CommitFiles,
+    DataFile,
     Entry,
     Info,
     features_of,
@@ -30,7 +30,7 @@ def entry_of(version: int, lines: Iterable[bytes]) -> Entry:
     info: Info | None = None
     metadata: tuple[str, list[str], dict[str, str]] | None = None
     features: frozenset[str] | None = None
-    added, changes = list[AddedFile](), list[ChangeFile]()
+    added, changes = list[DataFile](), list[ChangeFile]()
     removes = bare = vectored = False
     for action in _actions(lines):
         add, remove, cdc = action.get("add"), action.get("remove"), action.get("cdc")
@@ -89,11 +89,11 @@ def _info(said: dict[str, Any]) -> Info:
     )
 
 
-def _added(version: int, add: dict[str, Any], vector: dict[str, Any] | None) -> AddedFile:
+def _added(version: int, add: dict[str, Any], vector: dict[str, Any] | None) -> DataFile:
     records = _records(add.get("stats"))
     if records is not None and vector is not None:
         records -= vector["cardinality"]
-    return AddedFile(
+    return DataFile(
         add["path"], version, add.get("size") or 0, _partition(add.get("partitionValues")), records
     )
 

@@ -18,9 +18,9 @@ from rover_spark.delta.log import times
 from rover_spark.delta.log.columns import as_read
 from rover_spark.delta.log.entry import entry_of, info_of
 from rover_spark.delta.log.folder import CHECKPOINT, COMMIT, Directory, Folder, LogFile, Objects, commit_name
-from rover_spark.delta.log.opened import Opened, opened, rows_of, table_at
+from rover_spark.delta.log.opened import Opened, data_files, opened, table_at
 from rover_spark.delta.log.port import NotAnswered
-from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Entry, Info
+from rover_spark.delta.log.values import Change, Commit, CommitFiles, DataFile, Detail, Entry, Info
 from rover_spark.delta.native_errors import NativeFailed, native_errors
 from rover_spark.delta.parallel import side_by_side
 from rover_spark.delta.shape import Shape
@@ -122,10 +122,10 @@ class NativeLog:
         with self._answering():
             return [entry.files for _, entry in self._read(first, last)]
 
-    def rows_at(self, version: int) -> int | None:
-        """How many rows the table has at a version, or None where the log does not say it of every file."""
+    def data_files(self, version: int) -> list[DataFile] | None:
+        """The files that hold the rows of a version, by path."""
         with self._answering():
-            return rows_of(table_at(self._place, version))
+            return data_files(table_at(self._place, version))
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

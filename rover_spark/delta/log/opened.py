@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rover_spark.delta.log.port import NotAnswered
-from rover_spark.delta.log.values import features_of
+from rover_spark.delta.log.values import DataFile, features_of
 from rover_spark.delta.storage import Reached
 
 if TYPE_CHECKING:
@@ -60,11 +60,50 @@ def opened(table: DeltaTable) -> Opened:
     )
 
 
-def rows_of(table: DeltaTable) -> int | None:
-    """How many rows a table has by its statistics; None where they do not say it of every file, or vectors may take rows away."""
-    records: Any = table.get_add_actions().column("num_records").to_pylist()
-    known: list[int] = [each for each in records if each]
-    return None if _VECTORS in _features(table) or len(known) < len(records) else sum(known)
+def data_files(table: DeltaTable) -> list[DataFile]:
+    """The active files of a table, by path. A partition value is the text of the value, whatever the log's spelling of it."""
+    import pyarrow as pa
+
+    found = pa.table(table.get_add_actions())
+    partitions: list[dict[str, str | None]] = [{}] * len(found)
+    if table.metadata().partition_columns:
+        values = found.column("partition").combine_chunks()
+        texts = [each.cast(pa.string()).to_pylist() for each in values.flatten()]
+        names = [field.name for field in values.type]
+        partitions = [dict(zip(names, row, strict=True)) for row in zip(*texts, strict=True)]
+    gone, version = _removed_by_vectors(table), int(table.version())
+    files = [
+        DataFile(
+            path, version, size, partition, _left(records, gone.get(_name(path), 0)), _name(path) in gone
+        )
+        for path, size, records, partition in zip(
+            *(found.column(name).to_pylist() for name in ("path", "size_bytes", "num_records")),
+            partitions,
+            strict=True,
+        )
+    ]
+    return sorted(files, key=lambda file: file.path)
+
+
+def _left(records: int | None, gone: int) -> int | None:
+    return None if records is None else records - gone
+
+
+def _removed_by_vectors(table: DeltaTable) -> dict[str, int]:
+    """How many rows the deletion vector of a file takes away, by the file's name."""
+    import pyarrow as pa
+
+    if _VECTORS not in _features(table):
+        return {}
+    found = dict[str, int]()
+    for batch in map(pa.record_batch, table.deletion_vectors()):
+        for path, rows in zip(batch.column("filepath"), batch.column("selection_vector"), strict=True):
+            found[_name(path.as_py())] = len(rows.values) - rows.values.true_count
+    return found
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _features(table: DeltaTable) -> frozenset[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail
+from rover_spark.delta.log.values import Change, Commit, CommitFiles, DataFile, Detail
 from rover_spark.delta.shape import Shape
 
 
@@ -66,6 +66,6 @@ class TableLog(Protocol):
         """The files that the commits of versions first..last added, one value a commit, in their order."""
         ...
 
-    def rows_at(self, version: int) -> int | None:
-        """How many rows the table has at a version, or None where the log does not say it of every file."""
+    def data_files(self, version: int) -> list[DataFile] | None:
+        """The files that hold the rows of a version, by path. None where only a scan of the table lists them."""
         ...

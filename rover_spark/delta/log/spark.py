@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from rover_spark.delta.engine_errors import ENGINE_ERRORS, text_of
 from rover_spark.delta.log import spark_files, times
 from rover_spark.delta.log.port import NoTable
-from rover_spark.delta.log.values import Change, Commit, CommitFiles, Detail, Place
+from rover_spark.delta.log.values import Change, Commit, CommitFiles, DataFile, Detail, Place
 from rover_spark.delta.names import quoted
 from rover_spark.delta.read import snapshot
 from rover_spark.delta.shape import Shape
@@ -98,8 +98,8 @@ class SparkLog:
         """The files that the commits of versions first..last added, one value a commit, in their order."""
         return spark_files.files(self._spark, self._place(first, last))
 
-    def rows_at(self, version: int) -> int | None:
-        """None: Spark has no command that says it, and the caller counts the rows."""
+    def data_files(self, version: int) -> list[DataFile] | None:
+        """None: Spark has no command that lists them."""
         return None
 
     def _place(self, first: int, last: int) -> Place:

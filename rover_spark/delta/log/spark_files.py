@@ -18,11 +18,11 @@ from rover_spark.delta.frames import union
 from rover_spark.delta.log import times
 from rover_spark.delta.log.folder import CHECKPOINT, COMMIT, commit_name
 from rover_spark.delta.log.values import (
-    AddedFile,
     Change,
     ChangeFile,
     Commit,
     CommitFiles,
+    DataFile,
     Place,
     after_change,
     features_of,
@@ -226,7 +226,7 @@ def files(spark: SparkSession, place: Place) -> list[CommitFiles]:
         )
         .collect()
     )
-    added, changed = defaultdict[int, list[AddedFile]](list), defaultdict[int, list[ChangeFile]](list)
+    added, changed = defaultdict[int, list[DataFile]](list), defaultdict[int, list[ChangeFile]](list)
     removing = set[int]()
     for row in rows:
         version, add, cdc = row["version"], row["add"], row["cdc"]
@@ -234,7 +234,7 @@ def files(spark: SparkSession, place: Place) -> list[CommitFiles]:
             removing.add(version)
         if add is not None:
             values = add["partitionValues"] or {}
-            added[version].append(AddedFile(add["path"], version, add["size"] or 0, values, row["records"]))
+            added[version].append(DataFile(add["path"], version, add["size"] or 0, values, row["records"]))
         if cdc is not None:
             values = cdc["partitionValues"] or {}
             changed[version].append(ChangeFile(cdc["path"], version, cdc["size"] or 0, values))

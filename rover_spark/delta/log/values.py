@@ -55,10 +55,11 @@ class Commit:
 
 
 @dataclass(frozen=True)
-class AddedFile:
-    """A data file that a commit added: its path as the log spells it, its bytes, its partition values.
+class DataFile:
+    """A data file that a commit added, or that is part of a version: its path as the log spells it, its bytes.
 
-    ``records`` is the number of rows that can be read from it; None where the log does not say it.
+    ``records`` is the number of rows that can be read from it; None where the log does not say it. ``vectored`` is true
+    where a deletion vector takes rows away.
     """
 
     path: str
@@ -66,6 +67,7 @@ class AddedFile:
     size: int
     partition: dict[str, str | None]
     records: int | None = None
+    vectored: bool = False
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ class CommitFiles:
     """
 
     version: int
-    added: tuple[AddedFile, ...] = ()
+    added: tuple[DataFile, ...] = ()
     changes: tuple[ChangeFile, ...] = ()
     removes: bool = False
 

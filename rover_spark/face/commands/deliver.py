@@ -121,7 +121,9 @@ def plan(
         ok=not found.problems,
         batches=tuple(BatchRecord.of(each, "PLANNED", {}) for each in found.plans),
         problems=tuple(found.problems),
-        planned={each.batch: PlannedRows(each.source_rows, each.chunks) for each in found.plans},
+        planned={
+            each.batch: PlannedRows(each.source_rows, each.chunks, each.arrangement) for each in found.plans
+        },
         accepted=found.accepted,
     )
 

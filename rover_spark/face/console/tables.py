@@ -37,7 +37,8 @@ def batches_table(records: Iterable[BatchRecord], width: int = _WIDE, *, planned
     if planned:
         columns.append(_numbers("rows", rows))
         columns.append(_numbers("chunks", [r.plan.chunks if r.plan else 0 for r in records]))
-        return grid(columns, width)
+        how = [r.plan.arrangement if r.plan else "" for r in records]
+        return grid(columns, width, [[plain(text)] if text else [] for text in how])
     read = [r.counts.get("read", 0) for r in records]
     if rows != read and any(rows):
         columns.append(_numbers("rows", rows, spare=2))

@@ -92,6 +92,9 @@ class EventPlanner:
             to[one.event_type] = state.read_by(one.to_version)
         self._require_whole(slices, to)
 
+    def refused(self, stream: str, why: str) -> None:
+        """Does nothing: Spark reads all events."""
+
     def unread(self, stream: str, error: RunError) -> None:
         """Does nothing: the plan of a rerun tries each event type itself."""
 

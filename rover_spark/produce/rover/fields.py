@@ -31,6 +31,7 @@ from pyspark.sql.types import (
 )
 
 from rover_spark.contract.rover import Dataset, Field
+from rover_spark.delta.added_files import FILE
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.expressions import selected
@@ -59,10 +60,11 @@ from rover_spark.produce.rover.plan import BatchPlan, Source
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
+CARRIED = (*FEED, FILE)  # beside the fields
 
 
 def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
-    """The contract's fields as ``f_<name>``, additional ones as ``x_<name>``, the feed's columns as FEED names them.
+    """The contract's fields as ``f_<name>``, additional ones as ``x_<name>``, the feed's columns as FEED names them, and FILE.
 
     Raises:
         ConfigError: an expression that cannot be resolved, or whose type cannot serve.
@@ -76,6 +78,8 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     if FEED_COLUMNS[0] in rows.columns:  # Delta reserves these names in every table that keeps a feed
         kept = [F.col(FEED_COLUMNS[0]).alias("change"), F.col(FEED_COLUMNS[1]).alias("commit")]
         kept.append(F.unix_micros(FEED_COLUMNS[2]).alias("commit_us"))
+    if FILE in rows.columns:
+        kept.append(F.col(FILE))
     chosen = [(alias, setting, text) for alias, setting, _, text in wanted]
     frame = selected(rows, f"datasets.{dataset.name}", kept, chosen)
     _check_types(frame, dataset, source)
@@ -107,7 +111,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         *tail_problems,
         F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
     ]
-    own = {name: dtype for name, dtype in types.items() if name not in FEED}
+    own = {name: dtype for name, dtype in types.items() if name not in CARRIED}
     as_json = row_json(own)
     emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
     return (
@@ -116,7 +120,7 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         .withColumn("tail", tail)
         .withColumn("problem", F.coalesce("key_problem", *row_problems))
         .select(
-            *(name for name in FEED if name in frame.columns),
+            *(name for name in CARRIED if name in frame.columns),
             _row_key(dataset, types, as_json).alias("key"),
             _rover_id("roverID").alias("rover_id"),
             _naturals(dataset, source, types).alias("naturals"),

@@ -34,5 +34,8 @@ class RoverFiles:
         return key, lambda sink: NdjsonFile(sink, plan.files.compression_level)
 
     def end(self, chunk: int, lines: Lines, start: int, stop: int, records: int, raw_bytes: int) -> int:
-        """Ends the file before it would pass ``max_bytes``."""
-        return lines.fit(start, stop, self.plan.files.max_bytes - raw_bytes)
+        """Ends the file before it would pass ``max_bytes``, or ``max_records`` where a chunk is a data file."""
+        files = self.plan.files
+        if files.max_records:
+            stop = lines.take(start, stop, files.max_records - records)
+        return lines.fit(start, stop, files.max_bytes - raw_bytes)

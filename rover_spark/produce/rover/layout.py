@@ -1,7 +1,9 @@
 """Which file a record lands in, and in what order: the one seam behind which a chunk is defined.
 
-A record belongs to chunk ``pmod(hash(id), n)``, n from the plan. Inside a chunk records are sorted by event time, then id,
-so records with one id are neighbours: ``stage`` delivers the first of them and counts the others.
+Layout ``hash``: a record belongs to chunk ``pmod(hash(id), n)``, n from the plan. Inside a chunk records are sorted by event
+time, then id, so records with one id are neighbours: ``stage`` delivers the first of them and counts the others.
+
+Layout ``files``: a chunk is a data file of the table, in its own order. Nothing is shuffled or sorted.
 """
 
 from __future__ import annotations
@@ -9,10 +11,28 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from rover_spark.delta.added_files import FILE
 from rover_spark.produce.columns.chunks import chunk_of, salts
 from rover_spark.produce.columns.lookup import lookup
 from rover_spark.produce.rover.envelope import line, record_id
 from rover_spark.produce.rover.plan import BatchPlan
+
+
+def in_file_order(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """What ``arranged`` gives, each row in the chunk of its data file and in its order."""
+    delivered = F.col("outcome") == "delivered"
+    return (
+        rows.withColumn("id", F.when(delivered, record_id(plan, F.col("operation"), F.col("event_us"))))
+        .withColumn("line", F.when(delivered, line(plan, F.col("operation"))))
+        .select(
+            F.col(FILE).alias("chunk"),
+            "outcome",
+            "floor",
+            (delivered & F.col("mended")).alias("mended"),
+            "id",
+            "line",
+        )
+    )
 
 
 def arranged(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataFrame:

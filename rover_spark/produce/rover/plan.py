@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 from rover_spark.contract.rover import CONTRACT, DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import rerun_remedy
@@ -55,12 +55,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Files:
-    """The chunk rule: ``pmod(hash(id), chunks)``, and where a file inside a chunk ends."""
+    """The chunk rule, and where a file inside a chunk ends.
+
+    ``layout`` hash: chunk ``pmod(hash(id), chunks)``. ``layout`` files: chunk n is the data file at place n, by path at the
+    version of a snapshot, in the order of the log among those that commits added. ``reader`` is who reads them, ``why`` the
+    reason for both. There a file ends after ``max_records``, too.
+    """
 
     chunks: int
     max_bytes: int
     max_record_bytes: int
     compression_level: int
+    layout: Literal["hash", "files"] = "hash"
+    reader: Literal["spark", "native"] = "spark"
+    why: str = ""
+    max_records: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,15 +127,37 @@ class BatchPlan(Plan):
         return DATASETS[self.dataset]
 
     @property
+    def stand_alone(self) -> bool:
+        """Whether each row is a create, whatever other rows say."""
+        return self.phase == "snapshot" or (self.inserts_only and self.definition.append_only)
+
+    @property
     def anchor(self) -> HistoryRow:
         """The history row of the last version delivered."""
         return self.commits[-1]
 
     def _tree(self) -> dict[str, Any]:
         tree = super()._tree()
-        if not self.source.identifiers:  # versions before this setting read the plans that do without
+        # earlier versions read the plans that do without what they do not know
+        if not self.source.identifiers:
             del tree["source"]["identifiers"]
+        if self.files.layout == "hash":
+            for name in ("layout", "reader", "why", "max_records"):
+                del tree["files"][name]
         return tree
+
+    @property
+    def format(self) -> int:
+        """Returns 2 where a chunk is a data file."""
+        return 2 if self.files.layout == "files" else 1
+
+    @property
+    def arrangement(self) -> str:
+        """Returns the layout, the reader of data files, and the reason."""
+        if self.phase in {"enable", "lost"} or not self.files.why:
+            return ""
+        kind = self.files.layout if self.files.layout == "hash" else f"files, {self.files.reader}"
+        return f"{kind}: {self.files.why}"
 
     @property
     def emitted_at(self) -> datetime:

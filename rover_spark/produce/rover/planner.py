@@ -5,6 +5,8 @@ The state of a table is read once a run, so a run ends even where a table never 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -13,7 +15,8 @@ from rover_spark.contract.rover import DATASETS
 from rover_spark.delta import gaps, history, read
 from rover_spark.delta.anchor import begin_later, check_anchor, confirm, reach
 from rover_spark.delta.engine_errors import MEND, reading, second_look
-from rover_spark.delta.logged import feed_reads, inserted
+from rover_spark.delta.log.values import DataFile
+from rover_spark.delta.logged import feed_reads, inserted, rows_in
 from rover_spark.delta.names import span
 from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
@@ -24,15 +27,18 @@ from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import HistoryRow, TableState
+from rover_spark.produce.rover.data_files import chunkable
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.plan import BatchPlan, Source, Step, batch_plan, remedy_of
 from rover_spark.produce.rover.records import units
 from rover_spark.produce.rover.steps import (
+    Layout,
     agreed,
     first_step,
     last_of,
     next_step,
+    of_data_files,
     plan_batch,
     refuse_changed,
     source_of,
@@ -53,6 +59,7 @@ class Planner:
         self.now = now
         self._asked = asked
         self._unread: dict[str, bool] = {}  # by dataset: whether its outstanding changes are given up
+        self._refused: dict[str, str] = {}  # by dataset: why the native reader does not serve it
         self.refresh()
 
     def refresh(self) -> None:
@@ -73,6 +80,10 @@ class Planner:
             self._require_whole(
                 plan.dataset, plan.source, since, state, plan.to_version, delivered=False, read_by=by
             )
+
+    def refused(self, dataset: str, why: str) -> None:
+        """Leaves the data files of the dataset to Spark's reader for the rest of this run."""
+        self._refused[dataset] = why
 
     def unread(self, dataset: str, error: RunError) -> None:
         """Gives the changes up, so that a rerun goes on without them; after a failure of unknown cause only the second time."""
@@ -201,11 +212,11 @@ class Planner:
     def _pin(
         self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
     ) -> BatchPlan:
-        found = {}
+        found, layout = dict[str, int](), Layout()
         if step.phase not in {"enable", "lost"}:
-            found = self._count(dataset, step, dataset_state, wanted)
+            found, layout = self._measured(dataset, step, dataset_state, wanted, state)
         changed = sum(rows for change, rows in found.items() if change != "update_preimage")
-        plan = self._plan(step, dataset, dataset_state, wanted, state, found, changed)
+        plan = self._plan(step, dataset, dataset_state, wanted, state, found, changed, layout)
         repeats = "delete" in found or (wanted.identifiers and "update_preimage" in found)
         if repeats and plan.files.chunks > 1:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
@@ -218,8 +229,42 @@ class Planner:
                     self.floors(plan),
                 )
                 delivered = rows.where(F.col("outcome") == "delivered").count()
-                plan = self._plan(step, dataset, dataset_state, wanted, state, found, delivered)
+                plan = self._plan(step, dataset, dataset_state, wanted, state, found, delivered, layout)
         return plan
+
+    def _measured(
+        self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
+    ) -> tuple[dict[str, int], Layout]:
+        """Source rows by change type, and what the chunks are. Where the log says how many rows there are, none is read.
+
+        Rows of data files that are chunks count before the filter.
+        """
+        target, plain = self._settings.files.target_records, not (wanted.where or wanted.identifiers)
+        files, why = self._chunkable(dataset, step, dataset_state, wanted, state)
+        logged = self._logged(step, dataset_state, wanted)
+        layout = of_data_files(files, logged, target) if files and logged is not None else Layout(why=why)
+        if logged is not None and (plain or (layout.files and not wanted.identifiers)):
+            return {"insert": logged}, layout
+        found = self._count(dataset, step, wanted)
+        if files and logged is None and set(found) <= {"insert"}:
+            layout = of_data_files(files, sum(found.values()), target)
+        return found, layout
+
+    def _chunkable(
+        self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
+    ) -> tuple[Sequence[DataFile], str]:
+        """The data files that may be the chunks of a step; none where they may not, and why."""
+        if self._settings.files.layout == "hash":
+            return (), 'files.layout is "hash"'
+        if self._settings.datasets[dataset].dedupe:
+            return (), "dedupe compares the ids of the whole batch"
+        if step.from_version is not None and not DATASETS[dataset].append_only:
+            return (), "changes are compared by row key"
+        if step.from_version is None and dataset_state.floors:
+            return (), "earlier batches left floors"
+        first = step.to_version if step.from_version is None else step.from_version
+        commits = tuple(row for row in state.rows if first <= row.version <= step.to_version)
+        return chunkable(self._tables, wanted, commits, snapshot=step.from_version is None)
 
     def _plan(
         self,
@@ -230,6 +275,7 @@ class Planner:
         state: TableState,
         found: dict[str, int],
         records: int,
+        layout: Layout,
     ) -> BatchPlan:
         return plan_batch(
             step,
@@ -242,13 +288,11 @@ class Planner:
             source_rows=sum(found.values()),
             records=records,
             inserts_only=set(found) <= {"insert"},
+            layout=layout,
         )
 
-    def _count(self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source) -> dict[str, int]:
-        """Source rows by change type; a snapshot's rows count as inserts. Where the log says how many, no row is read."""
-        logged = self._logged(step, dataset_state, wanted)
-        if logged is not None:
-            return {"insert": logged}
+    def _count(self, dataset: str, step: Step, wanted: Source) -> dict[str, int]:
+        """Source rows by change type, after the filter; a snapshot's rows count as inserts."""
         remedy = MEND if step.from_version is None else remedy_of(dataset)
         what = span(wanted.table, step.from_version, step.to_version)
         with reading(dataset, what, remedy=remedy):
@@ -260,15 +304,15 @@ class Planner:
             return {row["_change_type"]: row["count"] for row in counted}
 
     def _logged(self, step: Step, dataset_state: DatasetState, wanted: Source) -> int | None:
-        """How many rows a snapshot has, or a range that only inserted rows; None where they must be counted.
+        """How many rows a snapshot has, or a range that only inserted rows, before the filter; None where rows must be counted.
 
         The log does not know that a file is gone or holds other rows than it says: then staging fails. So rows are counted
         where that would need a decision (a rerun, a first batch), and after a batch that was aborted.
         """
-        if wanted.where is not None or wanted.identifiers or dataset_state.seq in dataset_state.aborted:
+        if dataset_state.seq in dataset_state.aborted:
             return None
         if step.from_version is None:
-            return self._tables.rows_at(wanted.table, step.to_version)
+            return rows_in(self._tables.data_files(wanted.table, step.to_version))
         if dataset_state.last is None or dataset_state.rerun:
             return None
         if not self._tables.unaltered(wanted.table, step.from_version - 1):

@@ -20,15 +20,17 @@ from rover_spark.model.dataset_state import FLOORS, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.port import Beside, Part, Place, Tried, Work
+from rover_spark.produce.rover.data_files import numbered_rows
 from rover_spark.produce.rover.described import described
 from rover_spark.produce.rover.fields import project
 from rover_spark.produce.rover.files import RoverFiles
 from rover_spark.produce.rover.identifiers import counting
-from rover_spark.produce.rover.layout import arranged
+from rover_spark.produce.rover.layout import arranged, in_file_order
 from rover_spark.produce.rover.plan import Step, batch_plan, remedy_of
 from rover_spark.produce.rover.planner import Planner
 from rover_spark.produce.rover.records import floor_rows, set_aside, units
 from rover_spark.produce.rover.steps import (
+    Layout,
     accepted_columns,
     accepting,
     last_of,
@@ -59,7 +61,12 @@ class RoverProducer(Planner):
         """One part: a dataset is read at one version, or over one range; none where it has no rows."""
         plan = batch_plan(plan)
 
-        def part() -> Part:
+        def of_files() -> Part:
+            rows = units(numbered_rows(self._session.spark, self._tables, plan), plan, None)
+            quarantine = Beside(QUARANTINE, "quarantined", lambda: set_aside(rows, plan))
+            return Part(in_file_order(rows, plan), (quarantine,), by_id=False, within=self._session.unsplit)
+
+        def of_ids() -> Part:
             source = read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version)
             in_one_task = self.in_one_task(plan)
             rows = units(source, plan, self.floors(plan), in_one_task=in_one_task)
@@ -76,8 +83,10 @@ class RoverProducer(Planner):
             remedy = MEND if plan.phase == "snapshot" else remedy_of(plan.dataset)
             return reading(plan.dataset, what, remedy=remedy)
 
-        parts = (part,) if plan.source_rows else ()
-        return Work(parts, RoverFiles(plan), read_whole, chunks)
+        by_file = plan.files.layout == "files"
+        parts = ((of_files if by_file else of_ids),) if plan.source_rows else ()
+        filtered = by_file and plan.source.where is not None
+        return Work(parts, RoverFiles(plan), read_whole, chunks, filtered=filtered)
 
     # -- the state of its tables -------------------------------------------------------------------------------
 
@@ -113,7 +122,7 @@ class RoverProducer(Planner):
         fields = described(self.fields(dataset), DATASETS[dataset], wanted)
         state = self.table(dataset, wanted.table, None)
         step = Step("snapshot", 1, None, state.latest.version)
-        plan = self._plan(step, dataset, DatasetState(), wanted, state, {}, 0)
+        plan = self._plan(step, dataset, DatasetState(), wanted, state, {}, 0, Layout())
         what = span(wanted.table, None, state.latest.version)
         with reading(dataset, what, remedy=MEND):
             found = project(

@@ -23,8 +23,7 @@ def units(
     if in_one_task:
         rows = rows.coalesce(1)
     projected = project(counting(rows, plan.dataset, plan.source), plan)
-    stand_alone = plan.phase == "snapshot" or (plan.inserts_only and plan.definition.append_only)
-    found = all_created(projected) if stand_alone else net(projected, plan, in_one_task=in_one_task)
+    found = all_created(projected) if plan.stand_alone else net(projected, plan, in_one_task=in_one_task)
     return timed(found, plan, floors)
 
 

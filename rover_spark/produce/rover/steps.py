@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import first_version
+from rover_spark.delta.log.values import DataFile
 from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.table import TableState
+from rover_spark.model.wording import counted
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, batch_plan, remedy_of
 
 _COLUMN = "columns."  # how a Source names one of them that differs
+_ENOUGH = 3  # data files are chunks where they hold a third of what a file aims at, on average
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The data files that are the chunks of a batch, in their order; none where ids are hashed. And why."""
+
+    files: Sequence[DataFile] = ()
+    why: str = ""
+
+
+def of_data_files(files: Sequence[DataFile], rows: int, target: int) -> Layout:
+    """The layout of a batch whose ``rows`` lie in these data files; ``target`` is the number of records a file aims at."""
+    mean = rows // max(1, len(files))
+    described = f"{counted(len(files), 'data file')}, {mean:,} rows each on average"
+    if mean * _ENOUGH < target:
+        return Layout(why=f"{described}: too few")
+    return Layout(files, described)
 
 
 def source_of(settings: Settings, dataset: str) -> Source:
@@ -172,8 +192,9 @@ def plan_batch(
     source_rows: int,
     records: int,
     inserts_only: bool,
+    layout: Layout,
 ) -> BatchPlan:
-    """Pins a step. ``records`` estimates how many will be delivered: the number of chunks follows from it."""
+    """Pins a step. ``records`` estimates how many will be delivered: the number of chunks of a hash layout follows from it."""
     first = step.to_version if step.phase != "changes" or step.from_version is None else step.from_version
     files = settings.files
     return BatchPlan(
@@ -189,10 +210,13 @@ def plan_batch(
         commits=tuple(row for row in state.rows if first <= row.version <= step.to_version),
         source=source,
         files=Files(
-            chunks=max(1, ceil(records / files.target_records)),
+            chunks=max(1, len(layout.files) or ceil(records / files.target_records)),
             max_bytes=files.max_bytes,
             max_record_bytes=files.max_record_bytes,
             compression_level=files.compression_level,
+            layout="files" if layout.files else "hash",
+            why=layout.why,
+            max_records=files.target_records if layout.files else 0,
         ),
         destination=settings.destination,
         source_rows=source_rows,

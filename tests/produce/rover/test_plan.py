@@ -430,6 +430,7 @@ def pinned(
         source_rows=77,
         records=records,
         inserts_only=True,
+        layout=Layout(),
     )
 
 

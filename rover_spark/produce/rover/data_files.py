@@ -1,0 +1,69 @@
+"""The data files of a Rover batch, where each is a chunk: which they are, and their rows. Nothing here reads a row.
+
+A pinned version always has the same files, and so have pinned commits: the plan keeps the rule, the log has the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from rover_spark.delta import read
+from rover_spark.delta.added_files import AddedFiles, added_files, added_rows, numbered, unfit_to_number
+from rover_spark.delta.log.values import DataFile
+from rover_spark.delta.tables import Tables
+from rover_spark.delta.used_columns import used
+from rover_spark.errors import RunError
+from rover_spark.model.table import HistoryRow
+from rover_spark.produce.rover.plan import BatchPlan, Source
+
+
+def chunkable(
+    tables: Tables, source: Source, commits: tuple[HistoryRow, ...], *, snapshot: bool
+) -> tuple[Sequence[DataFile], str]:
+    """The data files of the last of these commits' versions, or those that they added; none where they cannot be chunks, and why."""
+    if used(source.expressions).all:
+        return (), "an expression reads the whole row"
+    if not snapshot:
+        added = _added(tables, source.table, commits)
+        if added is None:
+            return (), _BY_SPARK
+        why = added.obstacle or f"version {added.removed_at} changed rows"
+        return (added.files, "") if added.whole else ((), f"the table {why}" if added.obstacle else why)
+    version = commits[-1].version
+    files = tables.data_files(source.table, version)
+    if files is None:
+        return (), _BY_SPARK
+    columns = StructType.fromJson(tables.logs.of(source.table).schema_at(version)).names
+    unfit = unfit_to_number(columns, files)
+    return ((), unfit) if unfit else (files, "")
+
+
+def numbered_rows(spark: SparkSession, tables: Tables, plan: BatchPlan) -> DataFrame:
+    """The rows of a plan whose chunks are data files, with the number of their chunk in the column FILE.
+
+    Raises:
+        RunError: nothing but Spark reads the log, so the files cannot be listed.
+    """
+    table, version = plan.source.table, plan.to_version
+    if plan.from_version is None:
+        files = tables.data_files(table, version)
+        if files is not None:
+            return numbered(read.snapshot(spark, table, version), files)
+    elif (added := _added(tables, table, plan.commits)) is not None:
+        return added_rows(spark, [added], numbered=True)
+    raise RunError(
+        f"{plan.batch}: its chunks are the data files of {table}, which cannot be listed here: {_BY_SPARK}",
+        code="files_unlisted",
+        remedy="Run it where deltalake reads the table: pip install 'rover_spark[native]', and leave tables.engine at auto.",
+    )
+
+
+_BY_SPARK = "Spark reads the log of the table"
+
+
+def _added(tables: Tables, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles | None:
+    log = tables.logs.of(table)
+    return added_files(log, table, commits) if log.without_spark and "/" in table else None

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+
+from rover_spark.deliver.repeats import Seen
+
+
+def batch(*rows: tuple[int, str | None]) -> pa.RecordBatch:
+    chunks, ids = zip(*rows, strict=True)
+    return pa.record_batch({"chunk": pa.array(chunks, pa.int64()), "id": pa.array(ids, pa.string())})
+
+
+def record_id(number: int) -> str:
+    return hashlib.sha256(b"%d" % number).hexdigest()[:32]
+
+
+def shouted(number: int) -> str:
+    return record_id(number).upper()  # of an id's length, but no record id
+
+
+@pytest.mark.parametrize("named", [record_id, shouted, "evt-{}".format, "é{}\n".format])
+def test_repeats_are_those_that_a_set_finds(named: Callable[[int], str]) -> None:
+    drawn = random.Random(7)
+    seen, before = Seen(), set[str]()
+    for _ in range(40):
+        ids = [None if drawn.random() < 0.05 else named(drawn.randrange(150_000)) for _ in range(5_000)]
+        again = {}
+        for row, each in enumerate(ids):
+            if each in before:
+                again[row] = "superseded"
+            before |= {each} - {None}
+        assert seen.among(batch(*((3, each) for each in ids))) == again
+
+
+def test_each_chunk_has_ids_of_its_own() -> None:
+    one, two = record_id(1), record_id(2)
+    seen = Seen()
+    assert seen.among(batch((0, one), (0, two), (1, one), (1, None), (1, None), (1, one))) == {
+        5: "superseded"
+    }
+    assert seen.among(batch((1, two), (1, one), (2, one))) == {1: "superseded"}
+    assert seen.among(batch((2, None))) == {}
+
+
+def test_an_id_is_not_taken_for_one_that_it_begins_with() -> None:
+    assert Seen().among(batch((0, "a"), (0, "a\0"), (0, ""), (0, "a"))) == {3: "superseded"}
