@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 
 import pytest
@@ -27,7 +27,14 @@ from rover_spark.model.plan import Phase
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.port import decode
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, remedy_of
-from rover_spark.produce.rover.steps import first_step, next_step, plan_batch, refuse_changed, source_of
+from rover_spark.produce.rover.steps import (
+    Layout,
+    first_step,
+    next_step,
+    plan_batch,
+    refuse_changed,
+    source_of,
+)
 from tests.plans import batch_plan
 
 HOUR = 3_600_000
@@ -124,7 +131,7 @@ def test_additional_fields_keep_their_order_in_the_ledger() -> None:
 
 def test_a_plan_is_plain_json_with_every_field_in_it() -> None:
     written = json.loads(PLAN.to_json())
-    assert set(written) == set(BatchPlan.__dataclass_fields__)
+    assert set(written) == {"contract", "format", *(field.name for field in fields(BatchPlan))}
     assert written["commits"] == [{"version": 7, "timestamp": 1_795_256_000_000, "operation": "WRITE"}]
 
 
@@ -135,6 +142,16 @@ def test_a_plan_without_identifiers_is_written_as_before_there_were_any() -> Non
     assert decode(json.dumps(written)).source.identifiers == {}
     wide = replace(PLAN, source=replace(SOURCE, identifiers={"e": "email", "a": "b"}))
     assert list(json.loads(wide.to_json())["source"]["identifiers"]) == ["e", "a"]
+
+
+def test_a_plan_whose_chunks_are_data_files_is_refused_by_versions_that_do_not_know_it() -> None:
+    by_hash = json.loads(PLAN.to_json())
+    assert by_hash["format"] == 1 and "layout" not in by_hash["files"]
+    files = replace(PLAN, files=replace(PLAN.files, layout="files", why="two files", max_records=7))
+    written = json.loads(files.to_json())
+    assert written["format"] == 2 and written["files"]["layout"] == "files"
+    assert decode(files.to_json()) == files
+    assert (files.arrangement, PLAN.arrangement) == ("files, spark: two files", "")
 
 
 def test_a_plan_names_its_batch_its_anchor_and_its_instant() -> None:
