@@ -30,7 +30,7 @@ FLOOR_TESTS := tests/produce --ignore=tests/produce/currents/test_schemas.py \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-events bench-stores bench-overhead check clean
+.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-scale bench-stores bench-overhead check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
@@ -42,8 +42,8 @@ help:
 	@echo "make servers         servers of S3, GCS and Azure for the tests, where Go and npm are installed"
 	@echo "make check           ruff, mypy, import-linter"
 	@echo "make docs  [ARGS=…]  the generated parts of README.md and docs/, from real runs"
-	@echo "make bench [ARGS=…]  5,000,000 profiles beside a plain df.write, and status on a large ledger"
-	@echo "make bench-events    2,000,000 events beside Spark's own Avro writer, and a day of 200 event types"
+	@echo "make bench [ARGS=…]  profiles, events, changes beside Spark's own writers, DuckDB, Polars, chDB, pandas: 45 minutes"
+	@echo "make bench-scale     what a run costs the driver for each chunk, to 100,000 chunks"
 	@echo "make bench-stores    10,000 small files and one large one into each kind of bucket"
 	@echo "make bench-overhead  what a run costs besides its rows, next to version 0.1.0; ARGS=--help lists the parts"
 	@echo "make clean           remove both environments, caches and the demo's output"
@@ -112,11 +112,17 @@ test-floor: floor
 docs: setup
 	@$(VENV)/bin/python -m tests.documents $(ARGS)
 
-bench: setup
+bench: $(VENV)/.bench
 	@$(VENV)/bin/python -m tests.bench $(ARGS)
 
-bench-events: setup
-	@$(VENV)/bin/python -m tests.bench.events $(ARGS)
+# the engines that it measures beside
+$(VENV)/.bench: $(VENV)/.ready
+	@echo "bench: DuckDB, Polars, chDB"
+	@$(PIP) install --no-compile -c constraints.txt --no-build-isolation -e '.[bench]'
+	@touch $@
+
+bench-scale: setup
+	@$(VENV)/bin/python -m tests.bench.scale $(ARGS)
 
 bench-stores: setup servers
 	@$(VENV)/bin/python -m tests.bench.stores $(ARGS)

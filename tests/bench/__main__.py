@@ -1,106 +1,85 @@
-"""Export beside a plain `df.write`: CPU seconds per million records, memory, and the time of `status`.
+"""rover_spark beside Spark's own writers and single-machine engines, on the same rows: one table, one JSON file, one plot.
 
-python -m tests.bench [--rows 5000000] [--rounds 1] [--dir DIR]
+python -m tests.bench [--kind KIND ...] [--rows 0.25,1] [--rounds 3] [--only NAME,...] [--warm] [--quick] [--report DIR]
 
-Each contender runs in a process of its own, one after the other in each round, over one table: a machine's noise hits
-both, and only their ratio is worth quoting. CPU seconds are those of the JVM and all Python workers together.
+Kinds: hashes (profiles of long texts that do not compress), texts (profiles of names, cities, small numbers), events (Avro),
+nightly (the changes of an overwrite of at most 1,000,000 rows). Every contender runs in a process of its own, one after the
+other in each round. CPU is that of the process and all that it started. What it wrote is counted and a sample compared field
+by field: a contender that wrote something else has no figures. The cost of a further million rows is the slope between sizes,
+so that start-up does not count. The machine must do nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import statistics
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
-from tests.bench.contenders import CONTENDERS
+from tests.bench import plot, report, shown
+from tests.bench.contenders import KINDS, PLAIN
+from tests.bench.rounds import Plan, measured
 
-Figures = dict[str, Any]
-
-
-def run(contender: str, root: Path, rows: int) -> Figures:
-    """One contender in a fresh process; what it measured of itself."""
-    command = [sys.executable, "-m", "tests.bench.contenders", contender, str(root), str(rows)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+OURS = ("files", "hash")
 
 
-def middle(runs: list[Figures]) -> Figures:
-    """The median of each figure."""
-    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+def chosen_by(arguments: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for; ``--quick`` is a preset that other options change."""
+    parser = argparse.ArgumentParser(
+        prog="make bench ARGS=…", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kind", choices=KINDS, action="append", help="may be repeated; default: all")
+    parser.add_argument("--rows", help="sizes in millions, separated by commas; default: 0.25,1")
+    parser.add_argument("--rounds", type=int, help="of which the median counts; default: 3")
+    parser.add_argument("--only", help="names of contenders, separated by commas: " + ", ".join(_names()))
+    parser.add_argument("--warm", action="store_true", help="the second time of two in one process counts")
+    parser.add_argument("--memory", default="2g", help="of the JVM's heap; default: 2g")
+    parser.add_argument("--quick", action="store_true", help="100,000 short texts, one round, Spark only")
+    parser.add_argument(
+        "--dir", type=Path, default=Path("rover_bench"), help="for tables and output; removed"
+    )
+    parser.add_argument("--report", type=Path, default=Path("bench"), help="for the report; default: bench")
+    chosen = parser.parse_args(arguments)
+    quick = chosen.quick
+    chosen.kind = chosen.kind or (["texts"] if quick else list(KINDS))
+    chosen.rounds = chosen.rounds or (1 if quick else 3)
+    chosen.rows = sorted(
+        round(float(size) * 1e6) for size in (chosen.rows or ("0.1" if quick else "0.25,1")).split(",")
+    )
+    chosen.only = chosen.only.split(",") if chosen.only else [*OURS, PLAIN] if quick else _names()
+    if unknown := set(chosen.only) - set(_names()):
+        parser.error(f"no contender is called {', '.join(sorted(unknown))}")
+    return chosen
 
 
-def deliveries(found: dict[str, Figures]) -> Table:
-    """The contenders side by side; the ratio is to the plain writer."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in (
-        "",
-        "records",
-        "JSON",
-        "CPU",
-        "CPU per\nmillion",
-        "ratio",
-        "wall",
-        "worker",
-        "driver",
-        "files",
-    ):
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    plain = found["df.write"]["cpu"] / found["df.write"]["records"] if "df.write" in found else None
-    for name, each in found.items():
-        cost = each["cpu"] / each["records"]
-        table.add_row(
-            name,
-            f"{each['records']:,.0f}",
-            f"{each['raw_bytes'] / 1e6:,.0f} MB" if "raw_bytes" in each else "",
-            f"{each['cpu']:.0f} s",
-            f"{cost * 1e6:.1f} s",
-            f"{cost / plain:.2f}" if plain else "",
-            f"{each['wall']:.0f} s",
-            f"{each['worker_peak'] / 1e6:.0f} MB",
-            f"{each['driver_peak'] / 1e6:.0f} MB",
-            f"{each['files']:.0f}",
-        )
-    table.caption = "CPU of the JVM and all workers; worker, driver: peak memory of one Python process"
-    return table
+def _names() -> list[str]:
+    return list(dict.fromkeys(each.name for kind in KINDS.values() for each in kind.contenders))
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--dir", type=Path, default=Path("rover_bench"))
-    parser.add_argument("--only", choices=CONTENDERS, action="append")
-    chosen = parser.parse_args()
-    root = chosen.dir.resolve()
-    console = Console()
+def main() -> int:
+    """Measures, prints, writes; 1 where a contender has no figures."""
+    chosen = chosen_by()
+    root, console = chosen.dir.resolve(), Console(width=None if sys.stdout.isatty() else 190)
+    failures = 0
+    for kind in chosen.kind:
+        contenders = tuple(each for each in KINDS[kind].contenders if each.name in chosen.only)
+        plan = Plan(kind, contenders, tuple(chosen.rows), chosen.rounds, chosen.warm, chosen.memory, root)
+        with console.status(kind) as status:
+            runs, failed = measured(plan, status.update)
+        name = f"{kind}, warm" if chosen.warm else kind
+        made = report.part(plan, runs, failed)
+        whole = report.write(chosen.report, name, made)
+        console.print(shown.table(name, made))
+        for contender, why in failed.items():
+            console.print(f"{contender}: {why}", markup=False)
+        failures += len(failed)
+        plot.draw(whole, chosen.report)
     shutil.rmtree(root, ignore_errors=True)
-    with console.status(f"{chosen.rows:,} profiles, then {chosen.rounds} rounds"):
-        run("table", root, chosen.rows)
-        names = chosen.only or list(CONTENDERS)
-        rounds = [{name: run(name, root, chosen.rows) for name in names} for _ in range(chosen.rounds)]
-    found = {name: middle([each[name] for each in rounds]) for name in names}
-    nightly, status = found.pop("nightly", None), found.pop("status", None)
-    if found:
-        console.print(deliveries(found))
-    if nightly:
-        console.print(
-            f"{nightly['rows']:,.0f} rows overwritten, {nightly['records']:,.0f} of them changed: "
-            f"{nightly['cpu']:.0f} s of CPU, {nightly['wall']:.0f} s, worker {nightly['worker_peak'] / 1e6:.0f} MB"
-        )
-    if status:
-        console.print(f"status on a ledger of {status['batches']:,.0f} batches: {status['wall']:.2f} s")
-    shutil.rmtree(root, ignore_errors=True)
+    console.print(f"{chosen.report / report.FILE}, {chosen.report / plot.FILE}")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

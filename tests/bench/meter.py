@@ -15,11 +15,12 @@ from typing import Any
 
 _SUBREAPER = 36  # Linux, <sys/prctl.h>
 _TICK = os.sysconf("SC_CLK_TCK")
-_EVERY = 0.2
+_EVERY = 0.3  # seconds between two looks at memory: each look at a JVM costs some milliseconds
+ROLES = ("jvm", "driver", "worker")  # what a process is; a peer without Spark is one driver
 
 
-def _tree() -> list[int]:
-    """This process and all of its descendants."""
+def _tree(root: int) -> list[int]:
+    """A process and all of its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -28,7 +29,7 @@ def _tree() -> list[int]:
             except OSError:
                 continue  # it ended while we looked
             children.setdefault(parent, []).append(int(entry.name))
-    found, waiting = [], [os.getpid()]
+    found, waiting = [], [root]
     while waiting:
         found.append(waiting.pop())
         waiting += children.get(found[-1], [])
@@ -52,39 +53,63 @@ def resident(pid: int) -> int:
         return 0
 
 
-def _is_worker(pid: int) -> bool:
+def _share(pid: int) -> int:
+    """The same, of pages that several processes share only its part (PSS): workers are forks of one daemon."""
     try:
-        return b"pyspark.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return False
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
-class Meter:
-    """Measures while its block runs; ``figures`` holds the result."""
+def _role(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "driver"
+    if b"pyspark.daemon" in words:
+        return "worker"
+    return "jvm" if words[0].endswith(b"java") else "driver"
 
-    def __enter__(self) -> Meter:
-        self._worker_peak = self._driver_peak = 0
+
+class _Peaks:
+    """The most memory that one process of each role had at a time, and all of them together, while the block runs."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
         self._stop = threading.Event()
-        self._watch = threading.Thread(target=self._sample, daemon=True)
-        self._began = time.perf_counter()
-        self._before = sum(_cpu(pid) for pid in _tree())
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self.found = dict.fromkeys((*ROLES, "together"), 0)
+
+    def __enter__(self) -> _Peaks:
         self._watch.start()
         return self
 
-    def _sample(self) -> None:
+    def _look(self) -> None:
         while not self._stop.wait(_EVERY):
-            self._driver_peak = max(self._driver_peak, resident(os.getpid()))
-            workers = [resident(pid) for pid in _tree() if _is_worker(pid)]
-            self._worker_peak = max([self._worker_peak, *workers])
+            shares = [(_role(pid), _share(pid)) for pid in _tree(self._root)]
+            for role, share in (*shares, ("together", sum(share for _, share in shares))):
+                self.found[role] = max(self.found[role], share)
 
     def __exit__(self, *_: object) -> None:
-        self.figures: dict[str, Any] = {
-            "wall": time.perf_counter() - self._began,
-            "cpu": sum(_cpu(pid) for pid in _tree()) - self._before,
-        }
         self._stop.set()
         self._watch.join()
-        self.figures |= {"worker_peak": self._worker_peak, "driver_peak": self._driver_peak}
+
+
+class Meter:
+    """CPU and time of this process and its descendants while its block runs; ``figures`` holds the result."""
+
+    def __enter__(self) -> Meter:
+        self._began = time.perf_counter()
+        self._before = self._spent()
+        return self
+
+    def _spent(self) -> float:
+        return sum(_cpu(pid) for pid in _tree(os.getpid()))
+
+    def __exit__(self, *_: object) -> None:
+        wall = time.perf_counter() - self._began
+        self.figures: dict[str, Any] = {"wall": wall, "cpu": self._spent() - self._before}
 
 
 def whole(command: Sequence[str], **options: Any) -> dict[str, Any]:
@@ -92,16 +117,17 @@ def whole(command: Sequence[str], **options: Any) -> dict[str, Any]:
 
     A JVM ends a little later than the driver that started it. So this process takes in what its children leave behind
     (Linux, PR_SET_CHILD_SUBREAPER), waits for it, and reads the kernel's sum over ended children. ``wall`` is the time
-    until the program itself ended, which is what a user waits for.
+    until the program itself ended, which is what a user waits for. ``out`` is what it printed, where ``stdout`` is a pipe.
     """
     ctypes.CDLL(None).prctl(_SUBREAPER, 1)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    done = subprocess.run(command, **options)
+    with subprocess.Popen(command, **options) as child, _Peaks(child.pid) as peaks:
+        out, _ = child.communicate()
     wall = time.perf_counter() - began
     with suppress(ChildProcessError):
         while True:
             os.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "cpu": cpu, "code": done.returncode}
+    return {"wall": wall, "cpu": cpu, "code": child.returncode, "out": out, **peaks.found}

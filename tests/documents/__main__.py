@@ -3,7 +3,7 @@
 python -m tests.documents [--read-only | --benchmarks]
 
 Without options: what is read off the project, and real runs of the demo and of a session over its tables. `--read-only` leaves
-the runs out and takes seconds. `--benchmarks` also measures, which takes half an hour and wants a machine that does nothing else.
+the runs out and takes seconds. `--benchmarks` makes the tables of the last `make bench` from its report, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from tests.documents.blocks import ROOT, replace
 from tests.documents.codes import codes
 from tests.documents.commands import commands
 from tests.documents.laws import laws
+from tests.documents.measured import measured
 from tests.documents.results import adds
 from tests.documents.rooms import rooms, test_line
+from tests.documents.scaled import scaled
 from tests.documents.settings import settings
 
 # what needs no run, and is compared exactly
@@ -35,7 +37,6 @@ READ: dict[str, Callable[[], str]] = {
 }
 # what a run gives, and is compared by its shape
 RUN = ("demo", "bucket", "session", "document")
-MEASURED = ("bench", "bench-events")
 
 
 def run() -> dict[str, str]:
@@ -60,15 +61,14 @@ def main() -> None:
     """Writes the blocks and names the pages that changed."""
     parser = argparse.ArgumentParser(prog="make docs ARGS=…", description=__doc__)
     parser.add_argument("--read-only", action="store_true", help="only what needs no run: seconds")
-    parser.add_argument("--benchmarks", action="store_true", help="also measure: half an hour")
+    parser.add_argument("--benchmarks", action="store_true", help="only the tables of the last make bench")
     chosen = parser.parse_args()
-    made = {name: make() for name, make in READ.items()}
-    if not chosen.read_only:
-        made |= run()
     if chosen.benchmarks:
-        from tests.documents.measured import measured
-
-        made |= measured()
+        made = measured() | scaled()
+    else:
+        made = {name: make() for name, make in READ.items()}
+        if not chosen.read_only:
+            made |= run()
     for page in replace(made):
         sys.stdout.write(f"changed: {page.relative_to(ROOT)}\n")
 

@@ -1,93 +1,70 @@
-"""The tables of docs/benchmarks.md: made from the figures of `make bench` and `make bench-events`."""
+"""The tables of docs/benchmarks.md: made from the report that `make bench` writes."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from tests.bench import __main__ as profiles
-from tests.bench import events
-from tests.documents.blocks import table
+from tests.bench import report
+from tests.bench.contenders import KINDS
+from tests.bench.shown import megabytes, ratio, seconds
+from tests.documents.blocks import ROOT, table
 
-Found = dict[str, dict[str, Any]]
-Table = Callable[[Found], str]
-
-PROFILES = {
-    "df.write": '`df.write.partitionBy("date", "hour").json`, gzip',
-    "export": "`export`, a snapshot of the same profiles",
-}
-EVENTS = {
-    "df.write": '`df.write.format("avro")`, level 1 as export',
-    "df.write, its own level": "the same at Spark's own default level",
-    "export": "`export`",
-}
+PLACE = ROOT / "bench"
+_HEAD = ("", "level", "CPU per million rows", "ratio", "time per million rows", "size per million", "JVM", "driver", "worker")  # fmt: skip
+_OF_ONE = ("rows", "CPU", "time", "JVM", "driver", "worker")
 
 
-def bench(found: Found) -> str:
-    """A snapshot of profiles beside Spark's own JSON writer."""
-    head = (
-        "",
-        "records",
-        "JSON",
-        "files",
-        "CPU per million",
-        "ratio",
-        "peak of a Python worker",
-        "of the driver's Python",
+def block(name: str) -> str:
+    """The block of a part of the report."""
+    return f"bench-{name.replace(', ', '-')}"
+
+
+PARTS = (*KINDS, "events, warm")
+MEASURED = tuple(block(name) for name in PARTS)
+
+
+def measured() -> dict[str, str]:
+    """The blocks of all parts that the report holds. Exits where there is no report."""
+    found = report.read(PLACE)
+    if not found:
+        raise SystemExit(f"{PLACE.name}/{report.FILE} is missing: make bench writes it")
+    return {block(name): made(part) for name, part in found.items() if name in PARTS}
+
+
+def made(part: dict[str, Any]) -> str:
+    """One part: how it was measured, then a line a contender; memory is that of its largest size."""
+    lines = {name: line for name, line in part["contenders"].items() if "sizes" in line}
+    sizes = sorted({int(size) for line in lines.values() for size in line["sizes"]})
+    machine = part["machine"]
+    said = (
+        f"{' and '.join(f'{size:,}' for size in sizes)} rows, medians of {part['rounds']}, {part['at'][:10]}, "
+        f"commit `{part['commit']}`, {machine['cores']} cores of {machine['processor']}, heap {part['memory']}.\n\n"
     )
-    rows = [
-        (
-            PROFILES[name],
-            f"{each['records']:,.0f}",
-            f"{found['export']['raw_bytes'] / 1e6:,.0f} MB",  # both write the same fields of the same records
-            f"{each['files']:.0f}",
-            *_cost(found, name),
-            _peak(each["worker_peak"]),
-            _peak(each["driver_peak"]),
-        )
-        for name, each in found.items()
-        if name in PROFILES
-    ]
-    return table(head, rows)
+    return said + (_of_one(lines) if len(part["contenders"]) == 1 else _side_by_side(part, lines))
 
 
-def bench_events(found: Found) -> str:
-    """Events beside Spark's own Avro writer."""
-    head = ("", "CPU per million", "ratio", "files", "size", "peak of a Python worker")
-    rows = [
-        (
-            EVENTS[name],
-            *_cost(found, name),
-            f"{each['files']:.0f}",
-            f"{each['bytes'] / 1e6:.0f} MB",
-            _peak(each["worker_peak"]),
-        )
-        for name, each in found.items()
-    ]
-    return table(head, rows)
+def _side_by_side(part: dict[str, Any], lines: dict[str, Any]) -> str:
+    rows = []
+    for line in lines.values():
+        growth, found = line["per_million"], _largest(line)[1]
+        size = "–" if growth["bytes"] is None else f"{growth['bytes'] / 1e6:,.0f} MB"
+        cost = (seconds(growth["cpu"]), ratio(part, line), seconds(growth["wall"]))
+        rows.append((line["label"], line["level"], *cost, size, *_memory(found)))
+    return table(_HEAD, rows)
 
 
-def _cost(found: Found, name: str) -> tuple[str, str]:
-    cost, plain = (found[each]["cpu"] / found[each]["records"] for each in (name, "df.write"))
-    return f"{cost * 1e6:.1f} s", f"{cost / plain:.2f}"
+def _of_one(lines: dict[str, Any]) -> str:
+    rows = []
+    for line in lines.values():
+        size, found = _largest(line)
+        rows.append((f"{size:,}", seconds(found["cpu"]), seconds(found["wall"]), *_memory(found)))
+    return table(_OF_ONE, rows)
 
 
-def _peak(size: float) -> str:
-    return f"{size / 1e6:.0f} MB" if size else "none"
+def _memory(found: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(megabytes(found[role]) for role in ("jvm", "driver", "worker"))
 
 
-def measured(
-    root: Path = Path("rover_bench"), rows: int = 5_000_000, of_events: int = 2_000_000
-) -> dict[str, str]:
-    """Both tables, from runs of today. Removes what they wrote."""
-    root = root.resolve()
-    shutil.rmtree(root, ignore_errors=True)
-    profiles.run("table", root, rows)
-    beside = {name: profiles.run(name, root, rows) for name in PROFILES}
-    shutil.rmtree(root, ignore_errors=True)
-    events.run("table", root, of_events, types=1)
-    streamed = {name: events.run(name, root, of_events, types=1) for name in EVENTS}
-    shutil.rmtree(root, ignore_errors=True)
-    return {"bench": bench(beside), "bench-events": bench_events(streamed)}
+def _largest(line: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    size = max(line["sizes"], key=int)
+    return int(size), line["sizes"][size]

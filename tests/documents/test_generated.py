@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import report
+from tests.bench.contenders import KINDS
+from tests.bench.rounds import Plan
 from tests.documents import blocks, codes, measured
-from tests.documents.__main__ import MEASURED, READ, RUN
+from tests.documents.__main__ import READ, RUN
 from tests.documents.laws import laws, marked
 
 BLOCKS = blocks.blocks()
 
 
 def test_every_block_has_a_maker() -> None:
-    assert sorted(BLOCKS) == sorted((*READ, *RUN, *MEASURED))
+    assert sorted(BLOCKS) == sorted((*READ, *RUN, *measured.MEASURED, "bench-scale"))
 
 
 @pytest.mark.parametrize("name", READ)
@@ -41,18 +44,17 @@ def test_every_law_has_a_test() -> None:
     assert laws().count("\n### ") == 9, "the README has ten laws, and the first begins the text"
 
 
-# as the contenders give them: Spark's own writers have no Python worker and do not count what they write
-PLAIN = {"cpu": 1.0, "records": 1, "bytes": 1, "files": 1, "worker_peak": 0, "driver_peak": 1}
-EXPORT = {**PLAIN, "worker_peak": 1, "raw_bytes": 1}
-
-
-@pytest.mark.parametrize(
-    ("name", "make"), [("bench", measured.bench), ("bench-events", measured.bench_events)]
-)
-def test_a_table_of_figures_has_the_shape_that_make_docs_gives_it(name: str, make: measured.Table) -> None:
-    names = measured.PROFILES if name == "bench" else measured.EVENTS
-    made = make({each: EXPORT if each == "export" else PLAIN for each in names})
-    assert blocks.shape(BLOCKS[name]) == blocks.shape(made)
+@pytest.mark.parametrize("name", measured.PARTS)
+def test_a_table_of_figures_has_the_shape_that_make_docs_gives_it(name: str) -> None:
+    contenders = KINDS[name.partition(",")[0]].contenders
+    plan = Plan(name.partition(",")[0], contenders, (1_000_000, 5_000_000), 3, False, "2g", blocks.ROOT)
+    figures = dict.fromkeys(("cpu", "wall", "jvm", "driver", "worker", "bytes", "files"), 1.0)
+    runs = {each.name: {size: [figures] for size in plan.sizes} for each in contenders}
+    heads = [
+        [line for line in blocks.shape(text) if line.startswith("|")][:1]
+        for text in (BLOCKS[measured.block(name)], measured.made(report.part(plan, runs, {})))
+    ]
+    assert heads[0] == heads[1]
 
 
 @pytest.mark.parametrize(
