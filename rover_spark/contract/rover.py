@@ -11,6 +11,8 @@ from typing import Literal
 
 CONTRACT = "rover"
 VERSION = 1
+# Octets of a line around its own and additional fields, at the most: names, quotes, id, UUID, both instants.
+OVERHEAD = 220
 
 Kind = Literal["uuid", "text", "json", "time", "scalar"]
 

@@ -13,9 +13,6 @@ from rover_spark.contract.rover import CONTRACT, VERSION
 from rover_spark.produce.columns.ids import digest32, encoded
 from rover_spark.produce.rover.plan import BatchPlan
 
-# Octets of a line around its own and additional fields, at the most: names, quotes, id, UUID, both instants.
-OVERHEAD = 220
-
 
 def instant_text(micros: Column) -> Column:
     """ISO 8601, UTC, six decimals and ``Z``."""

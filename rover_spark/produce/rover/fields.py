@@ -30,7 +30,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from rover_spark.contract.rover import Dataset, Field
+from rover_spark.contract.rover import OVERHEAD, Dataset, Field
 from rover_spark.delta.added_files import FILE
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
@@ -55,7 +55,6 @@ from rover_spark.produce.columns.values import (
     written,
 )
 from rover_spark.produce.rover.changes import TOO_LARGE
-from rover_spark.produce.rover.envelope import OVERHEAD
 from rover_spark.produce.rover.plan import BatchPlan, Source
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too

@@ -10,10 +10,9 @@ from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.contract.rover import DATASETS
+from rover_spark.contract.rover import DATASETS, OVERHEAD
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.expressions import filtered
-from rover_spark.produce.rover.envelope import OVERHEAD
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.layout import arranged
 from rover_spark.produce.rover.plan import Source

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from rover_spark.produce.rover.envelope import OVERHEAD
+from rover_spark.contract.rover import OVERHEAD
 from rover_spark.produce.rover.layout import arranged
 from rover_spark.produce.rover.plan import BatchPlan
 from rover_spark.produce.rover.records import units

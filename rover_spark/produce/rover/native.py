@@ -1,0 +1,81 @@
+"""The native reader: data files → records, in the task and without Spark, byte for byte those of ``fields`` and ``envelope``.
+
+``native_reader`` decides whether it serves a plan, and gives what a task runs. The rows that it gives are those of
+``layout``: chunk, outcome, floor, mended, id, line, in the order of each file. Of a row that cannot be delivered it says
+only that; why, and what the row holds, Spark writes into the quarantine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from rover_spark.config.access import TableAccess
+from rover_spark.delta.data_files import Wanted, batches
+from rover_spark.delta.log.values import AddedFile as DataFile
+from rover_spark.delta.storage import NotNative, reached
+from rover_spark.errors import ReaderRefused
+from rover_spark.produce.rover.native_records import Records, records_of
+from rover_spark.produce.rover.plan import BatchPlan
+
+_MAPPED, _WIDENED = "delta.columnMapping.mode", "delta.enableTypeWidening"
+
+
+@dataclass(frozen=True)
+class NativeReader:
+    """What a task runs. It holds no secret: the task asks for credentials itself."""
+
+    records: Records
+    wanted: Wanted
+    table: str
+    access: TableAccess
+
+    def __call__(self, files: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Rows of (chunk, path, size, records, partition), a data file each → the records' rows, file after file.
+
+        Raises:
+            ReaderRefused: only Spark can read a file.
+        """
+        for described in files:
+            for file in described.to_pylist():
+                for rows in self._read(file):
+                    made = self.records.of(rows, file["chunk"])
+                    if len(made):
+                        yield made
+
+    def _read(self, file: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+        try:
+            place = reached(self.table, self.access)
+        except NotNative as error:
+            raise ReaderRefused(f"{self.table}: {error}", code="reader_refused") from None
+        yield from batches(place, file["path"], file["size"], self.wanted, json.loads(file["partition"]))
+
+
+def native_reader(
+    plan: BatchPlan,
+    schema: dict[str, Any],
+    files: Sequence[DataFile],
+    properties: Mapping[str, str],
+    features: Iterable[str],
+    access: TableAccess,
+) -> NativeReader:
+    """The reader of a plan's data files; ``schema`` is that of the table's rows at the plan's version, as the log gives it.
+
+    Raises:
+        NotNative: Spark must read them; the message says why.
+    """
+    if properties.get(_MAPPED, "none").lower() != "none":
+        raise NotNative("the table maps its columns to other names")
+    widened = properties.get(_WIDENED, "").lower() == "true"
+    if widened or any(each.startswith("typeWidening") for each in features):
+        raise NotNative("the table may have files of narrower types")
+    if any(file.vectored for file in files):
+        raise NotNative("deletion vectors take rows away from its files")
+    partitions = frozenset(name for file in files for name in file.partition)
+    records, columns = records_of(plan, schema)
+    reached(plan.source.table, access)
+    return NativeReader(records, Wanted(columns, partitions), plan.source.table, access)
