@@ -10,11 +10,17 @@ import pyarrow as pa
 from rover_spark.encode.pieces import as_binary, of_matrix
 
 _LENGTH, _KEPT = 32, 16  # octets of a digest, and of them those that an id shows
+_AT_ONCE = 2048  # few enough for Python to use the same memory again
 _HEX = np.array([f"{octet:02x}" for octet in range(256)], "S2").view(np.uint16)
 
 
 def digests32(texts: pa.Array) -> pa.Array:
     """Of each value the first 32 digits; a binary array. No value is null."""
-    found = b"".join([sha256(text).digest() for text in as_binary(texts).to_pylist()])
+    values = as_binary(texts)
+    found = b"".join(
+        sha256(text).digest()
+        for begin in range(0, len(values), _AT_ONCE)
+        for text in values.slice(begin, _AT_ONCE).to_pylist()
+    )
     octets = np.frombuffer(found, np.uint8).reshape(-1, _LENGTH)[:, :_KEPT]
     return of_matrix(_HEX[octets].view(np.uint8))

@@ -15,16 +15,23 @@ from rover_spark.encode.pieces import Mask, of_matrix
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
 YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in microseconds
 _DAY = 86_400_000_000
-_DIGITS = np.array([f"{number:02d}" for number in range(100)], "S2").view(np.uint16)
-_PATTERN = np.frombuffer(b"0000-00-00T00:00:00.000000Z", np.uint8)
-_DAY_WIDTH = 10
+_SECOND, _THOUSAND = 1_000_000, 1000
+_TWO = np.array([f"{number:02d}" for number in range(100)], "S2").view(np.uint16)
+_THREE = np.array([f"{number:03d}" for number in range(_THOUSAND)], "S3").view("V3")
+_TIMES = np.array([f"{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}" for n in range(86_400)], "S8").view(
+    "V8"
+)
+_LAYOUT = np.dtype(
+    [("day", "V10"), ("T", "u1"), ("time", "V8"), ("point", "u1"), ("ms", "V3"), ("us", "V3"), ("Z", "u1")]
+)
+_DAY_LAYOUT = np.dtype(
+    [("century", "<u2"), ("year", "<u2"), ("-", "u1"), ("month", "<u2"), ("--", "u1"), ("day", "<u2")]
+)
 
 
 def days_text(days: Any) -> pa.Array:
     """``2026-01-31`` of days since 1970; a day outside of the years 1 to 9999 has no text that is right."""
-    octets = np.tile(_PATTERN[:_DAY_WIDTH], (len(days), 1))
-    _write_days(octets, days.astype(np.int64, copy=False))
-    return of_matrix(octets)
+    return of_matrix(_octets(_days(days)))
 
 
 def instants_text(micros: Any, *, zone: bool = True) -> pa.Array:
@@ -32,22 +39,16 @@ def instants_text(micros: Any, *, zone: bool = True) -> pa.Array:
 
     An instant outside of the years 1 to 9999 has no text that is right.
     """
-    octets = np.tile(_PATTERN if zone else _PATTERN[:-1], (len(micros), 1))
+    texts = np.empty(len(micros), _LAYOUT)
     days = micros // _DAY
     rest = micros - days * _DAY
-    _write_days(octets, days)
-    seconds = (rest // 1_000_000).astype(np.int32)
-    fraction = (rest - seconds * np.int64(1_000_000)).astype(np.int32)
-    for place, number in (
-        (11, seconds // 3600),
-        (14, seconds // 60 % 60),
-        (17, seconds % 60),
-        (20, fraction // 10_000),
-        (22, fraction // 100 % 100),
-        (24, fraction % 100),
-    ):
-        _write(octets, place, number)
-    return of_matrix(octets)
+    seconds = rest // _SECOND
+    fraction = (rest - seconds * _SECOND).astype(np.int32)
+    texts["day"], texts["time"] = _days(days), _TIMES[seconds]
+    texts["T"], texts["point"], texts["Z"] = ord("T"), ord("."), ord("Z")
+    texts["ms"], texts["us"] = _THREE[fraction // _THOUSAND], _THREE[fraction % _THOUSAND]
+    octets = _octets(texts)
+    return of_matrix(octets if zone else octets[:, :-1])
 
 
 def days_in_range(days: Any) -> Mask:
@@ -60,9 +61,20 @@ def instants_in_range(micros: Any) -> Mask:
     return (micros >= YEAR_1) & (micros < YEAR_10000)
 
 
-def _write_days(octets: Any, days: Any) -> None:
+def _days(days: Any) -> Any:
+    """The days' texts, ten octets each. Days that lie close together are looked up in a table of all between."""
+    if not len(days):
+        return np.empty(0, "V10")
+    days = np.clip(days, FIRST_DAY, LAST_DAY).astype(np.int32)
+    first, last = int(days.min()), int(days.max())
+    if last - first < len(days):
+        return _calendar(np.arange(first, last + 1, dtype=np.int32))[days - first]
+    return _calendar(days)
+
+
+def _calendar(days: Any) -> Any:
     # years begin in March, so that the leap day is the last of a year; 400 years are an era
-    shifted = (np.clip(days, FIRST_DAY, LAST_DAY) + 719_468).astype(np.int32)
+    shifted = days + 719_468
     era = shifted // 146_097
     of_era = shifted - era * 146_097
     year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
@@ -71,9 +83,13 @@ def _write_days(octets: Any, days: Any) -> None:
     day = of_year - (153 * month + 2) // 5 + 1
     month = np.where(month < 10, month + 3, month - 9)
     year = year_of_era + era * 400 + (month <= 2)
-    for place, number in ((0, year // 100), (2, year % 100), (5, month), (8, day)):
-        _write(octets, place, number)
+    texts = np.empty(len(days), _DAY_LAYOUT)
+    texts["century"], texts["year"], texts["month"], texts["day"] = (
+        _TWO[number] for number in (year // 100, year % 100, month, day)
+    )
+    texts["-"] = texts["--"] = ord("-")
+    return texts.view("V10")
 
 
-def _write(octets: Any, place: int, numbers: Any) -> None:
-    octets[:, place : place + 2] = _DIGITS[numbers].view(np.uint8).reshape(-1, 2)
+def _octets(texts: Any) -> Any:
+    return texts.view(np.uint8).reshape(len(texts), -1)

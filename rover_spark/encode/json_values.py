@@ -21,11 +21,12 @@ from rover_spark.encode.map_order import in_order
 from rover_spark.encode.pieces import (
     Index,
     Mask,
-    Piece,
+    Part,
+    Run,
     chosen,
     column,
     constant,
-    gathered_in_groups,
+    flat,
 )
 from rover_spark.errors import ReaderRefused
 
@@ -34,13 +35,13 @@ _NULL = constant(b"null")
 
 @dataclass(frozen=True)
 class Json:
-    """The JSON texts of a column as the pieces that they are made of.
+    """The JSON texts of a column as the parts that they are made of.
 
     ``there`` is false in rows whose value is null, None where no value is. ``twice`` is true in rows in which a map has a
     key twice, at any depth; None where none has.
     """
 
-    pieces: tuple[Piece, ...]
+    parts: tuple[Part, ...]
     there: Mask | None = None
     twice: Mask | None = None
 
@@ -49,16 +50,16 @@ class Json:
         if rows is None:
             return self
         there = None if self.there is None else self.there[rows]
-        return Json(tuple(piece.at(rows) for piece in self.pieces), there, self.twice)
+        return Json(tuple(flat(part).at(rows) for part in self.parts), there, self.twice)
 
     @property
-    def present(self) -> tuple[Piece, ...]:
-        """The pieces in the rows that have a value, nothing in the others."""
-        return tuple(piece.where(self.there) for piece in self.pieces)
+    def present(self) -> tuple[Part, ...]:
+        """The parts in the rows that have a value, nothing in the others."""
+        return tuple(part.where(self.there) for part in self.parts)
 
     @property
-    def or_null(self) -> tuple[Piece, ...]:
-        """The pieces, and ``null`` in the rows that have no value."""
+    def or_null(self) -> tuple[Part, ...]:
+        """The parts, and ``null`` in the rows that have no value."""
         return self.present if self.there is None else (*self.present, _NULL.where(~self.there))
 
 
@@ -86,9 +87,9 @@ def member(name: str) -> bytes:
     return b'"' + escaped_text(name) + b'":'
 
 
-def members(named: list[tuple[str, Json]], rows: int) -> tuple[Piece, ...]:
+def members(named: list[tuple[str, Json]], rows: int) -> tuple[Part, ...]:
     """The members of an object without its braces; those whose value is null are absent."""
-    pieces: list[Piece] = []
+    pieces: list[Part] = []
     before: Mask | bool = False  # whether a member came before
     for name, value in named:
         texts = [member(name), b"," + member(name)]
@@ -135,9 +136,9 @@ def _list(values: pa.Array) -> Json:
     offsets = values.offsets.to_numpy()
     items = json_of(values.values.slice(offsets[0], offsets[-1] - offsets[0]))
     offsets = offsets - offsets[0]
-    pieces = (chosen([b",", b""], _first(offsets).astype(np.int32)), *items.or_null)
-    body = gathered_in_groups(int(offsets[-1]), pieces, offsets)
-    return Json((constant(b"["), column(body), constant(b"]")), twice=_in_rows(items.twice, offsets))
+    items_ = tuple(flat(part) for part in items.or_null)
+    run = Run((chosen([b",", b""], _first(offsets).astype(np.int32)), *items_), offsets)
+    return Json((constant(b"["), run, constant(b"]")), twice=_in_rows(items.twice, offsets))
 
 
 def _map(values: pa.Array, *, null_members: bool) -> Json:
@@ -160,20 +161,20 @@ def _map(values: pa.Array, *, null_members: bool) -> Json:
     if not null_members:
         items = replace(items, there=None)
     begins = [b'"' + text + b'":' for text in escaped(keys.dictionary).to_pylist()]
-    pieces = _entries(begins, ids, items, _first(offsets))
-    body = gathered_in_groups(int(offsets[-1]), pieces, offsets)
     found = twice if twice_inside is None else twice_inside if twice is None else twice | twice_inside
-    return Json((constant(b"{"), column(body), constant(b"}")), twice=found)
+    return Json((constant(b"{"), *_entries(begins, ids, items, offsets), constant(b"}")), twice=found)
 
 
-def _entries(begins: list[bytes], ids: Index, items: Json, first: Mask) -> tuple[Piece, ...]:
-    """A map's entries: the key, with a comma before all but the first, and the value."""
-    values, lead = items.or_null, b""
-    if items.there is None and values[0].is_constant:  # one piece less for each entry
-        lead, values = values[0].values[0].as_py(), values[1:]
+def _entries(begins: list[bytes], ids: Index, items: Json, offsets: Index) -> tuple[Part, ...]:
+    """A map's entries, ``begins[ids[n]]`` and the value: what all values begin and end with goes into the keys' texts."""
+    values, lead, trail = tuple(flat(part) for part in items.or_null), b"", b""
+    if len(values) > 2 and values[0].is_constant and values[-1].is_constant:
+        lead, values, trail = values[0].values[0].as_py(), values[1:-1], values[-1].values[0].as_py()
     texts = [text + lead for text in begins]
-    commas = ids + np.int32(len(texts)) * ~first
-    return chosen([*texts, *(b"," + text for text in texts)], commas), *values
+    comma = [trail + b"," + text for text in texts]
+    run = Run((chosen([*texts, *comma], ids + np.int32(len(texts)) * ~_first(offsets)), *values), offsets)
+    filled = np.diff(offsets) > 0
+    return run, constant(trail).where(None if filled.all() else filled)
 
 
 def _first(offsets: Index) -> Mask:

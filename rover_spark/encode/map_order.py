@@ -47,5 +47,5 @@ def _one_sequence(ranks: Index, rows: int) -> tuple[Index | None, Mask | None]:
     if (ranks[1:] > ranks[:-1]).all():
         return None, twice
     order = np.argsort(ranks, kind="stable")
-    begins = np.arange(rows, dtype=np.int64)[:, None] * len(ranks)
-    return (begins + order).ravel(), twice
+    begins = np.arange(rows, dtype=np.int32)[:, None] * np.int32(len(ranks))
+    return (begins + order.astype(np.int32)).ravel(), twice

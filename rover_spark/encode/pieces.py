@@ -50,6 +50,60 @@ class Piece:
         return Piece(self.values, rows if self.index is None else self.index[rows], there)
 
 
+@dataclass(frozen=True)
+class Run:
+    """Per row the texts of its items, one behind the other: row n has the items from ``offsets[n]`` up to ``offsets[n + 1]``.
+
+    ``pieces`` are those of the items, the last offset is their number.
+    """
+
+    pieces: tuple[Piece, ...]
+    offsets: Index
+    there: Mask | None = None
+
+    def where(self, mask: Mask | None) -> Run:
+        """The texts in the rows of the mask only; None is all rows."""
+        if mask is None:
+            return self
+        return Run(self.pieces, self.offsets, mask if self.there is None else self.there & mask)
+
+    @property
+    def items(self) -> int:
+        """How many items all rows have together."""
+        return int(self.offsets[-1])
+
+    @property
+    def sizes(self) -> Index:
+        """How many pieces each row has."""
+        return np.int32(len(self.pieces)) * np.diff(self.offsets).astype(np.int32)
+
+    @property
+    def width(self) -> int | None:
+        """How many pieces each row has, where all have as many; else None."""
+        sizes = self.sizes
+        return int(sizes[0]) if len(sizes) and (sizes == sizes[0]).all() else None
+
+    @property
+    def in_items(self) -> Mask | None:
+        """Which items are of rows that are ``there``; None where all are."""
+        return None if self.there is None else np.repeat(self.there, np.diff(self.offsets))
+
+    def by_row(self, items: Index) -> Index:
+        """The sums, row by row, of a number for each item."""
+        sums = np.diff(np.concatenate([[0], np.cumsum(items)])[self.offsets])
+        return sums if self.there is None else np.where(self.there, sums, 0)
+
+
+Part = Piece | Run
+
+
+def flat(part: Part) -> Piece:
+    """The part as one piece, its texts made."""
+    if isinstance(part, Piece):
+        return part
+    return column(gathered(len(part.offsets) - 1, [Run(part.pieces, part.offsets)])).where(part.there)
+
+
 def constant(text: bytes) -> Piece:
     """The same text in every row."""
     return Piece(pa.array([text], pa.binary()), 0)
@@ -65,53 +119,104 @@ def chosen(texts: Sequence[bytes], index: Index) -> Piece:
     return Piece(pa.array(texts, pa.binary()), index)
 
 
-def gathered(rows: int, pieces: Sequence[Piece], kept: Mask | None = None) -> pa.Array:
+def gathered(rows: int, parts: Sequence[Part], kept: Mask | None = None) -> pa.Array:
     """The rows' texts, a binary array without nulls. Rows that are not ``kept`` are empty."""
-    return _grouped(rows, pieces, None, kept)
-
-
-def gathered_in_groups(rows: int, pieces: Sequence[Piece], groups: Index) -> pa.Array:
-    """The texts of consecutive rows as one: text n is that of the rows from ``groups[n]`` up to ``groups[n + 1]``."""
-    return _grouped(rows, pieces, groups, None)
-
-
-def _grouped(rows: int, pieces: Sequence[Piece], groups: Index | None, kept: Mask | None) -> pa.Array:
-    pool, places = [pa.array([b""], pa.binary())], np.empty((rows, len(pieces)), np.int32)
-    begin = 1
-    for number, piece in enumerate(pieces):
-        index = np.arange(rows, dtype=np.int32) if piece.index is None else piece.index
-        np.add(index, begin, out=places[:, number], casting="same_kind")
-        if piece.there is not None:
-            places[~piece.there, number] = 0
-        pool.append(as_binary(piece.values))
-        begin += len(piece.values)
+    pool = _Pool()
+    widths = [1 if isinstance(part, Piece) else part.width for part in parts]
+    if None in widths:
+        places, ends = _ragged(rows, parts, pool)
+    else:
+        places, ends = _even(rows, parts, widths, pool)
     if kept is not None:
-        places[~kept] = 0
-    taken = pa.concat_arrays(pool).take(pa.array(places.ravel()))
-    ends = offsets_of(taken)[:: len(pieces)] if pieces else np.zeros(rows + 1, np.int32)
-    return of_buffer(ends if groups is None else ends[groups], taken.buffers()[2])
+        places[np.repeat(~kept, np.diff(ends))] = 0
+    taken = pool.values.take(pa.array(places))
+    return of_buffer(offsets_of(taken)[ends], taken.buffers()[2])
 
 
-def lengths(rows: int, pieces: Sequence[Piece]) -> Index:
+def _even(rows: int, parts: Sequence[Part], widths: Sequence[Any], pool: _Pool) -> tuple[Index, Index]:
+    """The places in the pool of each row's pieces, and where each row's begin, where all rows have as many."""
+    total = sum(width for width in widths)
+    places, at = np.empty((rows, total), np.int32), 0
+    for part, width in zip(parts, widths, strict=True):
+        if isinstance(part, Piece):
+            places[:, at] = pool.place(part, rows)
+        else:
+            block = places[:, at : at + width].reshape(rows, -1, len(part.pieces))
+            for number, piece in enumerate(part.pieces):
+                items = pool.place(piece.where(part.in_items), part.items)
+                block[:, :, number] = items.reshape(rows, -1)
+        at += width
+    return places.ravel(), np.arange(rows + 1, dtype=np.int32) * np.int32(total)
+
+
+def _ragged(rows: int, parts: Sequence[Part], pool: _Pool) -> tuple[Index, Index]:
+    """The same where some rows have more pieces than others."""
+    sizes = np.zeros(rows, np.int32)
+    for part in parts:
+        sizes += 1 if isinstance(part, Piece) else part.sizes
+    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    places, at = np.empty(int(ends[-1]), np.int32), ends[:-1].copy()
+    for part in parts:
+        if isinstance(part, Piece):
+            places[at] = pool.place(part, rows)
+            at += 1
+            continue
+        width, offsets = np.int32(len(part.pieces)), part.offsets.astype(np.int32)
+        of_items = np.repeat(at - width * offsets[:-1], np.diff(offsets))
+        of_items += width * np.arange(part.items, dtype=np.int32)
+        for piece in part.pieces:
+            places[of_items] = pool.place(piece.where(part.in_items), part.items)
+            of_items += 1
+        at += part.sizes
+    return places, ends
+
+
+class _Pool:
+    """The values of pieces one behind the other; the first is the empty text, for pieces that are not there."""
+
+    def __init__(self) -> None:
+        self._values, self._size = [pa.array([b""], pa.binary())], 1
+
+    def place(self, piece: Piece, rows: int) -> Index:
+        """Of each row the place of its value among all."""
+        index = np.arange(rows, dtype=np.int32) if piece.index is None else piece.index
+        found = np.add(index, self._size, dtype=np.int32, casting="same_kind")
+        self._values.append(as_binary(piece.values))
+        self._size += len(piece.values)
+        return found if piece.there is None else np.where(piece.there, found, 0)
+
+    @property
+    def values(self) -> pa.Array:
+        """All values."""
+        return pa.concat_arrays(self._values)
+
+
+def lengths(rows: int, parts: Sequence[Part]) -> Index:
     """The octets of each row's text."""
     total = np.zeros(rows, np.int64)
-    for piece in pieces:
-        each = np.diff(offsets_of(as_binary(piece.values)))
-        each = each if piece.index is None else each[piece.index]
-        total += each if piece.there is None else np.where(piece.there, each, 0)
+    for part in parts:
+        if isinstance(part, Run):
+            total += part.by_row(lengths(part.items, part.pieces))
+            continue
+        each = np.diff(offsets_of(as_binary(part.values)))
+        each = each if part.index is None else each[part.index]
+        total += each if part.there is None else np.where(part.there, each, 0)
     return total
 
 
-def rows_with(text: bytes, rows: int, pieces: Sequence[Piece]) -> Mask:
-    """The rows in which one of the pieces holds this text, which is not all ASCII."""
+def rows_with(text: bytes, rows: int, parts: Sequence[Part]) -> Mask:
+    """The rows in which one of the parts holds this text, which is not all ASCII."""
     found = np.zeros(rows, bool)
-    for piece in pieces:
-        values = as_binary(piece.values)
+    for part in parts:
+        if isinstance(part, Run):
+            found |= part.by_row(rows_with(text, part.items, part.pieces)) > 0
+            continue
+        values = as_binary(part.values)
         if is_ascii(values):
             continue
         holds = pc.match_substring(values, text).fill_null(False).to_numpy(zero_copy_only=False)
-        holds = holds if piece.index is None else holds[piece.index]
-        found |= holds if piece.there is None else holds & piece.there
+        holds = holds if part.index is None else holds[part.index]
+        found |= holds if part.there is None else holds & part.there
     return found
 
 

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from rover_spark.encode.pieces import Mask, as_binary, octets_of, of_matrix
 
 WIDTH = 36
-_DASHES = [8, 13, 18, 23]
-_DIGITS = [place for place in range(WIDTH) if place not in _DASHES]
+_DASH = ord("-")
+_DASHES = np.isin(np.arange(WIDTH), [8, 13, 18, 23])
 _NOTHING = b"0" * WIDTH
 # per octet its lower case where it is a hexadecimal digit or a dash, else 0
 _LOWER = np.zeros(256, np.uint8)
@@ -25,6 +25,5 @@ def uuids(texts: pa.Array) -> tuple[pa.Array, Mask]:
     if not fits.all():
         values = pc.if_else(pa.array(fits), values, pa.scalar(_NOTHING, pa.binary()))
     matrix = _LOWER[octets_of(values)].reshape(-1, WIDTH)
-    dashes = (matrix[:, _DASHES] == ord("-")).all(axis=1)
-    digits = (matrix[:, _DIGITS] > ord("-")).all(axis=1)
-    return of_matrix(matrix), fits & dashes & digits
+    right = ((matrix == _DASH) == _DASHES) & (matrix > 0)
+    return of_matrix(matrix), fits if right.all() else fits & right.all(axis=1)

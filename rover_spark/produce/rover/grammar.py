@@ -223,7 +223,7 @@ def _names(node: Expr) -> list[str]:
     """The parts of ``a.b.c``."""
     match type(node).__name__:
         case "Column":
-            return [part.name for part in node.parts]
+            return [str(part.name) for part in getattr(node, "parts", ())]
         case "Dot":
             return [*_names(node.this), *_names(node.expression)]
         case "Identifier":

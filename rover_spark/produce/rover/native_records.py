@@ -20,7 +20,7 @@ from rover_spark.encode.digests import digests32
 from rover_spark.encode.instants import instants_in_range, instants_text
 from rover_spark.encode.json_strings import REPLACEMENT
 from rover_spark.encode.json_values import Json, any_twice, json_of, members
-from rover_spark.encode.pieces import Mask, Piece, column, constant, gathered, lengths, rows_with
+from rover_spark.encode.pieces import Mask, Part, Piece, column, constant, gathered, lengths, rows_with
 from rover_spark.encode.uuids import WIDTH, uuids
 from rover_spark.produce.rover.grammar import PLAIN_SCALE, Grammar
 from rover_spark.produce.rover.plain import Condition, Value, text_of
@@ -117,7 +117,7 @@ class _Batch:
     def _ids(self, kept: Mask | None) -> pa.Array:
         plan = self._plan
         prefix = canonical([CONTRACT, plan.export, plan.epoch, plan.dataset])
-        pieces = [constant(prefix.encode())]
+        pieces: list[Part] = [constant(prefix.encode())]
         for name in plan.source.natural_key:
             if name == self._dataset.event_time:
                 pieces += _encoded(pa.array(self._micros).cast(pa.string()))
@@ -130,7 +130,7 @@ class _Batch:
                 pieces += _encoded(_id_text(values))
         return digests32(gathered(self._rows, pieces, kept))
 
-    def _line(self, ids: pa.Array, inside: tuple[Piece, ...]) -> list[Piece]:
+    def _line(self, ids: pa.Array, inside: tuple[Part, ...]) -> list[Part]:
         plan = self._plan
         emitted_at = plan.emitted_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{plan.instant % 1000:03d}Z"
         return [
@@ -145,7 +145,7 @@ class _Batch:
             constant(b'"}\n'),
         ]
 
-    def _mended(self, emitted: tuple[Piece, ...]) -> Mask:
+    def _mended(self, emitted: tuple[Part, ...]) -> Mask:
         """The rows whose record holds U+FFFD although none of their texts does."""
         found = rows_with(REPLACEMENT, self._rows, emitted)
         if found.any():
