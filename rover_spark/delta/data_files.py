@@ -168,8 +168,8 @@ def _partition_value(text: str | None, dtype: pa.DataType) -> pa.Scalar:
     try:
         if dtype == pa.bool_():
             return pa.scalar({"true": True, "false": False}[text], dtype)
-        if dtype == pa.date32() and _DAY.fullmatch(text):
-            return pa.scalar(date.fromisoformat(text), dtype)
+        if dtype == pa.date32():
+            return pa.scalar(date.fromisoformat(_DAY.fullmatch(text)[0]), dtype)  # type: ignore[index]
         return pa.scalar(int(text), dtype)
     except (KeyError, ValueError, TypeError, pa.ArrowException):
         raise _refused(text, f"a partition's value that is no {dtype}") from None

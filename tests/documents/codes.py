@@ -71,6 +71,7 @@ MEANINGS = {
     "offsets_differ": "offsets of events leave a gap or overlap",
     "plan_missing": "the ledger holds a COMMITTED batch without its plan",
     "plan_newer": "a newer version planned a batch",
+    "reader_refused": "the native reader met a data file that only Spark can read; the run goes on with Spark's reader",
     "rerun_refused": "`rerun` is not possible: nothing was delivered yet, or `--accept-gap` is wrong or missing",
     "rows_differ": "a plan gave other rows than before",
     "rows_quarantined": "rows went to the quarantine",

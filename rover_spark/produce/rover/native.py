@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from rover_spark.config.access import TableAccess
 from rover_spark.delta.data_files import Wanted, batches
-from rover_spark.delta.log.values import AddedFile as DataFile
+from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.storage import NotNative, reached
 from rover_spark.errors import ReaderRefused
 from rover_spark.produce.rover.native_records import Records, records_of

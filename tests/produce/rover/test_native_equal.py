@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytest.importorskip("sqlglot")
+
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta.data_files import Wanted, batches
 from rover_spark.delta.storage import Reached
@@ -95,8 +97,8 @@ class Rows:
         if kind < 0.03:
             return None
         if kind < 0.08:
-            return self.by.choice([b"no-uuid", b"00000000-0000-4000-8000-00000000000g", b"0" * 36, "é".encode() * 18, b"00000000-0000-4000-8000-0000000000001", "0000000K-0000-4000-8000-000000000000".encode()])  # fmt: skip
-        found = "{:08x}-0000-4000-8000-{:012x}".format(self.by.randrange(1 << 32), self.by.randrange(1 << 48))
+            return self.by.choice([b"no-uuid", b"00000000-0000-4000-8000-00000000000g", b"0" * 36, "é".encode() * 18, b"00000000-0000-4000-8000-0000000000001", b"0000000K-0000-4000-8000-000000000000"])  # fmt: skip
+        found = f"{self.by.randrange(1 << 32):08x}-0000-4000-8000-{self.by.randrange(1 << 48):012x}"
         return (found.upper() if kind < 0.3 else found).encode()
 
     def instant(self, *, outside: bool = False) -> int:
@@ -222,7 +224,10 @@ def by_spark(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
     found = units(spark.read.format("delta").load(plan.source.table), plan, None)
     found = found.withColumn("id", F.when(delivered, record_id(plan, F.col("operation"), F.col("event_us"))))
     text = F.when(delivered, line(plan, F.col("operation")))
-    return [tuple(row) for row in found.select("outcome", "floor", delivered & F.col("mended"), "id", text).collect()]
+    return [
+        tuple(row)
+        for row in found.select("outcome", "floor", delivered & F.col("mended"), "id", text).collect()
+    ]
 
 
 def natively(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
@@ -236,7 +241,9 @@ def natively(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
             made = records.of(batch, 3)
             assert set(made.column("chunk").to_pylist()) <= {3}
             made.validate(full=True)
-            columns_ = [made.column(name).to_pylist() for name in ("outcome", "floor", "mended", "id", "line")]
+            columns_ = [
+                made.column(name).to_pylist() for name in ("outcome", "floor", "mended", "id", "line")
+            ]
             found += list(zip(*columns_, strict=True))
     return found
 
@@ -271,7 +278,7 @@ CASES: dict[str, dict[str, Any]] = {
         "dataset": "fan_profiles",
         "columns": {
             **PROFILE,
-            "traits": "named_struct('Zed', struct(text, s.B, day AS at), 'n', 5, 'm', map('q', s.c, 'p', s.c), 't', true)",
+            "traits": "named_struct('Zed', struct(text, s.B, day AS at, 'q', flag), 'n', 5, 'm', map('q', s.c, 'p', s.c), 't', true)",
         },
         "extra": {"dec": "dec", "flag": "flag", "s": "s", "t16": "t16", "t32": "t32"},
         "where": "not (t32 in (0, -1, 5) or day is null) or s.ts is not null",
