@@ -31,9 +31,12 @@ class CountedFile(ABC):
         """Ends the file: sizes and hashes are final."""
 
     def _take(self, data: bytes | memoryview) -> None:
+        self._measure(data)
+        self._waiting += data
+
+    def _measure(self, data: bytes | memoryview) -> None:
         self._raw.update(data)
         self.raw_bytes += len(data)
-        self._waiting += data
 
     def _emit(self, data: bytes) -> None:
         if data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from hashlib import sha256
 
 import numpy as np
@@ -11,7 +12,6 @@ from rover_spark.encode.pieces import as_binary, of_matrix
 
 _LENGTH, _KEPT = 32, 16  # octets of a digest, and of them those that an id shows
 _AT_ONCE = 2048  # few enough for Python to use the same memory again
-_HEX = np.array([f"{octet:02x}" for octet in range(256)], "S2").view(np.uint16)
 
 
 def digests32(texts: pa.Array) -> pa.Array:
@@ -22,5 +22,5 @@ def digests32(texts: pa.Array) -> pa.Array:
         for begin in range(0, len(values), _AT_ONCE)
         for text in values.slice(begin, _AT_ONCE).to_pylist()
     )
-    octets = np.frombuffer(found, np.uint8).reshape(-1, _LENGTH)[:, :_KEPT]
-    return of_matrix(_HEX[octets].view(np.uint8))
+    kept = np.frombuffer(found, np.uint8).reshape(-1, _LENGTH)[:, :_KEPT]
+    return of_matrix(np.frombuffer(hexlify(kept.tobytes()), np.uint8).reshape(-1, 2 * _KEPT))

@@ -26,7 +26,7 @@ class Deflater:
         self._stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, wbits)
         self._begins = level in _CONCERNED
 
-    def compress(self, text: bytes) -> bytes:
+    def compress(self, text: bytes | memoryview) -> bytes:
         """The output that is ready for the text so far."""
         if not self._begins or not text:
             return self._packed(text)

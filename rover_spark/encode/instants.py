@@ -92,4 +92,4 @@ def _calendar(days: Any) -> Any:
 
 
 def _octets(texts: Any) -> Any:
-    return texts.view(np.uint8).reshape(len(texts), -1)
+    return texts.view(np.uint8).reshape(len(texts), texts.dtype.itemsize)

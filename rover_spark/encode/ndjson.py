@@ -32,12 +32,20 @@ class NdjsonFile(CountedFile):
 
     def append(self, text: bytes | memoryview) -> None:
         """Appends whole lines."""
-        self._take(text)
+        self._measure(text)
         # igzip's output depends on how its input is cut, so it always gets blocks of one size
-        whole = len(self._waiting) - len(self._waiting) % _BLOCK
-        for start in range(0, whole, _BLOCK):
-            self._emit(self._deflater.compress(bytes(self._waiting[start : start + _BLOCK])))
-        del self._waiting[:whole]
+        text, begin = memoryview(text), 0
+        if self._waiting:
+            begin = _BLOCK - len(self._waiting)
+            self._waiting += text[:begin]
+            if len(self._waiting) < _BLOCK:
+                return
+            self._emit(self._deflater.compress(bytes(self._waiting)))
+            self._waiting.clear()
+        end = len(text) - (len(text) - begin) % _BLOCK
+        for start in range(begin, end, _BLOCK):
+            self._emit(self._deflater.compress(text[start : start + _BLOCK]))
+        self._waiting += text[end:]
 
     def close(self) -> None:
         """Compresses the rest and ends the member."""

@@ -204,6 +204,17 @@ def lengths(rows: int, parts: Sequence[Part]) -> Index:
     return total
 
 
+def longest(parts: Sequence[Part]) -> int:
+    """A number of octets that no row's text exceeds; there is at least one row."""
+    total = 0
+    for part in parts:
+        if isinstance(part, Run):
+            total += int(np.diff(part.offsets).max()) * longest(part.pieces)
+        elif len(part.values):
+            total += int(np.diff(offsets_of(as_binary(part.values))).max())
+    return total
+
+
 def rows_with(text: bytes, rows: int, parts: Sequence[Part]) -> Mask:
     """The rows in which one of the parts holds this text, which is not all ASCII."""
     found = np.zeros(rows, bool)

@@ -20,7 +20,17 @@ from rover_spark.encode.digests import digests32
 from rover_spark.encode.instants import instants_in_range, instants_text
 from rover_spark.encode.json_strings import REPLACEMENT
 from rover_spark.encode.json_values import Json, any_twice, json_of, members
-from rover_spark.encode.pieces import Mask, Part, Piece, column, constant, gathered, lengths, rows_with
+from rover_spark.encode.pieces import (
+    Mask,
+    Part,
+    Piece,
+    column,
+    constant,
+    gathered,
+    lengths,
+    longest,
+    rows_with,
+)
 from rover_spark.encode.uuids import WIDTH, uuids
 from rover_spark.produce.rover.grammar import PLAIN_SCALE, Grammar
 from rover_spark.produce.rover.plain import Condition, Value, text_of
@@ -67,11 +77,12 @@ class _Batch:
         own = [(field.name, self._own(field)) for field in self._dataset.own if field.name in self._fields]
         more = [(name, json_of(values)) for name, values in self._extra.items()]
         inner, tail = members(own, self._rows), members(more, self._rows)
-        size = lengths(self._rows, inner) + lengths(self._rows, tail) + OVERHEAD
-        good = self._good & (size <= self._plan.files.max_record_bytes)
+        good, room = self._good, self._plan.files.max_record_bytes - OVERHEAD
+        if self._rows and longest((*inner, *tail)) > room:
+            good = good & (lengths(self._rows, (*inner, *tail)) <= room)
         twice = any_twice([value for _, value in (*own, *more)])
         if twice is not None:
-            good &= ~twice
+            good = good & ~twice
         kept = None if good.all() else good
         operation = [("operation", Json((constant(b'"create"'),)))] if self._dataset.operation else []
         ids = self._ids(kept)
