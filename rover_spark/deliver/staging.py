@@ -61,7 +61,7 @@ def stage(
 ) -> Manifest:
     """Stages a batch or a part of it: one Spark job, one manifest.
 
-    ``notice`` is called on executors as rows pass, for progress only.
+    ``notice`` is called as rows pass, mostly on executors; for progress only.
     """
     staging = part.frame.mapInArrow(task(plan, part, cutter, notice, access), MANIFEST)
     with part.within():
@@ -72,6 +72,10 @@ def stage(
             tally.add(row["counted"], row["rows"])
         else:
             files.append(StagedFile(**{name: row[name] for name in StagedFile.__dataclass_fields__}))
+    for outcome, count in part.settled.items():
+        tally.add(outcome, count)
+        if notice is not None:
+            notice(count, 0, 0)
     return tally.manifest(files)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
@@ -93,6 +93,7 @@ class Part:
 
     With ``rows`` the frame only names chunks, in a column ``chunk``: each task gives them to ``rows``, which reads what they
     are made of. ``by_id`` says that records of a chunk with one id are neighbours. The job runs inside ``within``.
+    ``settled`` counts, by outcome, rows of the source that are not in the frame: they have no record.
     """
 
     frame: DataFrame
@@ -100,6 +101,7 @@ class Part:
     rows: Rows | None = None
     by_id: bool = True
     within: Callable[[], AbstractContextManager[None]] = nullcontext
+    settled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,15 @@ def all_created(rows: DataFrame) -> DataFrame:
     return rows.withColumns({"operation": F.lit("create"), "base_us": F.col("own_us"), "outcome": outcome})
 
 
-def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataFrame:
+def net(
+    rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False, partitions: int | None = None
+) -> DataFrame:
     """Projected feed rows with their outcome, operation and base event time. One shuffle and one sort, by row key.
 
-    With ``in_one_task`` all rows are in one partition, and are not shuffled.
+    With ``in_one_task`` all rows are in one partition, and are not shuffled; else ``partitions`` says how many there will be,
+    and None leaves that to Spark.
     """
-    is_after = F.col("change").isin("insert", "update_postimage")
+    after = is_after()
     # only equality of contents matters, and a digest is small to shuffle
     wide = bool(plan.source.identifiers)
     compared = (
@@ -47,16 +50,16 @@ def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataF
     )
     content = F.coalesce("row_json", F.concat_ws(",", *compared))
     # Spark analyses the whole plan again for each step: few steps, each of many columns
-    columns = {"is_after": is_after, "content": F.sha2(content, 256)}
+    columns = {"is_after": after, "content": F.sha2(content, 256)}
     if not _emits_deletes(plan):
         # no record shows the state before a change
-        columns |= {name: F.when(is_after, F.col(name)) for name in ("inner", "tail")}
+        columns |= {name: F.when(after, F.col(name)) for name in ("inner", "tail")}
     frame = rows.withColumns(columns)
     unit = Window.partitionBy("key", "commit")
     ranked = unit.orderBy(*_greatest_first())
     state = F.struct("own_us", "content")
     if not in_one_task:
-        frame = frame.repartition("key")
+        frame = by_key(frame, partitions)
     frame = frame.withColumns(
         {
             "rank": F.row_number().over(ranked),
@@ -80,6 +83,16 @@ def net(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataF
         .withColumns({"outcome": _outcome(plan, F.col("leader").eqNullSafe(state)), "base_us": _base(plan)})
         .drop("leader")
     )
+
+
+def by_key(rows: DataFrame, partitions: int | None) -> DataFrame:
+    """The rows with those of one key in one partition. One shuffle."""
+    return rows.repartition("key") if partitions is None else rows.repartition(partitions, "key")
+
+
+def is_after() -> Column:
+    """Whether a row of the feed holds a state after its commit, not the one before it."""
+    return F.col("change").isin("insert", "update_postimage")
 
 
 def _greatest_first() -> list[Column]:

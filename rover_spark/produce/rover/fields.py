@@ -86,15 +86,34 @@ def mapped(rows: DataFrame, dataset: Dataset, source: Source) -> DataFrame:
     return frame
 
 
-def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
-    """One row per source row in the columns that the module's docstring lists. ``rows`` are already filtered."""
+def keyed(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """What ``mapped`` gives, with ``key`` and ``key_problem``, why the key is broken, or null."""
     dataset, source = plan.definition, plan.source
     frame = mapped(rows, dataset, source)
+    types = values_of(frame)
+    problem = F.coalesce(*_key_problems(dataset, source), F.lit(None))
+    with_problem = frame.withColumn("key_problem", problem)
+    return with_problem.withColumn("key", _row_key(dataset, types, row_json(types)))
+
+
+def values_of(frame: DataFrame) -> dict[str, DataType]:
+    """The types of the contract's fields, ``f_<name>``, and of the additional ones, ``x_<name>``."""
     types = {field.name: field.dataType for field in frame.schema.fields}
+    return {name: dtype for name, dtype in types.items() if name not in (*CARRIED, "key", "key_problem")}
+
+
+def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
+    """One row per source row in the columns that the module's docstring lists. ``rows`` are already filtered."""
+    return projected(keyed(rows, plan), plan)
+
+
+def projected(frame: DataFrame, plan: BatchPlan) -> DataFrame:
+    """The same of what ``keyed`` gave."""
+    dataset, source = plan.definition, plan.source
+    types = values_of(frame)
     inner, json_problems = _members(dataset.own, types, "f_", traits=True)
     extras = tuple(Field(name, "scalar", required=False) for name in source.extra)
     tail, tail_problems = _members(extras, types, "x_", traits=False)
-    key_problems = _key_problems(dataset, source)
     time = F.unix_micros(F.col(f"f_{dataset.event_time}").cast("timestamp"))
     # by name, here and for JSON text: the expressions again would be evaluated again
     texts = {
@@ -110,17 +129,15 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
         *tail_problems,
         F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
     ]
-    own = {name: dtype for name, dtype in types.items() if name not in CARRIED}
-    as_json = row_json(own)
     emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
     return (
-        frame.withColumns({"key_problem": F.coalesce(*key_problems, F.lit(None)), **texts})
+        frame.withColumns(texts)
         .withColumn("inner", inner)
         .withColumn("tail", tail)
         .withColumn("problem", F.coalesce("key_problem", *row_problems))
         .select(
             *(name for name in CARRIED if name in frame.columns),
-            _row_key(dataset, types, as_json).alias("key"),
+            "key",
             _rover_id("roverID").alias("rover_id"),
             _naturals(dataset, source, types).alias("naturals"),
             "inner",
@@ -128,8 +145,8 @@ def project(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             time.alias("own_us"),
             "problem",
             F.col("key_problem").isNotNull().alias("key_problem"),
-            mended(emitted, own).alias("mended"),
-            F.when(F.col("problem").isNotNull(), as_json).alias("row_json"),
+            mended(emitted, types).alias("mended"),
+            F.when(F.col("problem").isNotNull(), row_json(types)).alias("row_json"),
         )
     )
 

@@ -6,9 +6,9 @@ The state of a table is read once a run, so a run ends even where a table never 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
@@ -30,8 +30,8 @@ from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.rover.data_files import chunkable
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.identifiers import counting
+from rover_spark.produce.rover.kept import Kept, kept
 from rover_spark.produce.rover.plan import BatchPlan, Source, Step, batch_plan, remedy_of
-from rover_spark.produce.rover.records import units
 from rover_spark.produce.rover.steps import (
     Layout,
     agreed,
@@ -58,6 +58,7 @@ class Planner:
         self._ledger = ledger
         self.now = now
         self._asked = asked
+        self._kept: dict[str, Kept] = {}
         self._unread: dict[str, bool] = {}  # by dataset: whether its outstanding changes are given up
         self._refused: dict[str, str] = {}  # by dataset: why the native reader does not serve it
         self.refresh()
@@ -155,6 +156,7 @@ class Planner:
             SourceGap: changes that cannot be read whole, unless a rerun was asked for: then the range is LOST.
             SourceChanged: another driver's batch, which this run follows, was made of something else.
         """
+        self.release(dataset)  # what was planned before was staged by now, or never will be
         wanted = source_of(self._settings, dataset)
         state = self.table(dataset, wanted.table, self._since(dataset, dataset_state))
         last = last_of(dataset_state)
@@ -222,14 +224,13 @@ class Planner:
             # an overwrite or a RESTORE repeats most rows, an update of a wide row most identifiers: without a closer
             # look it would make a thousand tiny files
             what = span(wanted.table, step.from_version, step.to_version)
+            pairs = min(found.get("delete", 0), found.get("insert", 0))
+            rewritten = not wanted.identifiers and 4 * pairs >= plan.source_rows
             with reading(dataset, what, remedy=remedy_of(dataset)):
-                rows = units(
-                    read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version),
-                    plan,
-                    self.floors(plan),
-                )
-                delivered = rows.where(F.col("outcome") == "delivered").count()
-                plan = self._plan(step, dataset, dataset_state, wanted, state, found, delivered, layout)
+                feed = read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version)
+                rows = kept(feed, plan, self.floors(plan), rewritten=rewritten)
+            plan = self._plan(step, dataset, dataset_state, wanted, state, found, rows.delivered, layout)
+            self._kept[dataset] = replace(rows, plan=plan)
         return plan
 
     def _measured(
@@ -265,6 +266,17 @@ class Planner:
         first = step.to_version if step.from_version is None else step.from_version
         commits = tuple(row for row in state.rows if first <= row.version <= step.to_version)
         return chunkable(self._tables, wanted, commits, snapshot=step.from_version is None)
+
+    def kept(self, plan: BatchPlan) -> Kept | None:
+        """The rows that this run decided when it planned a batch, or None."""
+        found = self._kept.get(plan.dataset)
+        return found if found is not None and found.serves(plan) else None
+
+    def release(self, dataset: str) -> None:
+        """Lets go of the rows that were decided when a batch was planned."""
+        found = self._kept.pop(dataset, None)
+        if found is not None:
+            found.release()
 
     def _plan(
         self,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from pyspark.sql import DataFrame
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
@@ -67,21 +69,35 @@ class RoverProducer(Planner):
             return Part(in_file_order(rows, plan), (quarantine,), by_id=False, within=self._session.unsplit)
 
         def of_ids() -> Part:
+            kept = self.kept(plan)
+            if kept is not None:
+                return made(kept.rows, settled=kept.settled)
             source = read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version)
             in_one_task = self.in_one_task(plan)
             rows = units(source, plan, self.floors(plan), in_one_task=in_one_task)
+            return made(rows, in_one_task=in_one_task)
+
+        def made(
+            rows: DataFrame, *, in_one_task: bool = False, settled: Mapping[str, int] | None = None
+        ) -> Part:
             return Part(
                 arranged(rows, plan, in_one_task=in_one_task),
                 (
                     Beside(QUARANTINE, "quarantined", lambda: set_aside(rows, plan)),
                     Beside(FLOORS, FLOORS, lambda: floor_rows(rows, plan)),
                 ),
+                settled=settled or {},
             )
 
-        def read_whole() -> AbstractContextManager[None]:
+        @contextmanager
+        def read_whole() -> Iterator[None]:
             what = span(plan.source.table, plan.from_version, plan.to_version)
             remedy = MEND if plan.phase == "snapshot" else remedy_of(plan.dataset)
-            return reading(plan.dataset, what, remedy=remedy)
+            try:
+                with reading(plan.dataset, what, remedy=remedy):
+                    yield
+            finally:
+                self.release(plan.dataset)
 
         by_file = plan.files.layout == "files"
         parts = ((of_files if by_file else of_ids),) if plan.source_rows else ()

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.produce.columns.quarantine import quarantine_rows
 from rover_spark.produce.rover.changes import all_created, net, timed
-from rover_spark.produce.rover.fields import project
+from rover_spark.produce.rover.fields import keyed, projected
 from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.plan import BatchPlan
 
@@ -22,9 +22,38 @@ def units(
     """
     if in_one_task:
         rows = rows.coalesce(1)
-    projected = project(counting(rows, plan.dataset, plan.source), plan)
-    found = all_created(projected) if plan.stand_alone else net(projected, plan, in_one_task=in_one_task)
+    return decided(
+        keyed(counting(rows, plan.dataset, plan.source), plan), plan, floors, in_one_task=in_one_task
+    )
+
+
+def decided(
+    rows: DataFrame,
+    plan: BatchPlan,
+    floors: DataFrame | None,
+    *,
+    in_one_task: bool = False,
+    partitions: int | None = None,
+) -> DataFrame:
+    """The same of what ``keyed`` gave: all rows of the source, or all of some keys. ``partitions`` as for ``net``."""
+    rows = projected(rows, plan)
+    found = (
+        all_created(rows)
+        if plan.stand_alone
+        else net(rows, plan, in_one_task=in_one_task, partitions=partitions)
+    )
     return timed(found, plan, floors)
+
+
+def needed(rows: DataFrame) -> DataFrame:
+    """What staging, the quarantine and the floors take of the rows of a range; of rows without a record it is little."""
+    of_records = {
+        name: F.when(F.col("outcome") == "delivered", F.col(name))
+        for name in ("rover_id", "naturals", "inner", "tail", "mended")
+    }
+    names = ("key", "commit", "operation", "event_us", "outcome", "floor", "problem", "row_json", *of_records)
+    quarantined = F.when(F.col("outcome") == "quarantined", F.col("row_json"))
+    return rows.withColumns({**of_records, "row_json": quarantined}).select(*names)
 
 
 def set_aside(rows: DataFrame, plan: BatchPlan) -> DataFrame:
