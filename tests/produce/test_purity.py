@@ -10,7 +10,15 @@ import pytest
 import rover_spark
 
 PRODUCE = Path(rover_spark.__file__).parent / "produce"
-BUILDERS = ("records.py", "fields.py", "layout.py", "changes.py", "envelope.py", "identifiers.py")
+BUILDERS = (
+    "records.py",
+    "fields.py",
+    "layout.py",
+    "changes.py",
+    "envelope.py",
+    "identifiers.py",
+    "unchanged.py",
+)
 ACTIONS = {
     "collect", "count", "first", "foreach", "foreachPartition", "head", "isEmpty", "save", "saveAsTable", "show", "tail",
     "take", "toArrow", "toLocalIterator", "toPandas", "write", "rdd",
