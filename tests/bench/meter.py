@@ -15,7 +15,7 @@ from typing import Any
 
 _SUBREAPER = 36  # Linux, <sys/prctl.h>
 _TICK = os.sysconf("SC_CLK_TCK")
-_EVERY = 0.3  # seconds between two looks at memory: each look at a JVM costs some milliseconds
+_EVERY = 0.3  # seconds between two looks at memory
 ROLES = ("jvm", "driver", "worker")  # what a process is; a peer without Spark is one driver
 
 
@@ -46,20 +46,11 @@ def _cpu(pid: int) -> float:
 
 
 def resident(pid: int) -> int:
-    """The memory of a process that the kernel holds for it, in octets."""
+    """The memory of a process that the kernel holds for it, in octets; what forks share counts for each."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-
-
-def _share(pid: int) -> int:
-    """The same, of pages that several processes share only its part (PSS): workers are forks of one daemon."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def _role(pid: int) -> str:
@@ -87,9 +78,9 @@ class _Peaks:
 
     def _look(self) -> None:
         while not self._stop.wait(_EVERY):
-            shares = [(_role(pid), _share(pid)) for pid in _tree(self._root)]
-            for role, share in (*shares, ("together", sum(share for _, share in shares))):
-                self.found[role] = max(self.found[role], share)
+            sizes = [(_role(pid), resident(pid)) for pid in _tree(self._root)]
+            for role, size in (*sizes, ("together", sum(size for _, size in sizes))):
+                self.found[role] = max(self.found[role], size)
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()

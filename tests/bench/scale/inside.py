@@ -1,4 +1,4 @@
-"""What is measured in one process: `python -m tests.bench.scale.inside driver|job ROOT`. The last line that it prints is JSON."""
+"""What is measured in one process: `python -m tests.bench.scale.inside driver|plan|job ROOT`. The last line that it prints is JSON."""
 
 from __future__ import annotations
 
@@ -96,6 +96,14 @@ def driver(root: Path) -> dict[str, Any]:
     return steps
 
 
+def plan(root: Path) -> dict[str, Any]:
+    """What the command `plan` does, Spark included, which says what type each field has."""
+    spark = build_session("scale", conf=conf(Job("texts", 0, root / "table", root / "out", "1g")))
+    result = commands.plan(spark, settings_of(root), now=NOW)
+    assert all(each.arrangement.startswith("files") for each in result.planned.values()), result
+    return {}
+
+
 def job(root: Path) -> dict[str, Any]:
     """A whole export, each of whose chunks is one row; Spark reads it, so that every chunk is a task of its own."""
     job_of = Job("texts", 0, root / "table", root / "out", "2g")
@@ -107,4 +115,4 @@ def job(root: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"driver": driver, "job": job}[sys.argv[1]](Path(sys.argv[2]))))
+    print(json.dumps({"driver": driver, "plan": plan, "job": job}[sys.argv[1]](Path(sys.argv[2]))))
