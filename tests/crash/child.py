@@ -39,16 +39,19 @@ POINTS = {
 # only, in groups of so many files: between two of them, or inside the second one
 IN_A_PROCESS = ("half staged", "half published", GROUP_NOTED, GROUP_HALF)
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
+# what a scene is about, beside "currents": the contract rover by hashed ids, or by data files with a reader of theirs
+ROVER = {"rover": {"layout": "hash"}, "files": {"reader": "spark"}, "native": {}}
 
 
 def settings_of(root: Path) -> Any:
-    """The export that child and test agree on; ``root/agreed.json`` may name the other contract, or a bucket."""
+    """The export that child and test agree on; ``root/agreed.json`` may name another contract, or a bucket."""
     file = root / "agreed.json"
     agreed = json.loads(file.read_text()) if file.exists() else {}
-    table = f"{root}/tables/ids"
-    contract = events_of(table) if agreed.get("contract") == "currents" else {"datasets": _datasets(table)}
+    table, contract = f"{root}/tables/ids", agreed.pop("contract", "rover")
+    delivers = events_of(table) if contract == "currents" else {"datasets": _datasets(table)}
+    files = {"target_records": 60, **ROVER.get(contract, {}), **agreed.pop("files", {})}
     base = {"name": "acme", "destination": f"file://{root}/bucket", "ledger": f"{root}/control/acme"}
-    return parse({**base, "files": {"target_records": 60}, **contract, **agreed})
+    return parse({**base, "files": files, **delivers, **agreed})
 
 
 def _datasets(table: str) -> dict[str, Any]:

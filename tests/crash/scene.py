@@ -11,18 +11,25 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark.delta.session import Session
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce.port import decode
-from tests.crash.child import FILES, NOW, settings_of
+from tests import NATIVE
+from tests.crash.child import FILES, NOW, ROVER, settings_of
 from tests.e2e.world import fingerprint
 from tests.store.buckets import Bucket
 
 # of an integration's bucket receivers read all: a prefix leaves a place beside it for what is staged
-BELOW = {"rover": "", "currents": "/acme"}
+BELOW = {"currents": "/acme"}
+_FULL = pytest.mark.full
+# what a law is shown for: each way in which files come about, and where the law depends on none of them, one of each contract
+EACH = ["rover", pytest.param("files", marks=_FULL), "native", "currents"]
+_ROVER = "native" if NATIVE else "rover"
+ONE_EACH = [_ROVER, "currents", *(pytest.param(each, marks=_FULL) for each in ROVER if each != _ROVER)]
 
 
 def copy_tables(undisturbed: Path, root: Path) -> None:
@@ -100,5 +107,5 @@ def destined(bucket: Bucket, root: Path, **access: Any) -> None:
     agreed = json.loads((root / "agreed.json").read_text())
     store = {**bucket.access.model_dump(exclude_defaults=True), **access}
     (root / "agreed.json").write_text(
-        json.dumps({**agreed, "destination": bucket.url + BELOW[agreed["contract"]], "store": store})
+        json.dumps({**agreed, "destination": bucket.url + BELOW.get(agreed["contract"], ""), "store": store})
     )

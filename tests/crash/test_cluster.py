@@ -192,14 +192,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             _stop(daemon)
 
 
-def _laid_out(undisturbed: Path, root: Path) -> Settings:
+def _laid_out(undisturbed: Path, root: Path, layout: str) -> Settings:
     """The same tables with the same timestamps below another root, and the configuration of their export."""
     copy_tables(undisturbed, root)
     (root / "acme.toml").write_text(f"""
 name = "acme"
 destination = "file://{root}/bucket"
 ledger = "{root}/control/acme"
-files = {{ target_records = 500 }}
+files = {{ target_records = 500, layout = "{layout}" }}
 [datasets.fan_identity_graph]
 table = "{root}/tables/ids"
 columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value", updatedAt = "at" }}
@@ -207,22 +207,28 @@ columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value"
     return load(root / "acme.toml", {})
 
 
+@pytest.fixture(scope="module", params=["auto", pytest.param("hash", marks=pytest.mark.full)])
+def layout(request: pytest.FixtureRequest) -> str:
+    """Files of data files, or of hashed ids."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 6,000 rows, and the bucket that a local run makes of it: twelve files, one a task."""
+def undisturbed(layout: str, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 6,000 rows in twelve files, and the bucket that a local run makes of it: twelve files, one a task."""
     root = tmp_path_factory.mktemp("undisturbed")
     table, rover = f"delta.`{root}/pristine/ids`", f"concat(lpad(hex(id), 8, '0'), '{uuid(0)[8:]}')"
     columns = "rover_id STRING, kind STRING, value STRING, at TIMESTAMP"
     spark.sql(f"CREATE TABLE {table} ({columns}) USING delta {FEED}")
-    rows = f"SELECT {rover}, 'email', concat(id, '@x'), timestamp_seconds(id) FROM range(6000)"
+    rows = f"SELECT {rover}, 'email', concat(id, '@x'), timestamp_seconds(id) FROM range(0, 6000, 1, 12)"
     spark.sql(f"INSERT INTO {table} {rows}")
-    assert commands.export(spark, _laid_out(root, root), now=NOW).ok
+    assert commands.export(spark, _laid_out(root, root, layout), now=NOW).ok
     assert len(fingerprint(root / "bucket")) == 12
     return root
 
 
 @pytest.fixture
-def run(cluster: Cluster, undisturbed: Path, tmp_path: Path) -> Iterator[Begin]:
+def run(layout: str, cluster: Cluster, undisturbed: Path, tmp_path: Path) -> Iterator[Begin]:
     """Begins an export of the same tables over the cluster; stops it at the end of the test, whatever became of it."""
     begun = []
 
@@ -230,7 +236,7 @@ def run(cluster: Cluster, undisturbed: Path, tmp_path: Path) -> Iterator[Begin]:
         begun.append(cluster.submit(tmp_path, conf or {}, **trouble))
         return begun[-1]
 
-    _laid_out(undisturbed, tmp_path)
+    _laid_out(undisturbed, tmp_path, layout)
     yield begin
     for process in begun:
         _stop(process)

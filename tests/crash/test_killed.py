@@ -13,12 +13,15 @@ import pytest
 from pyspark.sql import SparkSession
 
 from rover_spark.demo import SESSION
-from tests.crash.scene import copy_tables, require_ended, require_visible, run_child
+from tests.crash.child import ROVER
+from tests.crash.scene import ONE_EACH, copy_tables, require_ended, require_visible, run_child
 
 SETTLED = {**SESSION, "spark.master": "local[2]"}
 EACH = [
-    pytest.param("rover", "half staged"),
+    pytest.param(ONE_EACH[0], "half staged"),
     pytest.param("currents", "half published"),
+    *(pytest.param(each, "half staged", marks=pytest.mark.full) for each in ROVER if each != ONE_EACH[0]),
+    pytest.param("native", "half published", marks=pytest.mark.full),
     pytest.param("currents", "half staged", marks=pytest.mark.full),
     pytest.param("rover", "half published", marks=pytest.mark.full),
 ]

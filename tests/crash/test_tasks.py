@@ -22,11 +22,6 @@ HERE = Path(__file__).parent
 RETRIED, ONCE = "local[2,4]", "local[2]"
 
 
-@pytest.fixture
-def contract() -> str:
-    return "rover"
-
-
 def _troubled(
     patch: pytest.MonkeyPatch, whole: Path, root: Path, master: str, trouble: str, attempts: int
 ) -> tuple[int, list[dict[str, Any]]]:
@@ -47,11 +42,15 @@ def _swept(spark: SparkSession, root: Path) -> list[str]:
 
 @pytest.mark.law(4)
 @pytest.mark.parametrize(
-    ("trouble", "attempts", "left"),
+    ("contract", "trouble", "attempts", "left"),
     [
-        pytest.param("killed", 2, 2, id="its worker is killed twice"),
-        pytest.param("failing", 2, 0, id="it fails twice", marks=pytest.mark.full),
-        pytest.param("lost", 1, 1, id="it is lost after it staged"),
+        pytest.param("native", "killed", 2, 2, id="its worker is killed twice"),
+        pytest.param("rover", "lost", 1, 1, id="it is lost after it staged"),
+        pytest.param("rover", "killed", 2, 2, id="rover-killed", marks=pytest.mark.full),
+        pytest.param("files", "killed", 2, 2, id="files-killed", marks=pytest.mark.full),
+        pytest.param("native", "lost", 1, 1, id="native-lost", marks=pytest.mark.full),
+        pytest.param("rover", "failing", 2, 0, id="it fails twice", marks=pytest.mark.full),
+        pytest.param("native", "failing", 2, 0, id="native-failing", marks=pytest.mark.full),
     ],
 )
 def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
@@ -83,6 +82,7 @@ def test_a_task_that_is_tried_again_changes_nothing_in_the_bucket(
 @pytest.mark.law(2)
 @pytest.mark.law(7)
 @pytest.mark.full
+@pytest.mark.parametrize("contract", ["rover", "native"])
 def test_a_run_that_dies_of_one_killed_worker_shows_nothing_and_the_next_one_delivers(
     spark: SparkSession, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

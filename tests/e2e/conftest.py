@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.e2e.filed import Filed
 from tests.e2e.stream import Stream
 from tests.e2e.world import World
 
@@ -19,3 +20,8 @@ def world(spark: SparkSession, tmp_path: Path) -> World:
 @pytest.fixture
 def stream(spark: SparkSession, tmp_path: Path) -> Stream:
     return Stream(spark, tmp_path)
+
+
+@pytest.fixture
+def filed(spark: SparkSession, tmp_path: Path) -> Filed:
+    return Filed(spark, tmp_path)

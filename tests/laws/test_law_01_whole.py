@@ -12,13 +12,13 @@ from pyspark.sql import SparkSession
 
 from rover_spark.face import commands
 from tests.crash.child import FILES, NOW, settings_of
-from tests.crash.scene import copy_tables, seen_by_receivers
+from tests.crash.scene import ONE_EACH, copy_tables, seen_by_receivers
 from tests.effects import effects
 
 
 @pytest.mark.law(1)
 @pytest.mark.law(2)
-@pytest.mark.parametrize("contract", ["rover", "currents"])
+@pytest.mark.parametrize("contract", ONE_EACH)
 def test_whoever_looks_after_each_effect_sees_whole_files_and_none_before_the_manifest(
     spark: SparkSession, whole: Path, tmp_path: Path, contract: str
 ) -> None:

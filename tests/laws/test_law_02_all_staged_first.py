@@ -12,13 +12,13 @@ from pyspark.sql import SparkSession
 
 from rover_spark.face import commands
 from tests.crash.child import NOW, settings_of
-from tests.crash.scene import copy_tables, seen_by_receivers
+from tests.crash.scene import ONE_EACH, copy_tables, seen_by_receivers
 from tests.effects import Fault, effects, no_answer
 
 
 @pytest.mark.law(2)
 @pytest.mark.law(7)
-@pytest.mark.parametrize("contract", ["rover", "currents"])
+@pytest.mark.parametrize("contract", ONE_EACH)
 def test_a_batch_that_could_not_be_staged_shows_nothing_and_is_staged_by_the_next_run(
     spark: SparkSession, whole: Path, tmp_path: Path, contract: str
 ) -> None:

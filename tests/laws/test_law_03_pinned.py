@@ -18,14 +18,14 @@ from pyspark.sql import SparkSession
 
 from rover_spark.face import commands
 from tests.crash.child import NOW, settings_of
-from tests.crash.scene import copy_tables, seen_by_receivers
+from tests.crash.scene import EACH, copy_tables, seen_by_receivers
 from tests.e2e.world import uuid
 from tests.effects import Fault, Killed, effects
 
 
 @pytest.mark.law(3)
 @pytest.mark.law(4)
-@pytest.mark.parametrize("contract", ["rover", "currents"])
+@pytest.mark.parametrize("contract", EACH)
 def test_a_planned_batch_and_a_redelivery_keep_to_their_plan_whatever_the_settings_say_now(
     spark: SparkSession, whole: Path, tmp_path: Path, contract: str
 ) -> None:
@@ -34,7 +34,12 @@ def test_a_planned_batch_and_a_redelivery_keep_to_their_plan_whatever_the_settin
         commands.export(spark, settings_of(tmp_path), now=NOW)
     agreed: dict[str, Any] = json.loads((tmp_path / "agreed.json").read_text())
     changed = {
-        "files": {"target_records": 7, "compression_level": 3},
+        "files": {
+            "target_records": 7,
+            "compression_level": 3,
+            "layout": "auto" if contract == "rover" else "hash",
+            "reader": "spark",
+        },
         "destination": f"file://{tmp_path}/other/acme",
     }
     (tmp_path / "agreed.json").write_text(json.dumps({**agreed, **changed}))
@@ -55,4 +60,4 @@ def test_a_planned_batch_and_a_redelivery_keep_to_their_plan_whatever_the_settin
 
 
 def _stream(contract: str) -> list[str]:
-    return ["fan_identity_graph" if contract == "rover" else "events"]
+    return ["events" if contract == "currents" else "fan_identity_graph"]

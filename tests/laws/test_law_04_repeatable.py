@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from rover_spark.face import commands
 from tests.crash.child import NOW, settings_of
-from tests.crash.scene import copy_tables, run_child
+from tests.crash.scene import EACH, copy_tables, run_child
 from tests.e2e.world import fingerprint
 
 VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
@@ -26,7 +26,7 @@ VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
 
 
 @pytest.mark.law(4)
-@pytest.mark.parametrize("contract", ["rover", "currents"])
+@pytest.mark.parametrize("contract", EACH)
 def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batches(
     spark: SparkSession, whole: Path, tmp_path: Path, contract: str
 ) -> None:

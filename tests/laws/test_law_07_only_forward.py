@@ -15,13 +15,13 @@ from pyspark.sql import SparkSession
 
 from rover_spark.face import commands
 from tests.crash.child import NOW, POINTS, settings_of
-from tests.crash.scene import copy_tables, require_ended, require_visible
+from tests.crash.scene import ONE_EACH, copy_tables, require_ended, require_visible
 from tests.effects import Killed, effects
 
 pytestmark = [
     pytest.mark.law(2),
     pytest.mark.law(7),
-    pytest.mark.parametrize("contract", ["rover", "currents"]),
+    pytest.mark.parametrize("contract", ONE_EACH),
 ]
 
 

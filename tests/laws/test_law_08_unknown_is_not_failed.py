@@ -12,12 +12,12 @@ from pyspark.sql import SparkSession
 
 from rover_spark.face import commands
 from tests.crash.child import FILES, NOW, settings_of
-from tests.crash.scene import copy_tables, seen_by_receivers
+from tests.crash.scene import ONE_EACH, copy_tables, seen_by_receivers
 from tests.effects import Fault, effects, no_answer
 
 
 @pytest.mark.law(8)
-@pytest.mark.parametrize("contract", ["rover", "currents"])
+@pytest.mark.parametrize("contract", ONE_EACH)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_publish_without_an_answer_is_followed_by_no_clean_up_and_ended_by_the_next_run(
     spark: SparkSession, whole: Path, tmp_path: Path, contract: str, when: str
