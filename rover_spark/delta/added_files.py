@@ -126,11 +126,13 @@ def _unescaped(part: str) -> str:
     return _OCTET.sub(lambda found: chr(int(found[1], 16)), part)
 
 
-def added_rows(spark: SparkSession, tables: Sequence[AddedFiles], *, numbered: bool = False) -> DataFrame:
+def added_rows(
+    spark: SparkSession, tables: Sequence[AddedFiles], *, numbers: Sequence[int] | None = None
+) -> DataFrame:
     """The rows of the files, each as an insert, with the columns that Delta's change data feed would give.
 
-    Several tables must have the same ``alike``; then the column TABLE holds the place of a row's table among them. Where
-    files are ``numbered``, the column FILE holds the place of a row's file among those of its table.
+    Several tables must have the same ``alike``; then the column TABLE holds the place of a row's table among them. The
+    column FILE holds the number that a row's file has in ``numbers``, if they are given: there is one table then.
     """
     schema, several = tables[0].schema, len(tables) > 1
     columns = [F.col(backticked(name)) for name in schema.names]
@@ -153,7 +155,7 @@ def added_rows(spark: SparkSession, tables: Sequence[AddedFiles], *, numbered: b
         times = {commit.version: commit.timestamp for commit in each.commits}
         for place, one in enumerate(each.files):
             name = "/".join(f"{each.location}/{one.path}".split("/")[-parts:])
-            of_files.append((name, number, place, one.version, times[one.version]))
+            of_files.append((name, number, numbers[place] if numbers else 0, one.version, times[one.version]))
     known = f"{_FILE} STRING, {TABLE} INT, {FILE} BIGINT, _commit_version BIGINT, _commit_ms BIGINT"
     stray = F.raise_error(F.lit("a file that no commit added"))
     return rows.join(F.broadcast(local_rows(spark, of_files, known)), _FILE, "left").select(
@@ -162,7 +164,7 @@ def added_rows(spark: SparkSession, tables: Sequence[AddedFiles], *, numbered: b
         F.coalesce("_commit_version", stray.cast("bigint")).alias("_commit_version"),
         F.timestamp_millis("_commit_ms").alias("_commit_timestamp"),
         *([F.coalesce(TABLE, stray.cast("int")).alias(TABLE)] if several else []),
-        *([F.col(FILE)] if numbered else []),
+        *([F.coalesce(FILE, stray.cast("bigint")).alias(FILE)] if numbers is not None else []),
     )
 
 

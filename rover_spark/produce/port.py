@@ -91,8 +91,8 @@ class Beside:
 class Part:
     """What one Spark job stages: (chunk, outcome, id, line, marks …) in file order, one chunk's rows in one partition.
 
-    With ``rows`` the frame only names chunks, in a column ``chunk``: each task gives them to ``rows``, which reads what they
-    are made of. ``by_id`` says that records of a chunk with one id are neighbours. The job runs inside ``within``.
+    With ``rows`` the frame has a column ``chunk`` and what else ``rows`` takes: each task gives it the frame's rows, and stages
+    what comes back. ``by_id`` says that records of a chunk with one id are neighbours. The job runs inside ``within``.
     ``settled`` counts, by outcome, rows of the source that are not in the frame: they have no record.
     """
 

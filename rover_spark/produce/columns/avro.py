@@ -51,12 +51,16 @@ class Misfit(ValueError):
 
 @dataclass(frozen=True)
 class _Cell:
-    """A column on its way to an Avro type, no union; ``where`` is its path in the schema, for messages."""
+    """A column on its way to an Avro type, no union; ``where`` is its path in the schema, for messages.
+
+    ``mend`` puts U+FFFD in place of octets that are no UTF-8.
+    """
 
     value: Column
     dtype: DataType
     avro: Schema
     where: str
+    mend: Callable[[Column], Column]
 
     def whole(self, given: Column) -> Shaped:
         """Every value fits."""
@@ -71,8 +75,16 @@ class _Cell:
         return self.unless(self.value.isNotNull() & ~kept, given)
 
 
-def shaped(value: Column, dtype: DataType, avro: Schema, where: str) -> Shaped:
+def shaped(
+    value: Column,
+    dtype: DataType,
+    avro: Schema,
+    where: str,
+    mend: Callable[[Column], Column] = characters,
+) -> Shaped:
     """The column as the Avro type asks for it, and why a row's value cannot be that (null where it can).
+
+    ``mend`` puts U+FFFD in place of octets of a text that are no UTF-8; a caller may know which rows have any.
 
     Integers are kept digit for digit. A double is rounded where the type is float, a time where it counts milliseconds
     or seconds: the coarser value is what such a schema asks for. Days and instants are of the years 1 to 9999.
@@ -83,7 +95,7 @@ def shaped(value: Column, dtype: DataType, avro: Schema, where: str) -> Shaped:
     inner = avro.besides_null
     if inner is None:
         raise Misfit("a union takes one type besides null")
-    found = _KINDS[inner.kind](_Cell(value, dtype, inner, where))
+    found = _KINDS[inner.kind](_Cell(value, dtype, inner, where, mend))
     if found is None:
         logical = inner.known_logical
         wanted = f"{inner.kind} ({logical})" if logical else inner.kind
@@ -161,7 +173,7 @@ def _string(cell: _Cell) -> Shaped | None:
     if cell.avro.known_logical == "uuid":
         return _uuid(cell)
     if isinstance(cell.dtype, StringType):
-        return cell.whole(characters(cell.value))
+        return cell.whole(cell.mend(cell.value))
     if isinstance(cell.dtype, MapType | StructType | ArrayType) or is_variant(cell.dtype):
         return _json(cell)
     if isinstance(cell.dtype, NumericType | BooleanType | DateType):
@@ -221,7 +233,7 @@ def _array(cell: _Cell) -> Shaped | None:
 def _map(cell: _Cell) -> Shaped | None:
     if not isinstance(cell.dtype, MapType) or not isinstance(cell.dtype.keyType, StringType):
         return None
-    keys = F.transform(F.map_keys(cell.value), characters)
+    keys = F.transform(F.map_keys(cell.value), cell.mend)
     values, wrong = _elements(cell, F.map_values(cell.value), cell.dtype.valueType)
     given = F.when(cell.value.isNotNull(), F.map_from_arrays(keys, values))
     # maps inside values are checked when the value type is shaped
@@ -232,8 +244,10 @@ def _map(cell: _Cell) -> Shaped | None:
 def _elements(cell: _Cell, array: Column, dtype: DataType) -> Shaped:
     """Every element shaped; the reason is that of the first that does not fit."""
     part = cell.avro.parts[0]
-    given = F.transform(array, lambda one: shaped(one, dtype, part, cell.where)[0])
-    wrong = F.filter(F.transform(array, lambda one: shaped(one, dtype, part, cell.where)[1]), _is_reason)
+    given = F.transform(array, lambda one: shaped(one, dtype, part, cell.where, cell.mend)[0])
+    wrong = F.filter(
+        F.transform(array, lambda one: shaped(one, dtype, part, cell.where, cell.mend)[1]), _is_reason
+    )
     return given, F.when(F.size(wrong) > 0, wrong[0])
 
 
@@ -248,7 +262,7 @@ def _record(cell: _Cell) -> Shaped | None:
         if field.name not in columns:
             members.append(_missing(field.type, path).alias(field.name))
             continue
-        given, wrong = shaped(*columns[field.name], field.type, path)
+        given, wrong = shaped(*columns[field.name], field.type, path, cell.mend)
         members.append(given.alias(field.name))
         reasons.append(wrong)
     there = cell.value.isNotNull()

@@ -17,14 +17,12 @@ from rover_spark.delta.added_files import AddedFiles, added_files, added_rows
 from rover_spark.delta.anchor import begin_later
 from rover_spark.delta.engine_errors import ENGINE_ERRORS
 from rover_spark.delta.log.chosen import Logs
-from rover_spark.delta.logged import rows_by_version
 from rover_spark.delta.names import quoted
 from rover_spark.delta.read import changes
 from rover_spark.errors import ConfigError, SourceGap
 from rover_spark.model.table import TableState
-from rover_spark.produce.currents.plan import GIVE_UP, HOUR_MS, Slice
+from rover_spark.produce.currents.plan import GIVE_UP, Slice
 from rover_spark.produce.currents.scan import Scan, ScanGroup, scan_of
-from rover_spark.produce.currents.steps import Counted
 
 # Where a table keeps a feed, its new files are read instead as long as they are few: each is opened by its name. Many are
 # read where they are large on average. Where Spark reads the log, reading it alone costs more than the feed of a small table.
@@ -105,24 +103,6 @@ def files_of(logs: Logs, slices: Iterable[Slice]) -> dict[Scan, AddedFiles]:
     return found
 
 
-def counted_files(number: int, one: Slice, files: Mapping[Scan, AddedFiles]) -> list[Counted] | None:
-    """The rows of slice ``number``, all of one partition, as the log counts them; None where rows must be counted.
-
-    A catalog may show fewer rows of a table than its log has.
-    """
-    added = files.get(scan_of(one))
-    if added is None or one.source.where is not None or "/" not in one.source.table:
-        return None
-    by_version = rows_by_version(added.files)
-    if by_version is None:
-        return None
-    hours = {commit.version: commit.timestamp // HOUR_MS * HOUR_MS for commit in one.commits}
-    found: Counter[int] = Counter()
-    for version, rows in by_version.items():
-        found[hours[version]] += rows
-    return [(number, "insert", hour, 0, rows) for hour, rows in found.items()]
-
-
 def alike_of(files: Mapping[Scan, AddedFiles]) -> dict[Scan, object]:
     """For each scan whose files can be read together with those of other tables, what is the same of such tables."""
     found: dict[Scan, object] = {}
@@ -136,23 +116,32 @@ def alike_of(files: Mapping[Scan, AddedFiles]) -> dict[Scan, object]:
 
 
 def arrivals(
-    spark: SparkSession, groups: Iterable[ScanGroup], files: Mapping[Scan, AddedFiles]
+    spark: SparkSession,
+    groups: Iterable[ScanGroup],
+    files: Mapping[Scan, AddedFiles],
+    chunks: Mapping[Scan, Sequence[int]] | None = None,
 ) -> dict[tuple[Scan, ...], DataFrame]:
     """The rows of every group's scans, once each: a frame of a feed is costly to make. Wrap it in ``reading``.
 
-    The rows have the columns of Delta's change data feed. The frames are lazy.
+    The rows have the columns of Delta's change data feed; where ``chunks`` has those of a scan's data files, the column FILE
+    holds that of a row's file. The frames are lazy.
     """
     found: dict[tuple[Scan, ...], DataFrame] = {}
     for group in groups:
         if group.scans not in found:
-            found[group.scans] = _arrived(spark, group.scans, files)
+            found[group.scans] = _arrived(spark, group.scans, files, chunks or {})
     return found
 
 
-def _arrived(spark: SparkSession, scans: tuple[Scan, ...], files: Mapping[Scan, AddedFiles]) -> DataFrame:
+def _arrived(
+    spark: SparkSession,
+    scans: tuple[Scan, ...],
+    files: Mapping[Scan, AddedFiles],
+    chunks: Mapping[Scan, Sequence[int]],
+) -> DataFrame:
     scan = scans[0]
     if scan in files:
-        return added_rows(spark, [files[each] for each in scans])
+        return added_rows(spark, [files[each] for each in scans], numbers=chunks.get(scan))
     assert scan.first is not None
     return changes(spark, scan.table, scan.first, scan.last)
 

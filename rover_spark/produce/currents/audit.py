@@ -1,7 +1,8 @@
 """Checks an integration's files against their plans and against each other: keys, schema ids, thresholds, offsets. Pure.
 
 Offsets of an event type and partition rise without overlap. The files of a group follow on each other from the group's
-first offset. The only gap is at the end of a group: offsets of quarantined and repeated events.
+first offset. The only gap is at the end of a group, or of one of its data files where these are its chunks: offsets of
+events that were quarantined, repeated or filtered out.
 """
 
 from __future__ import annotations
@@ -59,15 +60,17 @@ class EventAuditor:
         for one in plan.slices:  # enabled above what an earlier ledger delivered, where that was adopted
             for partition, free in enumerate(one.offsets if one.from_version is None else ()):
                 self._free.setdefault((one.event_type, partition), free)
+        found: list[tuple[str, str]] = []
         files: dict[int, list[StagedFile]] = {}
         for file in batch.files:
-            files.setdefault(file.chunk, []).append(file)
-        found: list[tuple[str, str]] = []
+            number = _group_of(plan, file)
+            if number is None:
+                found.append(("key_differs", f"{file.key}: belongs to nothing that its batch planned"))
+            else:
+                files.setdefault(number, []).append(file)
         for number, group in enumerate(plan.groups):
             found += self._reserved(batch.batch, plan, group)
-            found += self._files(plan, group, files.pop(number, ()))
-        for file in (file for others in files.values() for file in others):
-            found.append(("key_differs", f"{file.key}: belongs to nothing that its batch planned"))
+            found += self._files(plan, group, files.get(number, ()))
         return [Problem(code, message, BY_HAND) for code, message in found]
 
     def _reserved(self, batch: str, plan: EventPlan, group: Group) -> Iterator[tuple[str, str]]:
@@ -84,15 +87,19 @@ class EventAuditor:
     def _files(self, plan: EventPlan, group: Group, files: Iterable[StagedFile]) -> Iterator[tuple[str, str]]:
         one = plan.slices[group.slice]
         hour = datetime.fromtimestamp(group.hour // 1000, timezone.utc)
-        due = group.offset
+        due, chunk = group.offset, None
         room = one.per_file  # of the file before
         for file in files:
             key = parse_currents_key(prefix_of(plan.destination), file.key)
             planned = (one.event_type, hour, one.schema_id, group.partition)
             if key is None or key != CurrentsKey(plan.integration, *planned, key.offset):
                 yield "key_differs", f"{file.key}: its batch planned another key"
+            elif one.data_files and file.chunk != chunk and key.offset > due:
+                due = key.offset  # the data file before held rows that are no events
             elif key.offset != due:
                 yield "offsets_differ", f"{file.key}: begins at offset {key.offset} where {due} is next"
+            if file.chunk != chunk:
+                chunk, room = file.chunk, one.per_file
             registered = self._schemas.get(one.schema_id)
             if registered is None or registered.event_type != one.event_type:
                 whose = f"that of {registered.event_type}" if registered else "not in the registry"
@@ -112,3 +119,20 @@ class EventAuditor:
             if due > group.offset + group.rows:
                 reserved = group.offset + group.rows
                 yield "offsets_differ", f"{file.key}: reaches offset {due} where {reserved} were reserved"
+
+
+def _group_of(plan: EventPlan, file: StagedFile) -> int | None:
+    """The number of the group that a file's events are of; None where its chunk, or its key, is of none."""
+    if file.chunk < len(plan.groups):
+        return file.chunk
+    key = parse_currents_key(prefix_of(plan.destination), file.key)
+    if key is None or file.chunk >= len(plan.groups) + sum(each.data_files for each in plan.slices):
+        return None
+    slice_ = plan.slice_of(file.chunk)
+    found = (
+        number
+        for number, each in enumerate(plan.groups)
+        if (each.slice, each.partition) == (slice_, key.partition)
+        and datetime.fromtimestamp(each.hour // 1000, timezone.utc) == key.hour
+    )
+    return next(found, None)

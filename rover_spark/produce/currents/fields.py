@@ -5,7 +5,7 @@ Refuses, before any row is read, columns that cannot become what the schema asks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -14,13 +14,13 @@ from pyspark.sql.types import DataType, IntegralType, StringType, TimestampNTZTy
 
 from rover_spark.contract.avro_tree import Field, Schema
 from rover_spark.contract.zones import ZONES
-from rover_spark.delta.added_files import TABLE
+from rover_spark.delta.added_files import FILE, TABLE
 from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.avro import Misfit, is_text, shaped
 from rover_spark.produce.columns.expressions import filtered, selected
 from rover_spark.produce.columns.ids import ID_TYPES, encoded, id_text
-from rover_spark.produce.columns.maps import any_of, characters, ill_formed
+from rover_spark.produce.columns.maps import characters, ill_formed
 from rover_spark.produce.columns.values import raw_text
 from rover_spark.produce.currents.plan import EventSource
 
@@ -43,7 +43,7 @@ def columns_of(
     rows = filtered(rows, setting, wanted.where)
     chosen = [(f"f_{name}", f"columns.{name}", text) for name, text in wanted.columns.items()]
     chosen += [(f"k_{n}", "natural_key", text) for n, text in enumerate(wanted.natural_key)]
-    kept = [F.col(name) for name in (*FEED_COLUMNS, TABLE) if name in rows.columns]
+    kept = [F.col(name) for name in (*FEED_COLUMNS, TABLE, FILE) if name in rows.columns]
     kept += [route.alias(ROUTE)] if route is not None else []
     frame = selected(rows, setting, kept, chosen)
     _check(frame, setting, wanted)
@@ -116,16 +116,30 @@ def zone() -> Column:
     return F.expr(f"CASE WHEN f_timezone IN ({_ZONES}) THEN f_timezone END")
 
 
+def mended(schema: Schema, types: Mapping[str, DataType]) -> Column:
+    """Whether U+FFFD is put into one of the texts of a row's event: all of them joined are looked at once."""
+    texts = [F.col("f_id")] if "id" in types else []
+    for name in (each.name for each in schema.fields if _is_looked_at(each)):
+        text = raw_text(F.col(f"f_{name}"), types[name]) if name in types else None
+        texts += [] if text is None else [text]
+    return ill_formed(F.concat_ws(" ", *texts)) if texts else F.lit(False)
+
+
+def _is_looked_at(field: Field) -> bool:
+    return field.name not in {"id", "time", "timezone"} and is_text(field.type)
+
+
 def members(
     schema: Schema, types: Mapping[str, DataType], event_type: str
-) -> tuple[list[Column], list[Column], Column]:
-    """The datum's members in the schema's order, the reasons that keep a row out, and whether U+FFFD was put into its text.
+) -> tuple[list[Column], list[Column]]:
+    """The datum's members in the schema's order, and the reasons that keep a row out.
+
+    The row has the column ``mended``, as the function of that name gives it.
 
     Raises:
         ConfigError: a field without a column, or whose column cannot become its type.
     """
     values: list[Column] = []
-    replaced = [ill_formed(F.col("f_id"))] if "id" in types else []
     reasons = [
         F.when(F.col("id").isNull(), F.lit("id: null")),
         F.when(F.col("seconds").isNull(), F.lit("time: null, or out of range")),
@@ -137,13 +151,15 @@ def members(
             )
             continue
         column, dtype = _column_of(field.name, types, event_type)
-        given, wrong = _fitted(column, dtype, field, event_type)
+        looked_at = _is_looked_at(field) and raw_text(column, dtype) is not None
+        given, wrong = _fitted(column, dtype, field, event_type, _where_mended if looked_at else characters)
         values.append(F.col("id") if field.name == "id" else given.alias(field.name))
         reasons.append(wrong)
-        if field.name not in {"id", "timezone"} and is_text(field.type):
-            text = raw_text(column, dtype)
-            replaced += [] if text is None else [ill_formed(text)]
-    return values, reasons, any_of(replaced)
+    return values, reasons
+
+
+def _where_mended(text: Column) -> Column:
+    return F.when(F.col("mended"), characters(text)).otherwise(text)
 
 
 def _column_of(name: str, types: Mapping[str, DataType], event_type: str) -> tuple[Column, DataType]:
@@ -159,9 +175,11 @@ def _column_of(name: str, types: Mapping[str, DataType], event_type: str) -> tup
     return F.col(f"f_{name}"), types[name]
 
 
-def _fitted(column: Column, dtype: DataType, field: Field, event_type: str) -> tuple[Column, Column]:
+def _fitted(
+    column: Column, dtype: DataType, field: Field, event_type: str, mend: Callable[[Column], Column]
+) -> tuple[Column, Column]:
     try:
-        return shaped(column, dtype, field.type, field.name)
+        return shaped(column, dtype, field.type, field.name, mend)
     except Misfit as error:
         raise ConfigError(
             f'events."{event_type}": {error}',

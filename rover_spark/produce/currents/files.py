@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import ClassVar
 
@@ -18,10 +18,14 @@ from rover_spark.store.base import prefix_of
 
 @dataclass(frozen=True)
 class EventFiles:
-    """Cuts a batch; ``texts`` are the schemas of its event types."""
+    """Cuts a batch; ``texts`` are the schemas of its event types.
+
+    ``places`` has the chunks that are data files: their group, and how many rows of it come before theirs.
+    """
 
     plan: EventPlan
     texts: Mapping[str, str]
+    places: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     marks: ClassVar[tuple[Mark, ...]] = (
         Mark("replaced", "mended"),
         Mark("late", "late"),
@@ -33,10 +37,12 @@ class EventFiles:
         self, chunk: int, part: int, before: int
     ) -> tuple[str, Callable[[Callable[[bytes], object]], CountedFile]]:
         """Every file of a type and hour has the offset of its first event."""
-        plan, group = self.plan, self.plan.groups[chunk]
+        plan = self.plan
+        number, first = self.places.get(chunk, (chunk, 0))
+        group = plan.groups[number]
         part_of = plan.slices[group.slice]
         hour = datetime.fromtimestamp(group.hour // 1000, timezone.utc)
-        place = (part_of.event_type, hour, part_of.schema_id, group.partition, group.offset + before)
+        place = (part_of.event_type, hour, part_of.schema_id, group.partition, group.offset + first + before)
         key = currents_key(prefix_of(plan.destination), plan.integration, *place)
         text = self.texts[part_of.event_type]
         level, sync = plan.compression_level, sync_marker(text, key)
@@ -44,5 +50,6 @@ class EventFiles:
 
     def end(self, chunk: int, lines: Lines, start: int, stop: int, records: int, raw_bytes: int) -> int:
         """Ends the file once it holds as many events as its slice allows."""
-        per_file = self.plan.slices[self.plan.groups[chunk].slice].per_file
+        number, _ = self.places.get(chunk, (chunk, 0))
+        per_file = self.plan.slices[self.plan.groups[number].slice].per_file
         return lines.take(start, stop, per_file - records)

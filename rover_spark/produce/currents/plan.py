@@ -6,8 +6,9 @@ of one type, queue hour and partition; each group is cut into files by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from typing import Any, ClassVar, cast
 
 from rover_spark.contract.currents import CONTRACT, Integration
@@ -50,6 +51,9 @@ class Slice:
     ``keeps_feed`` is whether it keeps one at ``to_version``.
     ``commits`` are the pinned commits, the last one that of ``to_version``; ``offsets`` the next free one in each
     partition once the batch is delivered.
+
+    ``data_files`` is how many files the commits added where each is a chunk (layout ``files``); 0 where events are shuffled
+    into chunks by their ids (layout ``hash``). ``why`` is the reason.
     """
 
     event_type: str
@@ -63,6 +67,13 @@ class Slice:
     offsets: tuple[int, ...]
     by_feed: bool = True
     keeps_feed: bool = True
+    data_files: int = 0
+    why: str = ""
+
+    @property
+    def layout(self) -> str:
+        """What its chunks are, as the settings name it."""
+        return "files" if self.data_files else "hash"
 
     @property
     def anchor(self) -> HistoryRow:
@@ -74,7 +85,12 @@ class Slice:
         """The queue hours of its commits (ms since 1970), ascending."""
         if self.from_version is None:
             return ()
-        return tuple(sorted({commit.timestamp // HOUR_MS * HOUR_MS for commit in self.commits}))
+        return tuple(sorted(set(self.hour_of.values())))
+
+    @property
+    def hour_of(self) -> dict[int, int]:
+        """The queue hour of each commit, by its version."""
+        return {commit.version: commit.timestamp // HOUR_MS * HOUR_MS for commit in self.commits}
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,11 @@ class Group:
 
 @dataclass(frozen=True)
 class EventPlan(Plan):
-    """A batch of all event types; ``schemas`` are the ones that it registers."""
+    """A batch of all event types; ``schemas`` are the ones that it registers.
+
+    Chunk n is group n where events are shuffled. The data files that are chunks by themselves follow after all groups:
+    slice after slice, in the order of the log. The offsets of a group's data files follow from the rows that the log counts.
+    """
 
     contract: ClassVar[str] = CONTRACT
 
@@ -106,8 +126,34 @@ class EventPlan(Plan):
 
     @property
     def chunks(self) -> int:
-        """Returns the number of groups: each is one chunk."""
-        return len(self.groups)
+        """Returns the number of groups whose events are shuffled, and of data files."""
+        shuffled = (group for group in self.groups if not self.slices[group.slice].data_files)
+        return sum(1 for _ in shuffled) + sum(each.data_files for each in self.slices)
+
+    def first_chunk(self, number: int) -> int:
+        """The chunk of the first data file of a slice."""
+        return len(self.groups) + sum(each.data_files for each in self.slices[:number])
+
+    def slice_of(self, chunk: int) -> int:
+        """The number of the slice that a chunk's events are of."""
+        if chunk < len(self.groups):
+            return self.groups[chunk].slice
+        ends = accumulate(each.data_files for each in self.slices)
+        return next(number for number, end in enumerate(ends) if chunk < len(self.groups) + end)
+
+    @property
+    def format(self) -> int:
+        """Returns 2 where a chunk is a data file."""
+        return 2 if any(each.data_files for each in self.slices) else 1
+
+    @property
+    def arrangement(self) -> str:
+        """Returns the layouts with the event types that have them, and the reasons."""
+        found: dict[str, list[str]] = {}
+        for each in (self.slices[number] for number in self.delivering):
+            if each.why:
+                found.setdefault(f"{each.layout}, {each.why}", []).append(each.event_type)
+        return "; ".join(f"{_some(types)}: {how}" for how, types in found.items())
 
     @property
     def lost(self) -> str:
@@ -137,6 +183,8 @@ class EventPlan(Plan):
         tree = asdict(replace(self, slices=tuple(replace(each, commits=()) for each in self.slices)))
         for each, place in zip(tree["slices"], places, strict=True):
             each["commits"] = place
+            if self.format == 1:  # earlier versions read the plans that do without what they do not know
+                del each["data_files"], each["why"]
         return {**tree, "commits": [[asdict(row) for row in rows] for rows in found]}
 
     @property
@@ -203,6 +251,12 @@ def _slice(tree: dict[str, Any], commits: tuple[HistoryRow, ...]) -> Slice:
             "offsets": tuple(tree["offsets"]),
         }
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def batch_of(seq: int) -> str:

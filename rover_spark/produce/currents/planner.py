@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
-
-from pyspark.sql.types import DataType, IntegerType, StringType, StructType
 
 from rover_spark.config.settings import Settings
-from rover_spark.contract.avro import Schema, canonical, fingerprint, parse
+from rover_spark.contract.avro import canonical, fingerprint
 from rover_spark.contract.currents import MAX_EVENT_BYTES
 from rover_spark.delta import gaps
 from rover_spark.delta.anchor import begin_later, confirm, reach
 from rover_spark.delta.engine_errors import reading, second_look
-from rover_spark.delta.names import backticked
-from rover_spark.delta.parallel import batched, side_by_side
+from rover_spark.delta.parallel import side_by_side
 from rover_spark.delta.session import Session
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
@@ -25,17 +20,9 @@ from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Phase, Plan
 from rover_spark.model.table import HistoryRow, TableState
-from rover_spark.produce.columns.avro import Misfit
-from rover_spark.produce.columns.avro_schema import derived
-from rover_spark.produce.currents.arrived import (
-    alike_of,
-    arrivals,
-    by_files,
-    counted_files,
-    files_of,
-    remedy_of,
-    require_readable,
-)
+from rover_spark.produce.currents.arrived import arrivals, by_files, files_of, require_readable
+from rover_spark.produce.currents.counts import counted_slices
+from rover_spark.produce.currents.event_types import EventTypes
 from rover_spark.produce.currents.field_types import FieldTypes
 from rover_spark.produce.currents.fields import columns_of
 from rover_spark.produce.currents.keys import Taken
@@ -44,16 +31,13 @@ from rover_spark.produce.currents.plan import (
     EVENTS,
     GIVE_UP,
     EventPlan,
-    EventSource,
     Slice,
     batch_of,
     event_plan,
 )
-from rover_spark.produce.currents.records import counted, require_avro
-from rover_spark.produce.currents.scan import ScanGroup, described, scan_groups
-from rover_spark.produce.currents.steps import Counted, kept, laid_out, last_of, place, registered
-
-_REQUIRED = {"id": "string", "time": "int"}
+from rover_spark.produce.currents.records import require_avro
+from rover_spark.produce.currents.scan import described, scan_groups
+from rover_spark.produce.currents.steps import kept, laid_out, last_of, place, registered
 
 
 class EventPlanner:
@@ -66,19 +50,18 @@ class EventPlanner:
         self.taken = Taken()  # by an earlier ledger that this one does not know
         self.now = now
         self._asked = asked
+        self._refused = ""  # why data files could not be read one by one, once they could not
         self._field_types = FieldTypes(session)
         self.refresh()
 
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
         self._tables = Tables(self._session, self._settings.tables)
-        self._schema = cache(self._valid)
-        self._types = cache(self._selected)
-        self._columns = cache(self._columns_at)
+        self._event_types = EventTypes(self._settings, self._tables, self._field_types)
 
     def table(self, event_type: str, table: str, since: int | HistoryRow | None) -> TableState:
         """The table of an event type as this run first saw it."""
-        return self._tables.state(f'events."{event_type}".table', table, since)
+        return self._event_types.table(event_type, table, since)
 
     def confirm(self, plan: Plan) -> None:
         """Raises SourceGap unless every table still holds the commits that the plan pinned."""
@@ -93,7 +76,8 @@ class EventPlanner:
         self._require_whole(slices, to)
 
     def refused(self, stream: str, why: str) -> None:
-        """Does nothing: Spark reads all events."""
+        """Lets events be shuffled for the rest of this run, whatever their data files are."""
+        self._refused = why
 
     def unread(self, stream: str, error: RunError) -> None:
         """Does nothing: the plan of a rerun tries each event type itself."""
@@ -102,7 +86,7 @@ class EventPlanner:
         """Raises SourceGap where the log says that the changes after the last batch would not be whole."""
         if last.to_version < state.latest.version and state.row(last.to_version) == last.anchor:
             by_feed = state.keeps_feed and last.keeps_feed
-            first, to, read = last.to_version + 1, state.latest.version, self._wanted(event_type)
+            first, to, read = last.to_version + 1, state.latest.version, self._event_types.source(event_type)
             self._require_whole(
                 [replace(last, source=read, from_version=first, to_version=to, by_feed=by_feed)]
             )
@@ -159,16 +143,20 @@ class EventPlanner:
         chosen = self._settings.events[event_type]
         state = self.table(event_type, chosen.table, None)
         require_readable(f'events."{event_type}".table', chosen.table, state)
-        if last is None or state.latest.version != last.to_version or self._wanted(event_type) != last.source:
+        if (
+            last is None
+            or state.latest.version != last.to_version
+            or self._event_types.source(event_type) != last.source
+        ):
             return True
         if chosen.schema_file is None:
             return False
-        text = canonical(self._schema(event_type))
+        text = canonical(self._event_types.schema(event_type))
         return all(each.fingerprint != fingerprint(text) for each in self._ledger.schemas())
 
     def require_fit(self, event_type: str) -> None:
         """Raises ConfigError unless the table's columns can become what the event type's schema asks for."""
-        self._field_types.require_fit(self._types(event_type), event_type, self._schema(event_type))
+        self._event_types.require_fit(event_type)
 
     def next_plan(self, stream: str, dataset_state: DatasetState) -> EventPlan | None:
         """The next batch, or None where no table has a new version.
@@ -195,7 +183,7 @@ class EventPlanner:
         return self._pinned(dataset_state, "changes", tuple(slices), self._settings.events)
 
     def _place(self, event_type: str, last: Slice | None) -> Slice:
-        chosen, wanted = self._settings.events[event_type], self._wanted(event_type)
+        chosen, wanted = self._settings.events[event_type], self._event_types.source(event_type)
         state = self.table(event_type, wanted.table, last.anchor if last else reach(chosen.start))
         found = place(event_type, wanted, chosen.start, last, state)
         return found if last else replace(found, offsets=self.taken.offsets(event_type))
@@ -207,7 +195,7 @@ class EventPlanner:
             if one.event_type not in self._settings.events or self._can_go_on(one):
                 slices.append(replace(one, from_version=None, commits=(one.anchor,)))
                 continue
-            wanted = self._wanted(one.event_type)
+            wanted = self._event_types.source(one.event_type)
             state = self.table(one.event_type, wanted.table, None)
             fresh = place(one.event_type, wanted, "enable", None, state)
             slices.append(replace(fresh, offsets=one.offsets, schema_id=one.schema_id))
@@ -243,7 +231,7 @@ class EventPlanner:
         seq = dataset_state.seq + 1
         known = self._ledger.schemas()
         named = [one.event_type for one in slices if one.event_type in registers]
-        schemas = {event_type: self._schema(event_type) for event_type in named}
+        schemas = {event_type: self._event_types.schema(event_type) for event_type in named}
         old = {each.event_type: each.schema_id for each in slices}
         aborted = {batch_of(number) for number in dataset_state.aborted}
         ids, new = registered(
@@ -257,7 +245,9 @@ class EventPlanner:
         slices = tuple(replace(one, schema_id=ids.get(one.event_type, old[one.event_type])) for one in slices)
         states = {name: self.table(name, self._settings.events[name].table, None) for name in named}
         slices = by_files(self._tables.logs, slices, states)
-        rows = self._count(slices, dataset_state)
+        slices, rows = counted_slices(
+            self._session, self._tables.logs, self._settings, slices, dataset_state, self._refused
+        )
         moved, groups = laid_out(slices, rows, currents.partitions, currents.backlog_events)
         files = self._settings.files
         return EventPlan(
@@ -279,95 +269,3 @@ class EventPlanner:
             schemas=new,
             note=ADOPTED if self.taken.free else "",
         )
-
-    def _count(self, slices: tuple[Slice, ...], dataset_state: DatasetState) -> list[Counted]:
-        """Rows by slice, change, hour and partition. Where the log says how many, no row is read.
-
-        The log does not know that a file is gone or holds other rows than it says: then staging fails. So rows are counted
-        under a rerun, and after a batch that was aborted.
-        """
-        currents = self._settings.currents
-        assert currents is not None
-        integration, partitions = currents.integration_id, currents.partitions
-        by_log = (
-            partitions == 1 and not dataset_state.rerun and dataset_state.seq not in dataset_state.aborted
-        )
-        due = [(number, one) for number, one in enumerate(slices) if one.from_version is not None]
-
-        def of(some: Sequence[ScanGroup]) -> list[Counted]:
-            those = [one for group in some for one in group.slices]
-            with reading(EVENTS, described(those), remedy=remedy_of(those)):
-                frames = arrivals(self._session.spark, some, files)
-                rows = counted(frames, some, integration, partitions).collect()
-            return [(r["slice"], r["change"], r["hour"], r["partition"], r["rows"]) for r in rows]
-
-        with reading(EVENTS, described(one for _, one in due), remedy=remedy_of([one for _, one in due])):
-            files = files_of(self._tables.logs, (one for _, one in due))
-        logged = {number: counted_files(number, one, files) for number, one in due} if by_log else {}
-        groups = scan_groups(
-            [(number, one) for number, one in due if logged.get(number) is None], alike=alike_of(files)
-        )
-        return [
-            each for found in (*logged.values(), *side_by_side(of, batched(groups))) for each in found or ()
-        ]
-
-    def _selected(self, event_type: str) -> dict[str, DataType]:
-        wanted = self._wanted(event_type)
-        state = self.table(event_type, wanted.table, None)
-        return self._field_types.of(event_type, wanted, self._columns(wanted.table, state.latest.version))
-
-    def _columns_at(self, table: str, version: int) -> StructType:
-        return StructType.fromJson(self._tables.logs.of(table).schema_at(version))
-
-    def _wanted(self, event_type: str) -> EventSource:
-        chosen = self._settings.events[event_type]
-        columns = dict(chosen.columns)
-        if not columns:
-            state = self.table(event_type, chosen.table, None)
-            names = self._columns(chosen.table, state.latest.version).names
-            columns = {name: backticked(name) for name in names}
-        return EventSource(
-            chosen.table, chosen.where, columns, chosen.natural_key, chosen.changes == "ignore"
-        )
-
-    def _valid(self, event_type: str) -> Schema:
-        try:
-            schema = parse(self._schema_text(event_type))
-        except ValueError as error:
-            raise ConfigError(
-                f'events."{event_type}".schema: {error}',
-                code="schema_invalid",
-                remedy="Mend the .avsc file; or give one, schema = …; or other names to fields, columns = { … }.",
-            ) from None
-        fields = {field.name for field in schema.fields}
-        for name in self._settings.events[event_type].columns:
-            if name not in fields:
-                raise ConfigError(
-                    f'events."{event_type}".columns.{name}: the schema has no such field, so it would not be delivered',
-                    code="field_missing",
-                    remedy="Add the field to the .avsc file, or take the column out.",
-                )
-        return schema
-
-    def _schema_text(self, event_type: str) -> str:
-        """The schema that today's settings ask for: that of the file, else one made of the columns."""
-        chosen = self._settings.events[event_type]
-        if chosen.schema_file is not None:
-            try:
-                return Path(chosen.schema_file).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                raise ConfigError(
-                    f'events."{event_type}".schema: {chosen.schema_file} cannot be read',
-                    code="config_invalid",
-                    remedy="Name an .avsc file; a relative path begins at the configuration file.",
-                ) from None
-        fields = {"id": StringType(), "time": IntegerType(), **self._types(event_type)}
-        name = event_type.rpartition(".")[2]
-        try:
-            return derived(name, chosen.namespace, fields, _REQUIRED)
-        except Misfit as error:
-            raise ConfigError(
-                f'events."{event_type}".columns: {error}',
-                code="column_type",
-                remedy="Convert the column, or leave it out.",
-            ) from None

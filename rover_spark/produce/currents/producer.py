@@ -24,13 +24,15 @@ from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.columns.quarantine import quarantine_rows
 from rover_spark.produce.currents.arrived import alike_of, arrivals, files_of, remedy_of
+from rover_spark.produce.currents.data_files import places
 from rover_spark.produce.currents.files import EventFiles
+from rover_spark.produce.currents.hand_over import widened
 from rover_spark.produce.currents.keys import owner
-from rover_spark.produce.currents.layout import arranged_events
+from rover_spark.produce.currents.layout import arranged_events, in_file_order
 from rover_spark.produce.currents.plan import GIVE_UP, EventSource, Slice, event_plan
 from rover_spark.produce.currents.planner import EventPlanner
 from rover_spark.produce.currents.records import event_rows
-from rover_spark.produce.currents.scan import ScanGroup, described, scan_groups
+from rover_spark.produce.currents.scan import Scan, ScanGroup, described, scan_groups, scan_of
 from rover_spark.produce.currents.steps import last_of, refuse_changed
 from rover_spark.produce.port import Beside, Part, Place, Work
 
@@ -58,25 +60,25 @@ class EventProducer(EventPlanner):
         plan = event_plan(plan)
         known = {each.id: each.text for each in (*self._ledger.schemas(), *plan.schemas)}
         texts = {each.event_type: known[each.schema_id] for each in plan.slices}
-        wanted = None if chunks is None else {plan.groups[chunk].slice for chunk in chunks}
+        wanted = None if chunks is None else {plan.slice_of(chunk) for chunk in chunks}
         due = [
             (number, plan.slices[number]) for number in plan.delivering if wanted is None or number in wanted
         ]
 
         def part(some: Sequence[ScanGroup]) -> Callable[[], Part]:
             def make() -> Part:
-                rows = event_rows(arrivals(self._session.spark, some, files), plan, some, texts)
-                numbers = {number for group in some for number in group.numbers}
-                return Part(
-                    arranged_events(rows, plan, numbers),
-                    (
-                        Beside(
-                            QUARANTINE,
-                            "quarantined",
-                            lambda: quarantine_rows(rows, plan, F.col("event"), F.col("commit")),
-                        ),
-                    ),
+                rows = event_rows(arrivals(self._session.spark, some, files, of_files), plan, some, texts)
+                beside = Beside(
+                    QUARANTINE,
+                    "quarantined",
+                    lambda: quarantine_rows(rows, plan, F.col("event"), F.col("commit")),
                 )
+                if some[0].leader.data_files:
+                    return Part(
+                        in_file_order(rows), (beside,), widened, by_id=False, within=self._session.unsplit
+                    )
+                numbers = {number for group in some for number in group.numbers}
+                return Part(arranged_events(rows, plan, numbers), (beside,), widened)
 
             return make
 
@@ -86,8 +88,20 @@ class EventProducer(EventPlanner):
 
         with read_whole():
             files = files_of(self._tables.logs, (one for _, one in due))
-        parts = [part(some) for some in batched(scan_groups(due, texts, alike_of(files)))]
-        return Work(parts, EventFiles(plan, texts), read_whole, chunks)
+        of_files, group_of = dict[Scan, range](), dict[int, tuple[int, int]]()
+        shuffled, by_file = list[tuple[int, Slice]](), list[ScanGroup]()
+        for number, one in due:
+            if not one.data_files:
+                shuffled.append((number, one))
+                continue
+            by_file.append(ScanGroup((number,), (one,)))
+            scan, first = scan_of(one), plan.first_chunk(number)
+            of_files[scan] = range(first, first + one.data_files)
+            group_of.update(zip(of_files[scan], places(plan, number, files.get(scan)), strict=True))
+        groups = [*batched(by_file), *batched(scan_groups(shuffled, texts, alike_of(files)))]
+        filtered = any(group.leader.source.where is not None for group in by_file)
+        cutter = EventFiles(plan, texts, group_of)
+        return Work([part(some) for some in groups], cutter, read_whole, chunks, filtered=filtered)
 
     # -- the state of its tables -------------------------------------------------------------------------------
 

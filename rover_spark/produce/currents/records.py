@@ -18,14 +18,23 @@ from pyspark.sql.types import DataType
 
 from rover_spark.contract.avro import registered_tree
 from rover_spark.contract.currents import natural_prefix
-from rover_spark.delta.added_files import TABLE
+from rover_spark.delta.added_files import FILE, TABLE
 from rover_spark.delta.frames import union
 from rover_spark.errors import ConfigError
 from rover_spark.model.manifest import BEFORE
 from rover_spark.produce.columns.chunks import chunk_of
 from rover_spark.produce.columns.lookup import lookup
 from rover_spark.produce.columns.quarantine import row_json
-from rover_spark.produce.currents.fields import ROUTE, columns_of, identity, members, seconds, types_of, zone
+from rover_spark.produce.currents.fields import (
+    ROUTE,
+    columns_of,
+    identity,
+    members,
+    mended,
+    seconds,
+    types_of,
+    zone,
+)
 from rover_spark.produce.currents.plan import HOUR_MS, EventPlan
 from rover_spark.produce.currents.scan import Scan, ScanGroup
 
@@ -110,19 +119,21 @@ def _event_id(frame: DataFrame, group: ScanGroup, integration: str) -> Column:
 
 
 def _events(frame: DataFrame, plan: EventPlan, group: ScanGroup, schema: str) -> DataFrame:
-    """(chunk, id, commit, outcome, datum, late, lateness, invalid_timezone, mended, problem, row_json, event).
+    """(chunk, id, commit, outcome, datum, lateness, invalid_timezone, mended, problem, row_json, event).
 
     ``id`` and ``datum`` are null where a row is not delivered, ``lateness`` where it is not late, ``row_json`` where it
     has no problem.
     """
-    one = group.leader
+    one, by_file = group.leader, FILE in frame.columns
     types = types_of(frame)
     frame = (
         frame.withColumn("id", _event_id(frame, group, plan.integration.integration_id))
         .withColumn("seconds", seconds(types["time"]))
         .withColumn("zone", zone() if "timezone" in types else F.lit(None).cast("string"))
     )
-    values, reasons, mended = members(registered_tree(schema), types, one.event_type)
+    tree = registered_tree(schema)
+    frame = frame.withColumn("mended", mended(tree, types))
+    values, reasons = members(tree, types, one.event_type)
     appended = F.col("_change_type") == "insert"
     frame = frame.withColumn("problem", F.when(appended, F.coalesce(*reasons)))
     datum = F.when(appended & F.col("problem").isNull(), to_avro(F.struct(*values), schema))
@@ -134,22 +145,22 @@ def _events(frame: DataFrame, plan: EventPlan, group: ScanGroup, schema: str) ->
     lateness = F.unix_seconds("_commit_timestamp") - F.col("seconds")
     late = delivered & (lateness > LATE_SECONDS)
     frame = frame.select(
-        _chunk(plan, group).alias("chunk"),
+        (F.col(FILE) if by_file else _chunk(plan, group)).alias("chunk"),
         F.when(delivered, F.col("id")).alias("id"),
         F.col("_commit_version").alias("commit"),
         "outcome",
         F.when(delivered, F.col("datum")).alias("datum"),
-        late.alias("late"),
         F.when(late, lateness).alias("lateness"),
         (delivered & _invalid_timezone(types)).alias("invalid_timezone"),
-        (delivered & mended).alias("mended"),
+        (delivered & F.col("mended")).alias("mended"),
         "problem",
         F.when(
             F.col("problem").isNotNull(), row_json({f"f_{name}": dtype for name, dtype in types.items()})
         ).alias("row_json"),
         _of_route([each.event_type for each in group.slices]).alias("event"),
     )
-    return _with_repeats(frame) if any(len(each.hours) > 1 for each in group.tables) else frame
+    several = any(len(each.hours) > 1 for each in group.tables)
+    return _with_repeats(frame) if several and not by_file else frame
 
 
 def _outcome(appended: Column) -> Column:

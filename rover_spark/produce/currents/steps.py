@@ -158,10 +158,14 @@ def laid_out(
         for (hour, partition), count in sorted(rows[number].items()):
             found.append(Group(number, hour, partition, count, offsets[partition]))
             offsets[partition] += count
-        backlog = sum(rows[number].values()) > backlog_events
-        per_file = EVENTS_PER_FILE_BACKLOG if backlog else EVENTS_PER_FILE
+        per_file = threshold(sum(rows[number].values()), backlog_events)
         moved.append(replace(one, offsets=tuple(offsets), per_file=per_file))
     return tuple(moved), tuple(found)
+
+
+def threshold(waiting: int, backlog_events: int) -> int:
+    """How many events a file holds at most where so many of its type wait."""
+    return EVENTS_PER_FILE_BACKLOG if waiting > backlog_events else EVENTS_PER_FILE
 
 
 def kept(last: EventPlan | None, wanted: Iterable[str]) -> tuple[Slice, ...]:

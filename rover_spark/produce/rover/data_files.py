@@ -53,7 +53,7 @@ def numbered_rows(spark: SparkSession, tables: Tables, plan: BatchPlan) -> DataF
         if files is not None:
             return numbered(read.snapshot(spark, table, version), files)
     elif (added := _added(tables, table, plan.commits)) is not None:
-        return added_rows(spark, [added], numbered=True)
+        return added_rows(spark, [added], numbers=range(len(added.files)))
     raise RunError(
         f"{plan.batch}: its chunks are the data files of {table}, which cannot be listed here: {_BY_SPARK}",
         code="files_unlisted",

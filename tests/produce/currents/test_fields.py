@@ -25,7 +25,7 @@ def test_an_id_of_the_source_that_is_no_uuid_is_kept_out_where_the_schema_says_u
             "name": "Event",
             "fields": [{"name": "id", "type": avro}, {"name": "time", "type": "int"}],
         }
-        _, reasons, _ = members(parse(schema), {}, "a.B")
+        _, reasons = members(parse(schema), {}, "a.B")
         with pinned(Session.of(spark)):
             rows = frame.select("id", F.coalesce(*reasons).alias("why")).collect()
         told[str(avro)] = {row["id"]: row["why"] for row in rows}
