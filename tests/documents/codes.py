@@ -40,6 +40,7 @@ MEANINGS = {
     "event_changed": "rows of an event table were updated or deleted",
     "feed_off": "the table keeps no change data feed (Currents: and is not append-only)",
     "field_missing": "`columns` names a field that the schema does not have",
+    "files_changed": "the data files that are the chunks of a batch of events cannot be read one by one any more",
     "files_unlisted": "the data files of a table are the chunks of a batch, and only Spark reads its log",
     "file_refused": "the system refuses a file: full disk, no permission",
     "interrupted": "Ctrl-C or SIGTERM; says what is visible",

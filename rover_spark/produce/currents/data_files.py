@@ -103,7 +103,7 @@ def places(plan: EventPlan, number: int, added: AddedFiles | None) -> list[tuple
             return found
     raise ReaderRefused(
         f"{plan.batch}: the data files of {one.source.table} cannot be read one by one as they were when it was planned",
-        code="files_unlisted",
+        code="files_changed",
         remedy="Nothing new is visible. Run export again: the events are planned anew.",
     )
 
