@@ -198,6 +198,25 @@ def test_rows_are_found_by_what_they_hold() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("octets", "marks"),
+    [
+        (b"\xff", 1),
+        (b"\xc0\x80", 2),
+        (b"\xe1\x80", 1),
+        (b"\xe0\x80\x80", 3),
+        (b"\xed\xa0\x80", 1),
+        (b"\xed\xa0", 1),
+        (b"\xed\xa0A", 1),
+        (b"\xed\xb0\x80\xed", 2),
+        (b"\xf0\x90\x80", 1),
+        (b"\xf4\x90\x80\x80", 4),
+    ],
+)
+def test_octets_that_are_no_utf8_become_as_many_marks_as_java_puts(octets: bytes, marks: int) -> None:
+    assert characters(b"<" + octets).count("\ufffd") == marks
+
+
 def test_only_texts_that_need_it_are_made_anew() -> None:
     plain = pa.array(["plain", None, "\x7f\u2028é"])
     assert escaped(plain).buffers()[2].address == plain.buffers()[2].address

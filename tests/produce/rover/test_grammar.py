@@ -116,6 +116,8 @@ def test_a_plain_value(text: str, expected: list[Any]) -> None:
         ("n = 1 and flag", [True, False, None, False]),
         ("flag or n = 2 and name = 'zz'", [True, None, None, True]),
         ("(flag or n = 2) and big <= 3", [True, True, None, False]),
+        ("n = 1 or big = 3", [True, False, True, False]),
+        ("n = 1 and big = 4", [False, False, False, False]),
         ("flag = true", [True, False, None, True]),
         ("day < date '1970-01-02'", [True, False, None, False]),
     ],
