@@ -26,7 +26,7 @@ def changes(job: Job) -> Act:
 
     def act() -> None:
         commands.export(spark, settings, now=NOW.replace(hour=13))
-        (hour,) = delivered.data.rglob("hour=13")
+        (hour,) = delivered.data.glob("bucket/exports/*/date=*/hour=13")
         shutil.move(hour, job.data)
 
     return act
