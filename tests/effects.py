@@ -107,6 +107,7 @@ def _effects(store: type[Store]) -> list[Effect]:
         (staging, "write_once", lambda _, suffix, *__: f"side table {suffix}", lambda _, __, plan, ___: plan.batch),
         (Ledger, "record", lambda _, __, ___, state: f"ledger {state}", lambda _, __, plan, ___: plan.batch),
         (Ledger, "record_published", lambda *_: "ledger published", lambda _, __, plan, ___: plan.batch),
+        (Ledger, "record_journal", lambda *_: "ledger journal", lambda _, plan, *__: plan.batch),
         (store, "publish", lambda *_: "store publish", lambda _, file: file.key),
         (store, "overwrite", lambda *_: "store overwrite", lambda _, file: file.key),
         (store, "abort", lambda *_: "store abort", lambda *_: ""),

@@ -6,12 +6,15 @@ forward. This process removes what it staged only while no manifest names it.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from rover_spark.config.access import Access
+from rover_spark.deliver.journal import Report, journaled
 from rover_spark.deliver.progress import Progress, file_by_file
 from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.deliver.staging import staged
@@ -23,6 +26,7 @@ from rover_spark.errors import (
     NotRepeatable,
     Problem,
     ReaderRefused,
+    RoverSparkError,
     SourceGap,
     SourceUnread,
     StoreError,
@@ -30,14 +34,18 @@ from rover_spark.errors import (
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import REDELIVERED, BatchRecord, DatasetState, State
 from rover_spark.model.file import StagedFile
+from rover_spark.model.journal import Chunks
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.model.wording import counted
 from rover_spark.produce.port import Producer
 from rover_spark.store import Store, open_store, staged_lost
 
-# files that may be in doubt after a crash; publishing them takes some seconds, recording them about one
-GROUP = 200
+# files that may be in doubt after a crash; publishing them takes some seconds, recording them about one. Of a very large
+# batch it is a hundredth: each commit costs a little more than the one before
+GROUP, GROUPS = 200, 100
+_NOTHING: Chunks = {}
+_LOG = logging.getLogger("rover_spark")
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Delivery:
         self._ledger = ledger
         self._progress = progress
         self._versions = cache(lambda rows: versions(session, producer.encoder, rows=rows))
+        self._began = time.monotonic()
         self.delivered: list[BatchRecord] = []
 
     def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
@@ -77,13 +86,18 @@ class Delivery:
             note = plan.lost if plan.phase == "lost" else None
             dataset_state = self._ledger.record(dataset_state, plan, state, counts=counts, note=note)
             return self._done(dataset_state, plan, replace(BatchRecord.of(plan, state, counts), note=note))
-        return self.advance(self._ledger.record(dataset_state, plan, "PLANNED"), plan)
+        return self._advance(self._ledger.record(dataset_state, plan, "PLANNED"), plan)
 
     def advance(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
-        """Takes a batch from PLANNED to its end."""
+        """Takes a batch that an earlier run left PLANNED to its end; what its journal holds is not staged again."""
+        return self._advance(
+            dataset_state, plan, self._ledger.journal(plan, self._versions(plan.source_rows > 0))
+        )
+
+    def _advance(self, dataset_state: DatasetState, plan: Plan, done: Chunks = _NOTHING) -> DatasetState:
         self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
         try:
-            manifest = self._stage(plan)
+            manifest = self._stage(plan, done=done)
         except (SourceGap, SourceUnread) as gap:
             # SourceUnread may be transient: the next run retries this batch; under a rerun it is aborted and replaced
             if dataset_state.rerun or isinstance(gap, SourceGap):
@@ -98,25 +112,55 @@ class Delivery:
                 dataset_state, plan, "STAGED", counts=counts, floors=floors, files=files
             )
         except LedgerConflict:
-            # no manifest names the files this run staged; the other driver's manifest won
-            self._store(plan).abort(file.staged for file in files)
+            self._abort_unnamed(plan, files, done)
             raise
         return self.finish(
             dataset_state, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors)
         )
 
-    def _stage(self, plan: Plan, chunks: frozenset[int] | None = None) -> Manifest:
-        """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible."""
+    def _abort_unnamed(self, plan: Plan, files: Sequence[StagedFile], done: Chunks) -> None:
+        """Removes what this run staged, after another driver went first: but for what that one found in the journal."""
+        kept = {file.staged for record in self._ledger.batches(plan.batch) for file in record.files}
+        kept.update(file.staged for chunk in done.values() for file in chunk.files)
+        self._store(plan).abort(file.staged for file in files if file.staged not in kept)
+
+    def _stage(self, plan: Plan, chunks: frozenset[int] | None = None, done: Chunks = _NOTHING) -> Manifest:
+        """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible.
+
+        Chunks that are ``done`` are not staged; the manifest has them, too.
+        """
+        first = chunks is None
+        if done:
+            chunks = frozenset(range(plan.chunks)) - done.keys()
+            self._progress.step("resumed", batch=plan.batch, staged=len(done), chunks=len(chunks))
         work, access = self._producer.work(plan, chunks), self._access(plan.destination)
         if work.parts:
-            with watched(self._session, plan, self._progress) as notice:
-                manifest = staged(self._ledger, plan, work, notice, access)
+            with (
+                watched(self._session, plan, self._progress) as notice,
+                self._journaled(plan) if first and work.resumable else nullcontext() as report,
+            ):
+                manifest = staged(self._ledger, plan, work, notice, access, report, done)
         else:
             manifest = Manifest()
         files, counts = len(manifest.files), manifest.counts
-        rows = plan.source_rows if chunks is None else counts["read"]
+        rows = plan.source_rows if first else counts["read"]
         self._progress.step("staged", batch=plan.batch, rows=rows, files=files, **counts)
         return manifest
+
+    def _journaled(self, plan: Plan) -> AbstractContextManager[Report | None]:
+        storage = self._ledger.storage
+        if storage is None or storage.place is None:
+            return nullcontext()  # Spark's commits would wait until the tasks that stage leave it a slot
+
+        def write(texts: Sequence[str]) -> bool:
+            at = self._producer.now + round((time.monotonic() - self._began) * 1000)
+            try:
+                return self._ledger.record_journal(plan, at, self._versions(True), texts)
+            except RoverSparkError as error:
+                _LOG.debug("%s: its journal was not written: %s", plan.batch, error.message)
+                return False
+
+        return journaled(self._session, write)
 
     def finish(self, dataset_state: DatasetState, plan: Plan, record: BatchRecord) -> DatasetState:
         """Takes a batch from STAGED to COMMITTED; staged bytes that are gone are staged again from the plan.
@@ -146,7 +190,7 @@ class Delivery:
         the run. So after a crash no more than one group is in doubt. A batch smaller than a group costs no commit.
         """
         store = self._store(plan)
-        size = max(1, len(files)) if store.can_read else GROUP
+        size = max(1, len(files)) if store.can_read else max(GROUP, len(files) // GROUPS)
         lost, visible = set[str](), list[StagedFile]()
 
         def note() -> None:

@@ -62,7 +62,7 @@ class Seen:
     def among(self, batch: pa.RecordBatch) -> dict[int, str]:
         """Per repeating row its outcome, always superseded."""
         found: dict[int, str] = {}
-        for start, stop, chunk in _runs(batch.column("chunk")):
+        for start, stop, chunk in runs(batch.column("chunk")):
             if chunk != self._chunk:
                 self._chunk, self._ids = chunk, _Ids()
             ids = batch.column("id").slice(start, stop - start)
@@ -72,9 +72,10 @@ class Seen:
         return found
 
 
-def _runs(chunks: pa.Array) -> Iterator[tuple[int, int, int]]:
-    runs, start = pc.run_end_encode(chunks), 0
-    for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+def runs(chunks: pa.Array) -> Iterator[tuple[int, int, int]]:
+    """(first row, row behind the last one, chunk) of neighbours in one chunk."""
+    ends, start = pc.run_end_encode(chunks), 0
+    for stop, chunk in zip(ends.run_ends.to_pylist(), ends.values.to_pylist(), strict=True):
         yield start, stop, chunk
         start = stop
 

@@ -84,7 +84,7 @@ class Exporter:
         """Every batch from here until nothing is due, the open one first. Raises what ``check`` and ``next_plan`` raise."""
         self._producer.check(dataset, dataset_state)
         plans: list[Plan] = []
-        if dataset_state.open is not None and not dataset_state.is_abandoned(self._producer.now):
+        if dataset_state.open is not None and not self._is_abandoned(dataset_state):
             plans.append(dataset_state.open)
             dataset_state = dataset_state.after(dataset_state.open)
         while plan := self._producer.next_plan(dataset, dataset_state):
@@ -201,11 +201,17 @@ class Exporter:
         with self._progress.doing(f"counting {dataset}"):
             return self._producer.next_plan(dataset, dataset_state)
 
+    def _is_abandoned(self, dataset_state: DatasetState) -> bool:
+        now, plan = self._producer.now, dataset_state.open
+        if plan is None or not dataset_state.is_abandoned(now):
+            return False
+        return dataset_state.is_abandoned(now, self._ledger.journaled_at(plan))
+
     def _recover(self, dataset_state: DatasetState) -> DatasetState:
         plan = dataset_state.open
         if plan is None:
             return dataset_state
-        if dataset_state.is_abandoned(self._producer.now):
+        if self._is_abandoned(dataset_state):
             return self._delivery.abort(dataset_state, plan, "planned more than an hour ago and never staged")
         if dataset_state.open_state == "STAGED":
             return self._delivery.finish(dataset_state, plan, self._ledger.batches(plan.batch)[0])

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rover_spark.config.access import Access
-from rover_spark.deliver.repeats import Neighbours, Seen
+from rover_spark.deliver.journal import Report
+from rover_spark.deliver.repeats import Neighbours, Seen, runs
 from rover_spark.deliver.watch import Notice
 from rover_spark.delta.task_errors import sent_as_text
 from rover_spark.encode.lines import Lines
 from rover_spark.model.file import StagedFile
+from rover_spark.model.journal import chunks_to_json
 from rover_spark.model.manifest import BEFORE, OUTCOMES, Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.produce.port import Cutter, Mark, Part
@@ -48,6 +50,11 @@ class Tally:
         before = self._counts[name]
         self._counts[name] = max(before, count) if mark and mark.how == "highest" else before + count
 
+    def add_all(self, counts: Mapping[str, int]) -> None:
+        """Adds the counts of another tally, or of a manifest."""
+        for name, count in counts.items():
+            self.add(name, count)
+
     def add_batch(self, batch: pa.RecordBatch, repeats: Mapping[int, str]) -> None:
         """Adds a batch of rows; ``repeats`` are those that repeat an id, with what becomes of them."""
         for found in pc.value_counts(batch.column("outcome")).to_pylist():
@@ -76,7 +83,12 @@ class Tally:
 
 
 def task(
-    plan: Plan, part: Part, cutter: Cutter, notice: Notice | None, access: Access | None
+    plan: Plan,
+    part: Part,
+    cutter: Cutter,
+    notice: Notice | None,
+    access: Access | None,
+    report: Report | None = None,
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function that ``mapInArrow`` runs: rows of one task in, its part of the manifest out, as MANIFEST says."""
     batch, export, destination = plan.batch, plan.export, plan.destination
@@ -85,7 +97,7 @@ def task(
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with sent_as_text():
             store = open_store(destination, export, access)
-            manifest = stage_batches(read(batches), batch, cutter, store, notice, by_id=by_id)
+            manifest = stage_batches(read(batches), batch, cutter, store, notice, report, by_id=by_id)
         yield manifest
 
     return run
@@ -97,27 +109,38 @@ def stage_batches(
     cutter: Cutter,
     store: Store,
     notice: Notice | None = None,
+    report: Report | None = None,
     *,
     by_id: bool = True,
 ) -> pa.RecordBatch:
     """Stages the rows of one task, which come in file order, and returns its part of the manifest.
 
     ``by_id`` says that records with one id are neighbours; where they are not, the ids of a chunk are remembered.
+    ``report`` gets the same, chunk by chunk, once all is staged.
     """
-    writer, tally = _Writer(batch, cutter, store, notice), Tally(cutter.marks)
+    writer, tallies = _Writer(batch, cutter, store, notice), dict[int, Tally]()
     repeats = Neighbours() if by_id else Seen()
     try:
         for rows in batches:
             again = repeats.among(rows)
-            tally.add_batch(rows, again)
+            for start, stop, chunk in runs(rows.column("chunk")) if report else ((0, len(rows), 0),):
+                repeated = {row - start: outcome for row, outcome in again.items() if start <= row < stop}
+                tally = tallies.setdefault(chunk, Tally(cutter.marks))
+                tally.add_batch(rows.slice(start, stop - start), repeated)
             if notice is not None:
                 notice(len(rows), 0, 0)
             writer.write_all(rows, again)
         files = writer.finish()
+        if report is not None:
+            of = {chunk: [file for file in files if file.chunk == chunk] for chunk in tallies}
+            report(chunks_to_json({chunk: tally.manifest(of[chunk]) for chunk, tally in tallies.items()}))
     except BaseException:
         writer.abort()
         raise
-    counted = [{"counted": name, "rows": count} for name, count in tally.counts.items() if count]
+    total = Tally(cutter.marks)
+    for tally in tallies.values():
+        total.add_all(tally.counts)
+    counted = [{"counted": name, "rows": count} for name, count in total.counts.items() if count]
     return pa.RecordBatch.from_pylist([*(vars(file) for file in files), *counted], schema=_SCHEMA)
 
 
@@ -134,13 +157,12 @@ class _Writer:
 
     def write_all(self, rows: pa.RecordBatch, repeats: Iterable[int]) -> None:
         """Appends a batch's records, but for those that repeat an id."""
-        lines, start = Lines(rows.column("line")), 0
-        runs = pc.run_end_encode(rows.column("chunk"))
-        for stop, chunk in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
-            for end in (*(row for row in repeats if start <= row < stop), stop):
+        lines = Lines(rows.column("line"))
+        for first, stop, chunk in runs(rows.column("chunk")):
+            start = first
+            for end in (*(row for row in repeats if first <= row < stop), stop):
                 self._write(chunk, lines, start, end)
                 start = end + 1
-            start = stop
 
     def _write(self, chunk: int, lines: Lines, start: int, stop: int) -> None:
         if chunk != self._chunk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rover_spark.model.dataset_state import FLOORS, BatchRecord, DatasetState
@@ -21,7 +21,7 @@ COLUMNS = (
 )
 NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
 BATCH_COLUMNS = NAMES[2 : NAMES.index("key")]
-PUBLISHED = "published"
+PUBLISHED, JOURNAL = "published", "journal"
 
 
 def record_of(row: Any, plan: Plan | None) -> BatchRecord:
@@ -68,6 +68,28 @@ def published_among(files: Iterable[StagedFile], rows: Iterable[Any]) -> frozens
     """The keys of the files that such rows name with the same hash. A file that was staged again may have another."""
     known = {item for row in rows for item in json.loads(row["note"]).items()}
     return frozenset(file.key for file in files if (file.key, file.sha256) in known)
+
+
+def journal_row(plan: Plan, at: int, versions: Mapping[str, str], texts: Iterable[str]) -> dict[str, Any]:
+    """The row that records what tasks of a PLANNED batch staged until ``at``, ms since 1970, with these versions.
+
+    ``key`` holds the batch's name, ``note`` the texts; ``batch`` is null, as in rows of kind ``published``.
+    """
+    return {
+        "kind": JOURNAL,
+        "export": plan.export,
+        "dataset": plan.dataset,
+        "state": "PLANNED",
+        "instant": at,
+        "key": plan.batch,
+        "note": json.dumps({"versions": dict(versions), "staged": list(texts)}),
+    }
+
+
+def journal_of(rows: Iterable[Any], versions: Mapping[str, str] | None = None) -> list[str]:
+    """The texts of such rows, or only of those that these versions wrote."""
+    notes = [json.loads(row["note"]) for row in rows]
+    return [text for note in notes if versions in (None, note["versions"]) for text in note["staged"]]
 
 
 def schema_rows(plan: Plan, common: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +24,12 @@ from rover_spark.ledger.rows import (
     BATCH_COLUMNS,
     FORMAT,
     FORMAT_KEY,
+    JOURNAL,
     NAMES,
     PUBLISHED,
     file_of,
+    journal_of,
+    journal_row,
     published_among,
     published_row,
     record_of,
@@ -46,6 +49,8 @@ from rover_spark.model.dataset_state import (
     fold,
 )
 from rover_spark.model.file import StagedFile
+from rover_spark.model.journal import chunks_of
+from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
 
@@ -224,6 +229,25 @@ class Ledger:
                 found[batch].add(staged)
         return dict(found)
 
+    def journal(self, plan: Plan, versions: Mapping[str, str]) -> dict[int, Manifest]:
+        """The chunks of a plan, by number, that runs of these versions staged whole."""
+        rows = self._rows(("instant", "note"), JOURNAL, named=(plan.batch,))
+        return chunks_of(journal_of(sorted(rows, key=lambda row: row["instant"]), versions))
+
+    def journaled_at(self, plan: Plan) -> int | None:
+        """When the last line of a plan's journal was written, ms since 1970; None where it has none."""
+        return max(
+            (row["instant"] for row in self._rows(("instant",), JOURNAL, named=(plan.batch,))), default=None
+        )
+
+    def journaled(self, names: Collection[str]) -> dict[str, set[str]]:
+        """References to all files that the journals of these batches name, by batch."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for row in self._rows(("key", "note"), JOURNAL, named=names) if names else ():
+            chunks = chunks_of(journal_of([row])).values()
+            found[row["key"]].update(file.staged for chunk in chunks for file in chunk.files)
+        return dict(found)
+
     def _rows(
         self, columns: Sequence[str], *kinds: str, named: Collection[str] = (), having: str = ""
     ) -> list[Row]:
@@ -281,6 +305,10 @@ class Ledger:
         """
         if not self._open_storage.append([published_row(dataset_state, plan, files)]):
             _LOG.warning("%s: %d published files are not recorded yet", plan.batch, len(files))
+
+    def record_journal(self, plan: Plan, at: int, versions: Mapping[str, str], texts: Sequence[str]) -> bool:
+        """Records what tasks of a PLANNED batch staged, in one commit that takes no transition; False where it was lost."""
+        return self._open_storage.append([journal_row(plan, at, versions, texts)])
 
     def request_rerun(self, dataset_state: DatasetState, dataset: str) -> DatasetState:
         """Records that the operator asks for a rerun."""

@@ -79,9 +79,14 @@ class DatasetState:
             accepted=self.accepted if self.accepted and self.accepted.outlasts(plan.seq) else None,
         )
 
-    def is_abandoned(self, now: int) -> bool:
-        """True where an open plan was never staged and is too old to land in the hour it names."""
-        age = timedelta(milliseconds=now - self.open.instant) if self.open else timedelta()
+    def is_abandoned(self, now: int, journaled: int | None = None) -> bool:
+        """True where an open plan was never staged and is too old to land in the hour it names.
+
+        It is as old as the last line of its journal, where it has one (ms): a large snapshot may take hours.
+        """
+        age = (
+            timedelta(milliseconds=now - max(self.open.instant, journaled or 0)) if self.open else timedelta()
+        )
         return self.open_state == "PLANNED" and age > ABANDONED_AFTER
 
 

@@ -108,8 +108,9 @@ class Part:
 class Work:
     """The rows of a batch: its parts, how they are cut, and what turns an engine's errors into ours while they are read.
 
-    ``chunks`` are the only ones that are asked for, None where all are; the parts hold at least their rows. ``filtered``
-    says that the plan counted rows before a filter: fewer may arrive.
+    ``chunks`` are the only ones that are asked for, None where all are; the parts hold at least their rows, what stands
+    beside them is whole. ``filtered`` says that the plan counted rows before a filter: fewer may arrive. ``resumable``
+    says that a task holds its chunks whole, so that those of tasks that ended need not be staged again.
     """
 
     parts: Sequence[Callable[[], Part]]
@@ -117,6 +118,7 @@ class Work:
     reading: Callable[[], AbstractContextManager[None]]
     chunks: frozenset[int] | None = None
     filtered: bool = False
+    resumable: bool = False
 
 
 # -- one run -----------------------------------------------------------------------------------------------------

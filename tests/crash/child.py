@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 from rover_spark.config.settings import parse
-from rover_spark.deliver import batch
+from rover_spark.deliver import batch, journal
 from rover_spark.face import commands
 from rover_spark.face.session import build_session
 from rover_spark.store import open_store
@@ -38,6 +38,8 @@ POINTS = {
 # and where only a process can die: files that are on their way die with it. The last two are with a role that may put
 # only, in groups of so many files: between two of them, or inside the second one
 IN_A_PROCESS = ("half staged", "half published", GROUP_NOTED, GROUP_HALF)
+# where chunks are data files: once its journal has been written so many times, which it is then as soon as a task ends
+JOURNALED, LINES = "journaled", 4
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 # what a scene is about, beside "currents": the contract rover by hashed ids, or by data files with a reader of theirs
 ROVER = {"rover": {"layout": "hash"}, "files": {"reader": "spark"}, "native": {}}
@@ -99,6 +101,8 @@ def _fault(root: Path, point: str) -> Fault:
         return Fault("staging", error=watcher.start)
     if point == GROUP_NOTED:
         return Fault("ledger published", "after", error=_die)
+    if point == JOURNALED:
+        return Fault("ledger journal", "after", number=LINES, error=_die)
     if point in {"half published", GROUP_HALF}:
         arrived = FILES // 2 if point == "half published" else GROUP + 1
         return Fault("store publish", "after", number=arrived, error=_die)
@@ -111,6 +115,8 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
     store = type(open_store(settings.destination, "acme", settings.access))
     if point in {GROUP_NOTED, GROUP_HALF}:
         batch.GROUP = GROUP
+    if point == JOURNALED:
+        journal.EVERY = 0.001
     faults = [] if point == "never" else [_fault(root, point)]
     with effects(*faults, store=store):
         result = commands.export(build_session("child", conf=conf), settings, now=NOW)

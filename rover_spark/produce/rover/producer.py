@@ -102,7 +102,9 @@ class RoverProducer(Planner):
         by_file = plan.files.layout == "files"
         parts = ((of_files if by_file else of_ids),) if plan.source_rows else ()
         filtered = by_file and plan.source.where is not None
-        return Work(parts, RoverFiles(plan), read_whole, chunks, filtered=filtered)
+        # a task that Spark gave a part of a file would stage a part of its chunk: without a filter the counts tell
+        resumable = by_file and (plan.files.reader == "native" or not filtered)
+        return Work(parts, RoverFiles(plan), read_whole, chunks, filtered=filtered, resumable=resumable)
 
     # -- the state of its tables -------------------------------------------------------------------------------
 
