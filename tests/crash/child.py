@@ -39,7 +39,7 @@ POINTS = {
 # only, in groups of so many files: between two of them, or inside the second one
 IN_A_PROCESS = ("half staged", "half published", GROUP_NOTED, GROUP_HALF)
 # where chunks are data files: once its journal has been written so many times, which it is then as soon as a task ends
-JOURNALED, LINES = "journaled", 4
+JOURNALED, LINES, NEVER = "journaled", 4, 3600.0
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 # what a scene is about, beside "currents": the contract rover by hashed ids, or by data files with a reader of theirs
 ROVER = {"rover": {"layout": "hash"}, "files": {"reader": "spark"}, "native": {}}
@@ -115,8 +115,7 @@ def main(root: Path, point: str, conf: dict[str, str]) -> int:
     store = type(open_store(settings.destination, "acme", settings.access))
     if point in {GROUP_NOTED, GROUP_HALF}:
         batch.GROUP = GROUP
-    if point == JOURNALED:
-        journal.EVERY = 0.001
+    journal.EVERY = 0.001 if point == JOURNALED else NEVER
     faults = [] if point == "never" else [_fault(root, point)]
     with effects(*faults, store=store):
         result = commands.export(build_session("child", conf=conf), settings, now=NOW)

@@ -210,7 +210,3 @@ def _once(act: Callable[[], None]) -> Callable[[], BaseException | None]:
             act()
 
     return error
-
-
-def test_a_batch_that_is_staged_at_once_costs_no_commit_more(spark: SparkSession, whole: Path) -> None:
-    assert ledger_of(spark, whole)._rows(("key",), "journal") == []
