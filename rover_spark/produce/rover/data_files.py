@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from rover_spark.config.access import TableAccess
 from rover_spark.delta import read
 from rover_spark.delta.added_files import AddedFiles, added_files, added_rows, numbered, unfit_to_number
 from rover_spark.delta.log.values import DataFile
+from rover_spark.delta.storage import NotNative
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.errors import RunError
 from rover_spark.model.table import HistoryRow
+from rover_spark.produce.rover.native import NativeReader, native_reader
 from rover_spark.produce.rover.plan import BatchPlan, Source
 
 
@@ -42,26 +45,57 @@ def chunkable(
 
 
 def numbered_rows(spark: SparkSession, tables: Tables, plan: BatchPlan) -> DataFrame:
-    """The rows of a plan whose chunks are data files, with the number of their chunk in the column FILE.
+    """The rows of a plan whose chunks are data files, with the number of their chunk in the column FILE. Raises as ``listed``."""
+    if plan.from_version is None:
+        return numbered(read.snapshot(spark, plan.source.table, plan.to_version), listed(tables, plan))
+    added = _added(tables, plan.source.table, plan.commits)
+    if added is None:
+        raise _unlisted(plan)
+    return added_rows(spark, [added], numbers=range(len(added.files)))
+
+
+def listed(tables: Tables, plan: BatchPlan) -> Sequence[DataFile]:
+    """The data files that are the chunks of a plan, in the order of their numbers.
 
     Raises:
-        RunError: nothing but Spark reads the log, so the files cannot be listed.
+        RunError: nothing but Spark reads the log here, so they cannot be listed.
     """
-    table, version = plan.source.table, plan.to_version
+    table = plan.source.table
     if plan.from_version is None:
-        files = tables.data_files(table, version)
-        if files is not None:
-            return numbered(read.snapshot(spark, table, version), files)
-    elif (added := _added(tables, table, plan.commits)) is not None:
-        return added_rows(spark, [added], numbers=range(len(added.files)))
-    raise RunError(
+        files: Sequence[DataFile] | None = tables.data_files(table, plan.to_version)
+    else:
+        added = _added(tables, table, plan.commits)
+        files = None if added is None else added.files
+    if files is None:
+        raise _unlisted(plan)
+    return files
+
+
+def native_rows(
+    tables: Tables, plan: BatchPlan, files: Sequence[DataFile], access: TableAccess
+) -> NativeReader:
+    """What a task runs to read these files, the chunks of a plan, without Spark.
+
+    Raises:
+        NotNative: Spark must read them; the message says why.
+    """
+    log = tables.logs.of(plan.source.table)
+    shape, schema = log.shape_at(plan.to_version), log.schema_at(plan.to_version)
+    if shape is None:
+        raise NotNative("the log does not reach back to the columns of that version")
+    return native_reader(plan, schema, files, shape.properties, shape.features or (), access)
+
+
+_BY_SPARK = "Spark reads the log of the table"
+
+
+def _unlisted(plan: BatchPlan) -> RunError:
+    table = plan.source.table
+    return RunError(
         f"{plan.batch}: its chunks are the data files of {table}, which cannot be listed here: {_BY_SPARK}",
         code="files_unlisted",
         remedy="Run it where deltalake reads the table: pip install 'rover_spark[native]', and leave tables.engine at auto.",
     )
-
-
-_BY_SPARK = "Spark reads the log of the table"
 
 
 def _added(tables: Tables, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles | None:

@@ -7,7 +7,6 @@ only that; why, and what the row holds, Spark writes into the quarantine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from rover_spark.config.access import TableAccess
 from rover_spark.delta.data_files import Wanted, batches
+from rover_spark.delta.file_list import FileList
 from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.storage import NotNative, reached
 from rover_spark.errors import ReaderRefused
@@ -33,26 +33,27 @@ class NativeReader:
     wanted: Wanted
     table: str
     access: TableAccess
+    files: FileList
 
-    def __call__(self, files: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Rows of (chunk, path, size, records, partition), a data file each → the records' rows, file after file.
+    def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Numbers of chunks, in a column ``chunk`` → the rows of their data files, file after file.
 
         Raises:
             ReaderRefused: only Spark can read a file.
         """
-        for described in files:
-            for file in described.to_pylist():
-                for rows in self._read(file):
-                    made = self.records.of(rows, file["chunk"])
+        for numbers in chunks:
+            for chunk in numbers.column("chunk").to_pylist():
+                for rows in self._read(self.files[chunk]):
+                    made = self.records.of(rows, chunk)
                     if len(made):
                         yield made
 
-    def _read(self, file: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    def _read(self, file: DataFile) -> Iterator[pa.RecordBatch]:
         try:
             place = reached(self.table, self.access)
         except NotNative as error:
             raise ReaderRefused(f"{self.table}: {error}", code="reader_refused") from None
-        yield from batches(place, file["path"], file["size"], self.wanted, json.loads(file["partition"]))
+        yield from batches(place, file.path, file.size, self.wanted, file.partition)
 
 
 def native_reader(
@@ -78,4 +79,4 @@ def native_reader(
     partitions = frozenset(name for file in files for name in file.partition)
     records, columns = records_of(plan, schema)
     reached(plan.source.table, access)
-    return NativeReader(records, Wanted(columns, partitions), plan.source.table, access)
+    return NativeReader(records, Wanted(columns, partitions), plan.source.table, access, FileList.of(files))

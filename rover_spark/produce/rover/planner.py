@@ -19,6 +19,7 @@ from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.logged import feed_reads, inserted, rows_in
 from rover_spark.delta.names import span
 from rover_spark.delta.session import Session
+from rover_spark.delta.storage import NotNative
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
@@ -27,7 +28,7 @@ from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import HistoryRow, TableState
-from rover_spark.produce.rover.data_files import chunkable
+from rover_spark.produce.rover.data_files import chunkable, native_rows
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.kept import Kept, kept
@@ -231,7 +232,20 @@ class Planner:
                 rows = kept(feed, plan, self.floors(plan), rewritten=rewritten)
             plan = self._plan(step, dataset, dataset_state, wanted, state, found, rows.delivered, layout)
             self._kept[dataset] = replace(rows, plan=plan)
-        return plan
+        return self._with_reader(plan, layout.files) if layout.files else plan
+
+    def _with_reader(self, plan: BatchPlan, files: Sequence[DataFile]) -> BatchPlan:
+        """The plan with the reader of its data files; where that is Spark, with the reason."""
+        why = self._refused.get(plan.dataset)
+        if self._settings.files.reader == "spark":
+            why = 'files.reader is "spark"'
+        try:
+            if why is None:
+                native_rows(self._tables, plan, files, self._settings.tables)
+                return replace(plan, files=replace(plan.files, reader="native"))
+        except NotNative as error:
+            why = str(error)
+        return replace(plan, files=replace(plan.files, why=f"{plan.files.why}; Spark reads them: {why}"))
 
     def _measured(
         self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState

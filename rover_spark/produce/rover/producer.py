@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from rover_spark.delta.anchor import check_anchor
 from rover_spark.delta.engine_errors import MEND, reading
 from rover_spark.delta.names import span
 from rover_spark.delta.session import Session
+from rover_spark.delta.storage import NotNative
 from rover_spark.encode.ndjson import ENCODER
 from rover_spark.errors import ConfigError
 from rover_spark.ledger.side_tables import QUARANTINE
@@ -22,13 +24,14 @@ from rover_spark.model.dataset_state import FLOORS, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.port import Beside, Part, Place, Tried, Work
-from rover_spark.produce.rover.data_files import numbered_rows
+from rover_spark.produce.rover.data_files import listed, native_rows, numbered_rows
 from rover_spark.produce.rover.described import described
 from rover_spark.produce.rover.fields import project
 from rover_spark.produce.rover.files import RoverFiles
 from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.layout import arranged, in_file_order
-from rover_spark.produce.rover.plan import Step, batch_plan, remedy_of
+from rover_spark.produce.rover.native import NativeReader
+from rover_spark.produce.rover.plan import BatchPlan, Step, batch_plan, remedy_of
 from rover_spark.produce.rover.planner import Planner
 from rover_spark.produce.rover.records import floor_rows, set_aside, units
 from rover_spark.produce.rover.steps import (
@@ -39,6 +42,9 @@ from rover_spark.produce.rover.steps import (
     refuse_changed,
     source_of,
 )
+
+_LOG = logging.getLogger("rover_spark")
+_TASKS = 10_000  # at most: each costs the driver about a millisecond
 
 
 def producer(session: Session, settings: Settings, ledger: Ledger, now: int, *, asked: bool) -> RoverProducer:
@@ -64,9 +70,16 @@ class RoverProducer(Planner):
         plan = batch_plan(plan)
 
         def of_files() -> Part:
-            rows = units(numbered_rows(self._session.spark, self._tables, plan), plan, None)
-            quarantine = Beside(QUARANTINE, "quarantined", lambda: set_aside(rows, plan))
-            return Part(in_file_order(rows, plan), (quarantine,), by_id=False, within=self._session.unsplit)
+            def rows() -> DataFrame:
+                return units(numbered_rows(self._session.spark, self._tables, plan), plan, None)
+
+            quarantine = Beside(QUARANTINE, "quarantined", lambda: set_aside(rows(), plan))
+            native = self._native(plan)
+            if native is not None:
+                numbers = self._session.spark.range(0, plan.chunks, 1, min(plan.chunks, _TASKS))
+                frame = numbers.withColumnRenamed("id", "chunk")
+                return Part(frame, (quarantine,), native, by_id=False)
+            return Part(in_file_order(rows(), plan), (quarantine,), by_id=False, within=self._session.unsplit)
 
         def of_ids() -> Part:
             kept = self.kept(plan)
@@ -105,6 +118,16 @@ class RoverProducer(Planner):
         # a task that Spark gave a part of a file would stage a part of its chunk: without a filter the counts tell
         resumable = by_file and (plan.files.reader == "native" or not filtered)
         return Work(parts, RoverFiles(plan), read_whole, chunks, filtered=filtered, resumable=resumable)
+
+    def _native(self, plan: BatchPlan) -> NativeReader | None:
+        """The reader that a plan asks for, None for Spark's: also where it cannot serve here, since both make the same bytes."""
+        if plan.files.reader == "spark" or self._settings.files.reader == "spark":
+            return None
+        try:
+            return native_rows(self._tables, plan, listed(self._tables, plan), self._settings.tables)
+        except NotNative as error:
+            _LOG.warning("%s: Spark reads the data files: %s", plan.batch, error)
+            return None
 
     # -- the state of its tables -------------------------------------------------------------------------------
 
