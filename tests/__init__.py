@@ -7,7 +7,7 @@ _SPARK = os.environ.get("ROVER_SPARK__TABLES__ENGINE") == "spark"
 # whether logs and ledger are read without Spark: the oldest pair's environment has no deltalake
 NATIVE = not _SPARK and find_spec("deltalake") is not None
 # whether plans leave data files of plain columns to the native reader
-READER = False
+READER = True
 
 if _SPARK:
     from rover_spark.config.access import TableAccess
