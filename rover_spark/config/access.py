@@ -45,9 +45,10 @@ class Reaching(Frozen):
 
 
 class TableAccess(Reaching):
-    """How tables and a ledger by path are read without Spark, and whether they are: "spark" leaves all to Spark.
+    """How tables and a ledger by path are reached without Spark, and whether they are: "spark" leaves all to Spark.
 
-    Spark itself reads rows as its own settings say.
+    Driver and tasks use it: the one for logs and ledger, the others for data files whose columns are plain. Spark itself
+    reads rows as its own settings say.
     """
 
     engine: Literal["auto", "spark"] = "auto"
