@@ -89,7 +89,7 @@ class _Ids:
         self._table = np.zeros(2 * _PIECE, np.uint32)  # 1 + the place in the list; 0 is free
 
     def add(self, high: Words, low: Words) -> list[int]:
-        """Adds these numbers; returns the indexes of those that were there, or came before in the same batch."""
+        """Adds these numbers; returns the indexes of those that were there, or came before in the same batch, ascending."""
         begin, self._count = self._count, self._count + len(high)
         if self._count > len(self._high):
             room = self._count + self._count // 4
@@ -99,7 +99,7 @@ class _Ids:
             self._table = np.zeros(1 << (2 * self._count).bit_length(), np.uint32)
             for start in range(0, begin, _PIECE):
                 self._enter(start, min(start + _PIECE, begin))
-        return [row - begin for row in self._enter(begin, self._count)]
+        return sorted(row - begin for row in self._enter(begin, self._count))
 
     def _enter(self, start: int, stop: int) -> list[int]:
         """Gives rows of the list their slots, the first row of a number; returns the others."""
@@ -123,24 +123,26 @@ class _Ids:
 
 def _halves(ids: pa.Array) -> tuple[Words, Words]:
     """Two numbers of each id: those that it spells where it is a record id, else two hashes of its text."""
-    octets = _of_one_length(ids)
-    if octets is not None:
-        digits = _DIGIT_OF[octets]
-        if not (digits == _NO_DIGIT).any():
-            numbers = digits[:, ::2] << np.uint8(4) | digits[:, 1::2]
-            high, low = np.ascontiguousarray(numbers).view(np.uint64).T
-            return high, low
-    texts = ids.to_pylist()
-    return _hashes(texts), _hashes([f"{text}\0" for text in texts])
+    long_enough = np.diff(np.asarray(Lines(ids).offsets)) == _HEX
+    digits = _DIGIT_OF[_octets(ids if long_enough.all() else ids.filter(pa.array(long_enough)))]
+    spelled = ~(digits == _NO_DIGIT).any(axis=1)
+    octets = digits[spelled, ::2] << np.uint8(4) | digits[spelled, 1::2]
+    numbers = np.ascontiguousarray(octets).view(np.uint64)
+    if len(numbers) == len(ids):
+        return numbers[:, 0], numbers[:, 1]
+    found = np.empty((len(ids), 2), np.uint64)
+    is_number = long_enough.copy()
+    is_number[long_enough] = spelled
+    found[is_number] = numbers
+    texts = ids.filter(pa.array(~is_number)).to_pylist()
+    found[~is_number, 0], found[~is_number, 1] = _hashes(texts), _hashes([f"{text}\0" for text in texts])
+    return found[:, 0], found[:, 1]
 
 
 def _hashes(texts: list[str]) -> Words:
     return np.fromiter(map(hash, texts), np.int64, len(texts)).view(np.uint64)
 
 
-def _of_one_length(ids: pa.Array) -> NDArray[np.uint8] | None:
-    """The octets of ids that all have the length of a record id, a row each; None where one has not."""
-    lines = Lines(ids)
-    text = np.frombuffer(lines.text(0, len(ids)), np.uint8)
-    lengths = np.diff(lines.offsets)
-    return text.reshape(len(ids), _HEX) if (lengths == _HEX).all() else None
+def _octets(ids: pa.Array) -> NDArray[np.uint8]:
+    """The octets of ids that all have the length of a record id, a row each."""
+    return np.frombuffer(Lines(ids).text(0, len(ids)), np.uint8).reshape(len(ids), _HEX)

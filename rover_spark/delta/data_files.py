@@ -37,6 +37,7 @@ _MOST_ROWS, _ENOUGH, _MOST = (
     12 << 20,
     64 << 20,
 )  # rows of a batch, its octets on the average, and at the most
+_FIRST_ROWS = 64
 _PARTITIONS = {pa.string(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.bool_(), pa.date32()}
 
 
@@ -140,8 +141,15 @@ def _other_calendar(file: ParquetFile) -> str | None:
 def _rows(file: ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
     rows = file.metadata.num_rows
     octets = sum(file.metadata.row_group(n).total_byte_size for n in range(file.metadata.num_row_groups))
+    octets += rows * _decoded(file, names)
     several = max(1, min(_MOST_ROWS, _ENOUGH * rows // max(octets, 1)))
     yield from file.iter_batches(batch_size=several, columns=names, use_threads=False)
+
+
+def _decoded(file: ParquetFile, names: list[str]) -> int:
+    """Octets of a row once decoded, by the first rows: a page may name long texts by their number in a dictionary."""
+    first = next(file.iter_batches(batch_size=_FIRST_ROWS, columns=names, use_threads=False), None)
+    return 0 if first is None or not len(first) else int(first.nbytes) // len(first)
 
 
 def _small(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -141,10 +141,11 @@ def _even(rows: int, parts: Sequence[Part], widths: Sequence[Any], pool: _Pool) 
         if isinstance(part, Piece):
             places[:, at] = pool.place(part, rows)
         else:
-            block = places[:, at : at + width].reshape(rows, -1, len(part.pieces))
+            several = width // len(part.pieces)  # items of a row
+            block = places[:, at : at + width].reshape(rows, several, len(part.pieces))
             for number, piece in enumerate(part.pieces):
                 items = pool.place(piece.where(part.in_items), part.items)
-                block[:, :, number] = items.reshape(rows, -1)
+                block[:, :, number] = np.broadcast_to(items, part.items).reshape(rows, several)
         at += width
     return places.ravel(), np.arange(rows + 1, dtype=np.int32) * np.int32(total)
 

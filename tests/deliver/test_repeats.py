@@ -23,7 +23,11 @@ def shouted(number: int) -> str:
     return record_id(number).upper()  # of an id's length, but no record id
 
 
-@pytest.mark.parametrize("named", [record_id, shouted, "evt-{}".format, "é{}\n".format])
+def of_any_kind(number: int) -> str:
+    return (record_id, shouted, "evt-{}".format, str)[number % 4](number)
+
+
+@pytest.mark.parametrize("named", [record_id, shouted, "evt-{}".format, "é{}\n".format, of_any_kind])
 def test_repeats_are_those_that_a_set_finds(named: Callable[[int], str]) -> None:
     drawn = random.Random(7)
     seen, before = Seen(), set[str]()
@@ -34,7 +38,7 @@ def test_repeats_are_those_that_a_set_finds(named: Callable[[int], str]) -> None
             if each in before:
                 again[row] = "superseded"
             before |= {each} - {None}
-        assert seen.among(batch(*((3, each) for each in ids))) == again
+        assert list(seen.among(batch(*((3, each) for each in ids))).items()) == list(again.items())
 
 
 def test_each_chunk_has_ids_of_its_own() -> None:
@@ -45,6 +49,13 @@ def test_each_chunk_has_ids_of_its_own() -> None:
     }
     assert seen.among(batch((1, two), (1, one), (2, one))) == {1: "superseded"}
     assert seen.among(batch((2, None))) == {}
+
+
+def test_an_id_repeats_whatever_ids_come_in_its_batch() -> None:
+    seen = Seen()
+    assert seen.among(batch((0, record_id(1)))) == {}
+    assert seen.among(batch((0, "evt-1"), (0, record_id(1)))) == {1: "superseded"}
+    assert seen.among(batch((0, record_id(1)), (0, "evt-1"))) == {0: "superseded", 1: "superseded"}
 
 
 def test_an_id_is_not_taken_for_one_that_it_begins_with() -> None:

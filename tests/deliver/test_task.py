@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -427,3 +428,18 @@ def test_a_notice_that_fails_leaves_nothing_staged(disk: Store, tmp_path: Path) 
     with pytest.raises(RuntimeError, match="no accumulator"):
         stage_batches(batches(ROWS), PLAN, disk, told)
     assert on_disk(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [7, 1000, 20_000])
+def test_ids_that_repeat_in_the_order_of_a_data_file_are_delivered_once(tmp_path: Path, size: int) -> None:
+    drawn = random.Random(3)
+    ids = [f"{drawn.randrange(8_000):032x}" for _ in range(10_000)]
+    store = open_store(f"file://{tmp_path}", "acme")
+    rows = batches([row(0, 40) for _ in ids], size, ids=ids)
+    plan = a_plan(1 << 30)
+    found = stage_rows(rows, plan.batch, RoverFiles(plan), store, by_id=False).to_pylist()
+    counts = {entry["counted"]: entry["rows"] for entry in found if entry["counted"]}
+    (file,) = (entry for entry in found if entry["key"])
+    assert file["records"] == counts["delivered"] == len(set(ids))
+    assert file["raw_bytes"] == 40 * len(set(ids))
+    assert counts["superseded"] == len(ids) - len(set(ids))

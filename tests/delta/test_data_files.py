@@ -186,3 +186,11 @@ def test_batches_are_small_however_large_rows_are(tmp_path: Path, monkeypatch: p
     found = list(batches(Reached(str(tmp_path)), name, 1, wanted, {}))
     assert max(rows.nbytes for rows in found) <= 100_000
     assert [text for rows in found for text in rows.column("a").to_pylist()] == texts
+
+
+def test_long_texts_that_repeat_come_in_batches_of_bounded_size(tmp_path: Path) -> None:
+    """The file has a few thousand octets, the rows have 600 million."""
+    name = written(tmp_path, pa.table({"a": ["x" * 60_000] * 10_000}))
+    found = batches(Reached(str(tmp_path)), name, 1, Wanted((("a", pa.string()),)), {})
+    sizes = [rows.nbytes for rows in found]
+    assert max(sizes) <= 16 << 20 and sum(sizes) >= 600_000_000

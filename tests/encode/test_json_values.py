@@ -222,3 +222,24 @@ def test_only_texts_that_need_it_are_made_anew() -> None:
     assert escaped(plain).buffers()[2].address == plain.buffers()[2].address
     assert escaped(pa.array(["a\tb", None, "c"])).to_pylist() == [b"a\\tb", None, b"c"]
     assert flat(constant(b"x")).is_constant
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.list_(pa.string()), [[b"a"], [b"b"]]),
+        (pa.list_(pa.string()), [[b"a", b"b"], [b"c", None]]),
+        (pa.list_(pa.string()), [[], []]),
+        (pa.list_(pa.list_(pa.string())), [[[b"a"], []], [[b"b"], [b"c"]]]),
+        (pa.map_(pa.string(), pa.list_(pa.string())), [[("k", [b"a"])], [("l", [b"b"])]]),
+        (pa.map_(pa.string(), pa.struct([("s", pa.string())])), [[("k", {"s": b"a"})], [("l", {"s": b"b"})]]),
+        (pa.list_(pa.int64()), [[], []]),
+        (TEXTS, [[], []]),
+    ],
+)
+def test_rows_with_as_many_items_each_are_as_a_reading_row_by_row_gives_them(
+    kind: pa.DataType, values: list[Any]
+) -> None:
+    stored = as_text(pa.array(values, as_octets(kind)), kind)
+    made = texts_of(json_of(stored), len(values))
+    assert made == [row_by_row(value, kind) for value in values]

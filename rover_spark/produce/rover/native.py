@@ -43,10 +43,19 @@ class NativeReader:
         """
         for numbers in chunks:
             for chunk in numbers.column("chunk").to_pylist():
-                for rows in self._read(self.files[chunk]):
-                    made = self.records.of(rows, chunk)
+                file = self.files[chunk]
+                for rows in self._read(file):
+                    made = self._records(file, rows, chunk)
                     if len(made):
                         yield made
+
+    def _records(self, file: DataFile, rows: pa.RecordBatch, chunk: int) -> pa.RecordBatch:
+        try:
+            return self.records.of(rows, chunk)
+        except ReaderRefused:
+            raise
+        except Exception as error:
+            raise ReaderRefused(f"{file.path}: {type(error).__name__}", code="reader_refused") from error
 
     def _read(self, file: DataFile) -> Iterator[pa.RecordBatch]:
         try:
