@@ -9,7 +9,7 @@
         ├── LedgerConflict          another driver recorded the transition first
         ├── DatasetBusy             another driver is delivering the dataset
         ├── NotRepeatable           the same plan gave other rows or bytes than before
-        ├── ReaderRefused           the native reader met a data file that only Spark can read
+        ├── ReaderRefused           the data files of a batch cannot be read as its plan says: it is planned without that
         └── StoreError              the destination refused or is out of reach
             ├── PublishUnknown      a file may be visible, now or later: nothing is removed, publish again
             ├── StagedLost          staged bytes are gone and the key is not visible: stage again
@@ -106,7 +106,16 @@ class NotRepeatable(RunError):
 
 
 class ReaderRefused(RunError):
-    """A data file that only Spark can read. The caller aborts the batch, and plans it with Spark's reader."""
+    """The data files of a batch cannot be read as its plan says. A batch that is not STAGED is aborted and planned anew without that."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "reader_refused",
+        remedy: str = 'Set files.reader = "spark": Spark reads the file and makes the same bytes.',
+    ) -> None:
+        super().__init__(message, code=code, remedy=remedy)
 
 
 class StoreError(RunError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -46,6 +46,7 @@ from rover_spark.store import Store, open_store, staged_lost
 GROUP, GROUPS = 200, 100
 _NOTHING: Chunks = {}
 _LOG = logging.getLogger("rover_spark")
+_NOT_NOTED = "%s: what is staged is not noted, so a run that dies stages all of it again: %s"
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,10 @@ class Delivery:
             if dataset_state.rerun or isinstance(gap, SourceGap):
                 self.abort(dataset_state, plan, gap.message)
             raise
-        except ReaderRefused as refused:
-            self.abort(dataset_state, plan, refused.message)
+        except (ReaderRefused, NotRepeatable) as refused:
+            # the plan pins what cannot be read so: only another plan can do without it
+            if isinstance(refused, ReaderRefused) or refused.code == "chunk_split":
+                self.abort(dataset_state, plan, refused.message)
             raise
         counts, floors, files = manifest.counts, manifest.floors, manifest.files
         try:
@@ -152,12 +155,17 @@ class Delivery:
         if storage is None or storage.place is None:
             return nullcontext()  # Spark's commits would wait until the tasks that stage leave it a slot
 
+        told = False
+
         def write(texts: Sequence[str]) -> bool:
             at = self._producer.now + round((time.monotonic() - self._began) * 1000)
             try:
                 return self._ledger.record_journal(plan, at, self._versions(True), texts)
-            except RoverSparkError as error:
-                _LOG.debug("%s: its journal was not written: %s", plan.batch, error.message)
+            except Exception as error:  # noqa: BLE001 - staging goes on without a journal, whatever its writer trips over
+                nonlocal told
+                if not told:
+                    _LOG.warning(_NOT_NOTED, plan.batch, error)
+                told = True
                 return False
 
         return journaled(self._session, write)
@@ -300,8 +308,11 @@ class Delivery:
         return manifest.files
 
     def abort(self, dataset_state: DatasetState, plan: Plan, why: str) -> DatasetState:
-        """Ends a batch that was never STAGED; the dataset state after it."""
+        """Ends a batch that was never STAGED, and removes what its journal names; the dataset state after it."""
         dataset_state = self._ledger.record(dataset_state, plan, "ABORTED", note=why)
+        with suppress(RoverSparkError):  # out of reach: sweep removes them
+            if staged := self._ledger.journaled([plan.batch]).get(plan.batch):
+                self._store(plan).abort(staged)
         self._progress.step("aborted", batch=plan.batch, why=why)
         return replace(
             dataset_state,

@@ -168,8 +168,11 @@ class Exporter:
                 self._go_on(dataset, dataset_state, only_open=only_open)
         except RoverSparkError as error:
             self._problems.append(error.problem)
+        finally:
+            self._producer.release(dataset)
 
     def _go_on(self, dataset: str, dataset_state: DatasetState, *, only_open: bool) -> None:
+        refused = False
         for turn in range(_FOLLOW):
             plan = dataset_state.open
             try:
@@ -185,9 +188,12 @@ class Exporter:
                 self._producer.unread(dataset, error)
                 dataset_state = self._ledger.dataset_states()[dataset]
             except ReaderRefused as error:
-                if turn == _FOLLOW - 1 or (plan is not None and dataset_state.open_state == "STAGED"):
+                # both readers make the same bytes, so a STAGED batch goes on with the other one; who refuses twice stays
+                staged = plan is not None and dataset_state.open_state == "STAGED"
+                if turn == _FOLLOW - 1 or (staged and refused):
                     raise
                 self._producer.refused(dataset, error.message)
+                refused = True
                 dataset_state = self._ledger.dataset_states()[dataset]
             except LedgerConflict:
                 if turn == _FOLLOW - 1:
@@ -227,4 +233,8 @@ class Exporter:
         assert plan is not None
         with self._ledger.delivering(plan.dataset, "redeliver"):
             self._producer.confirm(plan)
-            return Outcome([self._delivery.redeliver(plan, record)])
+            try:
+                return Outcome([self._delivery.redeliver(plan, record)])
+            except ReaderRefused as error:  # the other reader makes the same bytes
+                self._producer.refused(plan.dataset, error.message)
+                return Outcome([self._delivery.redeliver(plan, record)])

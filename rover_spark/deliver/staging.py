@@ -65,7 +65,7 @@ def staged(
         parts = side_by_side(one, work.parts)
         expected = plan.source_rows if first else None
         found = [each for each, _ in parts]
-        manifest = whole(found, plan, work.cutter, expected, access, filtered=work.filtered, done=done)
+        manifest = whole(found, plan, work.cutter, expected, access, at_most=work.at_most, done=done)
         beside: dict[str, list[DataFrame]] = {}
         for each in (each for _, found in parts for each in found):
             beside.setdefault(each.table, []).append(each.rows())
@@ -109,14 +109,14 @@ def whole(
     expected: int | None,
     access: Access | None = None,
     *,
-    filtered: bool = False,
+    at_most: int = 0,
     done: Chunks = _NOTHING,
 ) -> Manifest:
     """The manifest of a batch, or of some of its chunks, from those of its parts and of the chunks ``done`` before.
 
     Raises:
-        NotRepeatable: another number of rows arrived than was ``expected`` (None expects none; where the plan counted rows
-            before a filter, more of them), or two tasks staged one chunk.
+        NotRepeatable: another number of rows arrived than was ``expected``, of which a filter may take ``at_most`` so many away
+            (None expects none), or two tasks staged one chunk.
     """
     tally = Tally(cutter.marks)
     for part in (*parts, *done.values()):
@@ -124,7 +124,7 @@ def whole(
         tally.add_all(part.marks)
     manifest = tally.manifest(file for part in (*parts, *done.values()) for file in part.files)
     arrived = sum(manifest.rows.values())
-    differ = expected is not None and (arrived > expected if filtered else arrived != expected)
+    differ = expected is not None and not expected - at_most <= arrived <= expected
     twice = len({file.key for file in manifest.files}) < len(manifest.files)
     if differ or twice:
         open_store(plan.destination, plan.export, access).abort(
@@ -134,7 +134,9 @@ def whole(
             raise NotRepeatable(
                 f"{plan.batch}: two tasks staged rows of one chunk, so Spark split a data file",
                 code="chunk_split",
-                remedy='Nothing new is visible. Set files.layout = "hash".',
+                remedy="Nothing was replaced. Run it where Spark reads a data file in one task."
+                if expected is None
+                else 'Nothing is visible, and the batch is aborted. Set files.layout = "hash" and run export again.',
             )
         raise NotRepeatable(
             f"{plan.batch}: {expected} source rows were counted when it was planned, {arrived} arrived",

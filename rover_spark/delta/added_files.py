@@ -77,6 +77,7 @@ class AddedFiles:
 def added_files(log: TableLog, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles:
     """Reads from the log which files these consecutive commits added; no row of the table."""
     detail, last = log.detail(), commits[-1].version
+    shape = log.shape_at(last)  # what the table is set to later does not count
     found = log.files(commits[0].version, last)
     files = tuple(file for commit in found for file in commit.added)
     schema = StructType.fromJson(log.schema_at(last))
@@ -86,7 +87,11 @@ def added_files(log: TableLog, table: str, commits: tuple[HistoryRow, ...]) -> A
         commits,
         files,
         removed_at=next((commit.version for commit in found if commit.removes), None),
-        obstacle=_obstacle({each.name: each.dataType for each in schema.fields}, detail.properties, files),
+        obstacle=_obstacle(
+            {each.name: each.dataType for each in schema.fields},
+            shape.properties if shape else detail.properties,
+            files,
+        ),
         schema=schema,
     )
 

@@ -119,9 +119,7 @@ def _time(values: pa.Array, there: Mask | None) -> pa.Array:
     numbers = values.cast(pa.int32() if is_day else pa.int64()).fill_null(0).to_numpy()
     fits = days_in_range(numbers) if is_day else instants_in_range(numbers)
     if not fits.all():
-        raise ReaderRefused(
-            "a time outside of the years 1 to 9999: its text is Spark's affair", code="reader_refused"
-        )
+        raise ReaderRefused("a time outside of the years 1 to 9999: its text is Spark's affair")
     return days_text(numbers) if is_day else instants_text(numbers, zone=values.type.tz is not None)
 
 
@@ -147,7 +145,7 @@ def _map(values: pa.Array, *, null_members: bool) -> Json:
     offsets = offsets - begin
     keys = values.keys.slice(begin, entries).dictionary_encode()
     if not is_utf8(keys.dictionary):
-        raise ReaderRefused("a map key that is no UTF-8: only Spark replaces it", code="reader_refused")
+        raise ReaderRefused("a map key that is no UTF-8: only Spark replaces it")
     ids = keys.indices.to_numpy()
     order, twice = in_order(ids, keys.dictionary, offsets)
     items = json_of(values.items.slice(begin, entries))

@@ -109,15 +109,15 @@ class Work:
     """The rows of a batch: its parts, how they are cut, and what turns an engine's errors into ours while they are read.
 
     ``chunks`` are the only ones that are asked for, None where all are; the parts hold at least their rows, what stands
-    beside them is whole. ``filtered`` says that the plan counted rows before a filter: fewer may arrive. ``resumable``
-    says that a task holds its chunks whole, so that those of tasks that ended need not be staged again.
+    beside them is whole. ``at_most`` is how many of the rows that the plan counted a filter may take away: so many fewer may
+    arrive. ``resumable`` says that a task holds its chunks whole, so that those of tasks that ended need not be staged again.
     """
 
     parts: Sequence[Callable[[], Part]]
     cutter: Cutter
     reading: Callable[[], AbstractContextManager[None]]
     chunks: frozenset[int] | None = None
-    filtered: bool = False
+    at_most: int = 0
     resumable: bool = False
 
 
@@ -167,7 +167,7 @@ class Producer(Protocol):
         ...
 
     def refused(self, stream: str, why: str) -> None:
-        """Records that a task could not read as the plan asked: the next plan of the stream leaves it to Spark."""
+        """Records that a task could not read as the plan asked: from now on what plans of the stream read is left to Spark."""
         ...
 
     def unread(self, stream: str, error: RunError) -> None:
@@ -176,6 +176,10 @@ class Producer(Protocol):
 
     def refresh(self) -> None:
         """Forgets what the tables looked like: another driver may have gone further than this run saw."""
+        ...
+
+    def release(self, stream: str) -> None:
+        """Lets go of what planning kept for the staging of a stream's batch. The run is done with the stream."""
         ...
 
     def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:

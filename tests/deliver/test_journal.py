@@ -15,10 +15,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from rover_spark.deliver import journal as room
+from rover_spark.deliver.batch import Delivery
 from rover_spark.deliver.journal import _Texts, journaled
+from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.deliver.staging import _among, whole
 from rover_spark.deliver.task import stage_batches
 from rover_spark.errors import NotRepeatable
+from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.file import StagedFile
 from rover_spark.model.journal import chunks_of, chunks_to_json
 from rover_spark.model.manifest import Manifest
@@ -193,3 +196,60 @@ def test_what_was_staged_before_counts_and_stays_where_the_rest_does_not_fit(
             whole([rest], PLAN, RoverFiles(PLAN), expected, done={4: CHUNK})
         assert caught.value.code == "rows_differ"
     assert aborted == ["staged/2"] * 2, "what the journal names may be another driver's by now"
+
+
+def test_rows_that_a_filter_may_take_away_bound_what_arrives() -> None:
+    arrived = [Manifest((), {"delivered": 8}, {})]
+    for expected, at_most in ((8, 0), (10, 2), (10, 9)):
+        assert whole(arrived, PLAN, RoverFiles(PLAN), expected, at_most=at_most).counts["read"] == 8
+    for expected, at_most in ((9, 0), (10, 1), (7, 7)):
+        with pytest.raises(NotRepeatable, match="8 arrived"):
+            whole(arrived, PLAN, RoverFiles(PLAN), expected, at_most=at_most)
+
+
+def test_a_journal_that_cannot_be_written_is_told_once_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    written = list[int]()
+
+    class Ledger:
+        storage = SimpleNamespace(place="/l")
+
+        def record_journal(self, *_: Any) -> bool:
+            written.append(1)
+            raise OSError("disk full")
+
+    ledger, producer = Ledger(), SimpleNamespace(now=0, encoder="x")
+    parts: Any = (SESSION, ledger, producer, None, None)
+    delivery = Delivery(*parts)
+    delivery._versions = lambda _: {}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(KeyError, match="the error that counts"),
+    ):
+        patch.setattr(room, "EVERY", 0.01)
+        with delivery._journaled(PLAN) as report:
+            assert report is not None
+            report("one")
+            until = time.monotonic() + 20
+            while len(written) < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+            raise KeyError("the error that counts")
+    assert len(written) >= 3, "the writer goes on, and once more at the end"
+    (told,) = (each for each in caplog.records if each.levelname == "WARNING")
+    assert told.getMessage() == (
+        f"{PLAN.batch}: what is staged is not noted, so a run that dies stages all of it again: disk full"
+    )
+
+
+def test_what_the_journal_of_an_aborted_batch_names_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed = list[str]()
+    store = SimpleNamespace(abort=removed.extend)
+    monkeypatch.setattr("rover_spark.deliver.batch.open_store", lambda *_: store)
+    dataset_state = DatasetState(open=PLAN, open_state="PLANNED")
+    ledger = SimpleNamespace(
+        record=lambda state, *_, **__: state, journaled=lambda names: {name: {"staged/0"} for name in names}
+    )
+    parts: Any = (SESSION, ledger, SimpleNamespace(encoder="x"), lambda _: None, LoggedProgress())
+    after = Delivery(*parts).abort(dataset_state, PLAN, "why")
+    assert after.open is None and removed == ["staged/0"]

@@ -25,7 +25,7 @@ MEANINGS = {
     "bytes_differ": "a batch that was staged again has other bytes than before",
     "changes_expire": "undelivered changes expire within two days",
     "check_failed": "a try of `check` failed",
-    "chunk_split": "Spark gave the rows of one data file to two tasks",
+    "chunk_split": "Spark gave the rows of one data file to two tasks; a batch that is not STAGED is aborted",
     "column_missing": "an expression cannot be evaluated on the table, or no column gives a field of the schema",
     "column_taken": "the table has a column with a name that `identifiers` gives",
     "column_type": "a column has a type that the field cannot take",
@@ -40,7 +40,7 @@ MEANINGS = {
     "event_changed": "rows of an event table were updated or deleted",
     "feed_off": "the table keeps no change data feed (Currents: and is not append-only)",
     "field_missing": "`columns` names a field that the schema does not have",
-    "files_changed": "the data files that are the chunks of a batch of events cannot be read one by one any more",
+    "files_changed": "the data files that are the chunks of a batch of events cannot be read one by one any more; unless it is STAGED, it is planned anew",
     "files_unlisted": "the data files of a table are the chunks of a batch, and only Spark reads its log",
     "file_refused": "the system refuses a file: full disk, no permission",
     "interrupted": "Ctrl-C or SIGTERM; says what is visible",
@@ -72,7 +72,7 @@ MEANINGS = {
     "offsets_differ": "offsets of events leave a gap or overlap",
     "plan_missing": "the ledger holds a COMMITTED batch without its plan",
     "plan_newer": "a newer version planned a batch",
-    "reader_refused": "the native reader met a data file that only Spark can read; the run goes on with Spark's reader",
+    "reader_refused": "the native reader met a data file that only Spark can read; the run goes on with Spark's reader, from the plan on unless the batch is STAGED",
     "rerun_refused": "`rerun` is not possible: nothing was delivered yet, or `--accept-gap` is wrong or missing",
     "rows_differ": "a plan gave other rows than before",
     "rows_quarantined": "rows went to the quarantine",
@@ -130,6 +130,17 @@ def _codes(node: ast.AST, *, pairs: bool) -> Iterator[Code]:
         )
         if name in ("Problem", "problem") and node.args:
             yield from (Code(code, "Problem") for code in _text(node.args[0]))
+    elif isinstance(node, ast.ClassDef):  # a class of one code has it as the default of its keyword
+        given = [
+            each.args for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+        ]
+        yield from (
+            Code(code, node.name)
+            for args in given
+            for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+            if arg.arg == "code" and default is not None
+            for code in _text(default)
+        )
     elif pairs and isinstance(node, ast.Tuple) and len(node.elts) == 2:
         yield from (Code(code, "Problem") for code in _text(node.elts[0]) if "_" in code)
 

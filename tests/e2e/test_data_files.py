@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from rover_spark.delta.session import Session
-from rover_spark.errors import RunError
+from rover_spark.errors import ReaderRefused, RunError
 from rover_spark.face import commands
 from tests import NATIVE, receiver
 from tests.e2e.filed import (
@@ -131,12 +132,16 @@ def test_a_data_file_that_spark_split_is_noticed_and_nothing_of_it_stays(
         patch.setattr(Session, "unsplit", lambda _: nullcontext())
         world.spark.conf.set("spark.sql.files.maxPartitionBytes", "1000")
         try:
-            assert [problem.code for problem in world.export().problems] == ["chunk_split"]
+            (problem,) = world.export().problems
+            assert problem.code == "chunk_split" and 'files.layout = "hash"' in problem.remedy
+            assert world.fingerprint() == {}
+            world.options["files"] = {**world.options["files"], "layout": "hash"}  # as the remedy says
+            result = world.delivered(now=world.clock + timedelta(minutes=1))
         finally:
             world.spark.conf.unset("spark.sql.files.maxPartitionBytes")
-    assert world.fingerprint() == {}
-    (batch,) = world.export(now=world.clock + timedelta(minutes=1)).batches
-    assert batch.state == "COMMITTED" and batch.counts["delivered"] == 40
+    (batch,) = result.batches
+    assert ways(result) == {("hash", "spark")} and batch.state == "COMMITTED"
+    assert batch.counts["delivered"] == 40
 
 
 @EACH_READER
@@ -222,6 +227,10 @@ def test_rows_that_a_filter_an_identifier_or_the_quarantine_takes_are_counted_as
     assert found["fan_profiles"] == (13, 10) and found["fan_profile_merges"] == (0, 0)
     assert [batch.files for batch in result.batches if batch.dataset == "fan_profile_merges"] == [()]
     assert plans(result)["fan_profiles"].source_rows == 43, "the log's rows, before the filter"
+    raw = {name for name, plan in plans(result).items() if plan.files.raw_rows}
+    assert raw == {"fan_profiles", "fan_profile_merges"}, (
+        "of all others exactly the rows that were counted must arrive"
+    )
     assert _set_aside(world) == _set_aside(hashed) and len(_set_aside(world)) == 12
     for batch in result.batches:
         assert commands.redeliver(world.spark, world.settings, batch.batch).ok
@@ -234,7 +243,7 @@ def test_rows_that_a_filter_an_identifier_or_the_quarantine_takes_are_counted_as
 @pytest.mark.law(7)
 @EACH_READER
 def test_a_batch_that_was_planned_by_data_files_is_ended_and_delivered_again_by_them_or_waits(
-    filed: Filed, reader: str
+    filed: Filed, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(filed.table("fans"), fans(0, 30), fans(30, 60))
     filed.datasets["fan_profiles"] = {"table": filed.table("fans"), "columns": PROFILES}
@@ -262,7 +271,14 @@ def test_a_batch_that_was_planned_by_data_files_is_ended_and_delivered_again_by_
         commands.redeliver(world.spark, world.settings, batch)
     assert refused.value.code == "files_unlisted"
     del world.options["tables"]
-    assert commands.redeliver(world.spark, world.settings, batch).ok
+
+    def refuse(_: object) -> Iterator[pa.RecordBatch]:
+        raise ReaderRefused("odd")
+
+    for patched in (False, True):
+        if patched and reader == "native":
+            monkeypatch.setattr("rover_spark.produce.rover.producer.native_rows", lambda *_: refuse)
+        assert commands.redeliver(world.spark, world.settings, batch).ok, "Spark makes the same bytes"
     assert world.fingerprint() == whole.fingerprint()
     assert commands.verify(world.spark, world.settings).ok
 
@@ -273,10 +289,16 @@ def test_data_files_that_are_gone_are_a_gap_and_nothing_is_delivered(filed: File
     write(filed.table("fans"), fans(0, 20), fans(20, 40))
     filed.datasets["fan_profiles"] = {"table": filed.table("fans"), "columns": PROFILES}
     world = filed.by("files", reader)
-    next(Path(filed.table("fans")).glob("*.parquet")).unlink()
+    lost = next(Path(filed.table("fans")).glob("*.parquet"))
+    rows = lost.read_bytes()
+    lost.unlink()
     for _ in range(2):
         (problem,) = world.export().problems
         assert problem.code == "source_gap" and "cannot be read whole" in problem.message, problem
     assert world.fingerprint() == {}
     (standing,) = commands.status(world.spark, world.settings, now=world.now()).document()["datasets"]
     assert standing["delivered_version"] is None
+    lost.write_bytes(rows)
+    result = world.delivered()
+    assert ways(result) == {("files", "spark")}, "after a batch that was aborted Spark reads"
+    assert reader == "spark" or "the batch before was aborted" in plans(result)["fan_profiles"].files.why

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark.errors import ConfigError
+from rover_spark.errors import ConfigError, ReaderRefused
 from rover_spark.face import commands
 from rover_spark.model.plan import Plan
 from rover_spark.produce.currents.plan import event_plan
@@ -125,8 +125,10 @@ def test_a_plan_of_data_files_is_refused_by_versions_that_do_not_know_it(backlog
     assert caught.value.code == "plan_newer"
 
 
-def test_files_that_cannot_be_read_one_by_one_any_more_are_planned_anew(
-    backlog: Stream, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.law(3)
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_a_table_is_set_to_later_does_not_count_and_files_that_cannot_be_read_one_by_one_are_planned_anew(
+    backlog: Stream, monkeypatch: pytest.MonkeyPatch, readable: bool
 ) -> None:
     from rover_spark.deliver import batch as delivery
 
@@ -138,6 +140,15 @@ def test_files_that_cannot_be_read_one_by_one_any_more_are_planned_anew(
         with pytest.raises(KeyboardInterrupt):
             backlog.export()
     backlog.sql("ALTER TABLE {t} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')")
-    batch = backlog.delivered().batches[-1]
-    assert slice_of(batch.plan).layout == "hash" and batch.counts["delivered"] == 3 * ROWS
+    if not readable:
+
+        def places(*_: object) -> None:
+            raise ReaderRefused("other files", code="files_changed")
+
+        monkeypatch.setattr("rover_spark.produce.currents.producer.places", places)
+    batch = backlog.delivered().batches[-1] if not readable else backlog.delivered().batches[0]
+    assert (
+        slice_of(batch.plan).layout == ("files" if readable else "hash")
+        and batch.counts["delivered"] == 3 * ROWS
+    )
     assert commands.verify(backlog.spark, backlog.settings).ok

@@ -104,7 +104,8 @@ def places(plan: EventPlan, number: int, added: AddedFiles | None) -> list[tuple
     raise ReaderRefused(
         f"{plan.batch}: the data files of {one.source.table} cannot be read one by one as they were when it was planned",
         code="files_changed",
-        remedy="Nothing new is visible. Run export again: the events are planned anew.",
+        remedy="A batch that is not STAGED is planned anew by the next export. A redelivery needs the table's log as it was "
+        "when the batch was planned.",
     )
 
 

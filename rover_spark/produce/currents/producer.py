@@ -55,6 +55,9 @@ class EventProducer(EventPlanner):
             if (parts := mine.parts(key)) is not None:
                 self.taken.take(parts)
 
+    def release(self, stream: str) -> None:
+        """Does nothing: planning keeps no rows."""
+
     def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
         """Event types that are read together make one part as long as they are few; only those of the chunks are read."""
         plan = event_plan(plan)
@@ -99,9 +102,11 @@ class EventProducer(EventPlanner):
             of_files[scan] = range(first, first + one.data_files)
             group_of.update(zip(of_files[scan], places(plan, number, files.get(scan)), strict=True))
         groups = [*batched(by_file), *batched(scan_groups(shuffled, texts, alike_of(files)))]
-        filtered = any(group.leader.source.where is not None for group in by_file)
+        # the log counts rows before the filter of a type
+        filtered = {number for number, one in due if one.data_files and one.source.where is not None}
+        at_most = sum(group.rows for group in plan.groups if group.slice in filtered)
         cutter = EventFiles(plan, texts, group_of)
-        return Work([part(some) for some in groups], cutter, read_whole, chunks, filtered=filtered)
+        return Work([part(some) for some in groups], cutter, read_whole, chunks, at_most=at_most)
 
     # -- the state of its tables -------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 PLAIN_SCALE = 6  # with more decimals Spark writes small numbers as 1E-7
 # escapes, other quotes, comments, parameters
 _UNFIT = re.compile(r"""\\|"|--|/\*|\$""")
+_QUOTED = re.compile("'[^']*'|`[^`]*`")
 _CAST = re.compile(r"\bas\s+string\s*\)|\bstring\s*\(|::\s*string\b", re.IGNORECASE)
 _INTEGER = re.compile(r"\d{1,18}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -204,6 +205,8 @@ def _parsed(text: str) -> Expr:
         raise NotNative("sqlglot is not installed: pip install 'rover_spark[native]'") from None
     if unfit := _UNFIT.search(text):
         raise NotNative(f"{text} holds {unfit[0]}")
+    if "+" in _QUOTED.sub("", text):  # sqlglot drops a sign that makes a number of a text
+        raise NotNative(f"{text} is more than a plain expression")
     try:
         node = parse_one(text, read="spark")
     except Exception:  # noqa: BLE001 - what the library trips over, whatever it raises, is not plain

@@ -7,6 +7,7 @@ anew from the plan: same rows. Where an engine keeps no rows (serverless), they 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
@@ -46,9 +47,7 @@ class Kept:
 
     def release(self) -> None:
         """Frees the disks. Rows that are asked for afterwards are read again."""
-        for frame in self.frames:
-            with suppress(PySparkException, Py4JError, OSError):  # the session may have ended
-                frame.unpersist()
+        _free(self.frames)
 
 
 def kept(feed: DataFrame, plan: BatchPlan, floors: DataFrame | None, *, rewritten: bool) -> Kept:
@@ -57,15 +56,25 @@ def kept(feed: DataFrame, plan: BatchPlan, floors: DataFrame | None, *, rewritte
     # Spark does not merge small partitions of what it keeps
     partitions = ceil(plan.source_rows / _ROWS)
     frames, settled = list[DataFrame](), dict[str, int]()
-    if rewritten:
-        frames.append(_persisted(changed_keys(rows, partitions)))
-        unchanged = sum(row["rows"] for row in frames[0].where("key IS NULL").collect())
-        if 2 * unchanged >= plan.source_rows:  # else to look for the others costs more than it saves
-            rows = rows.join(frames[0].where("key IS NOT NULL").select("key"), "key", "left_semi")
-            settled = {"no_change": unchanged // 2, BEFORE: unchanged // 2}
-    found = _persisted(needed(decided(rows, plan, floors, partitions=partitions)))
-    delivered = found.where(F.col("outcome") == "delivered").count()
-    return Kept(plan, found, settled, delivered, (*frames, found))
+    try:
+        if rewritten:
+            frames.append(_persisted(changed_keys(rows, partitions)))
+            unchanged = sum(row["rows"] for row in frames[0].where("key IS NULL").collect())
+            if 2 * unchanged >= plan.source_rows:  # else to look for the others costs more than it saves
+                rows = rows.join(frames[0].where("key IS NOT NULL").select("key"), "key", "left_semi")
+                settled = {"no_change": unchanged // 2, BEFORE: unchanged // 2}
+        frames.append(_persisted(needed(decided(rows, plan, floors, partitions=partitions))))
+        delivered = frames[-1].where(F.col("outcome") == "delivered").count()
+    except BaseException:
+        _free(frames)
+        raise
+    return Kept(plan, frames[-1], settled, delivered, tuple(frames))
+
+
+def _free(frames: Iterable[DataFrame]) -> None:
+    for frame in frames:
+        with suppress(PySparkException, Py4JError, OSError):  # the session may have ended
+            frame.unpersist()
 
 
 def _persisted(frame: DataFrame) -> DataFrame:

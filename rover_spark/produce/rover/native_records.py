@@ -172,7 +172,7 @@ def records_of(plan: BatchPlan, schema: dict[str, Any]) -> tuple[Records, Column
         NotNative: only Spark can make them; the message says why.
     """
     dataset, source, grammar = plan.definition, plan.source, Grammar(schema)
-    if plan.phase != "snapshot" and not (plan.inserts_only and dataset.append_only):
+    if not plan.stand_alone:
         raise NotNative("changes are compared with what was there before")
     if plan.floors:
         raise NotNative("earlier batches left floors")

@@ -131,9 +131,7 @@ def text_of(values: pa.Array) -> pa.Array:
         return values.cast(pa.string())
     days = values.cast(pa.int32()).fill_null(0).to_numpy()
     if not days_in_range(days).all():
-        raise ReaderRefused(
-            "a day outside of the years 1 to 9999: its text is Spark's affair", code="reader_refused"
-        )
+        raise ReaderRefused("a day outside of the years 1 to 9999: its text is Spark's affair")
     texts = days_text(days).view(pa.string())
     return pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string()))
 

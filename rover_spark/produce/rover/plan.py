@@ -59,7 +59,7 @@ class Files:
 
     ``layout`` hash: chunk ``pmod(hash(id), chunks)``. ``layout`` files: chunk n is the data file at place n, by path at the
     version of a snapshot, in the order of the log among those that commits added. ``reader`` is who reads them, ``why`` the
-    reason for both. There a file ends after ``max_records``, too.
+    reason for both. There a file ends after ``max_records``, too. ``raw_rows``: the plan counted rows before the filter.
     """
 
     chunks: int
@@ -70,6 +70,7 @@ class Files:
     reader: Literal["spark", "native"] = "spark"
     why: str = ""
     max_records: int = 0
+    raw_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class BatchPlan(Plan):
         if not self.source.identifiers:
             del tree["source"]["identifiers"]
         if self.files.layout == "hash":
-            for name in ("layout", "reader", "why", "max_records"):
+            for name in ("layout", "reader", "why", "max_records", "raw_rows"):
                 del tree["files"][name]
         return tree
 

@@ -232,11 +232,14 @@ class Planner:
                 rows = kept(feed, plan, self.floors(plan), rewritten=rewritten)
             plan = self._plan(step, dataset, dataset_state, wanted, state, found, rows.delivered, layout)
             self._kept[dataset] = replace(rows, plan=plan)
-        return self._with_reader(plan, layout.files) if layout.files else plan
+        if not layout.files:
+            return plan
+        aborted = dataset_state.seq in dataset_state.aborted
+        return self._with_reader(plan, layout.files, "the batch before was aborted" if aborted else None)
 
-    def _with_reader(self, plan: BatchPlan, files: Sequence[DataFile]) -> BatchPlan:
-        """The plan with the reader of its data files; where that is Spark, with the reason."""
-        why = self._refused.get(plan.dataset)
+    def _with_reader(self, plan: BatchPlan, files: Sequence[DataFile], doubt: str | None) -> BatchPlan:
+        """The plan with the reader of its data files; where that is Spark, with the reason: ``doubt`` is one."""
+        why = self._refused.get(plan.dataset, doubt)
         if self._settings.files.reader == "spark":
             why = 'files.reader is "spark"'
         try:
@@ -259,7 +262,7 @@ class Planner:
         logged = self._logged(step, dataset_state, wanted)
         layout = of_data_files(files, logged, target) if files and logged is not None else Layout(why=why)
         if logged is not None and (plain or (layout.files and not wanted.identifiers)):
-            return {"insert": logged}, layout
+            return {"insert": logged}, replace(layout, raw=wanted.where is not None and bool(layout.files))
         found = self._count(dataset, step, wanted)
         if files and logged is None and set(found) <= {"insert"}:
             layout = of_data_files(files, sum(found.values()), target)

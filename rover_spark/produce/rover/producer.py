@@ -68,13 +68,13 @@ class RoverProducer(Planner):
     def work(self, plan: Plan, chunks: frozenset[int] | None = None) -> Work:
         """One part: a dataset is read at one version, or over one range; none where it has no rows."""
         plan = batch_plan(plan)
+        by_file = plan.files.layout == "files" and plan.source_rows > 0
 
         def of_files() -> Part:
             def rows() -> DataFrame:
                 return units(numbered_rows(self._session.spark, self._tables, plan), plan, None)
 
             quarantine = Beside(QUARANTINE, "quarantined", lambda: set_aside(rows(), plan))
-            native = self._native(plan)
             if native is not None:
                 numbers = self._session.spark.range(0, plan.chunks, 1, min(plan.chunks, _TASKS))
                 frame = numbers.withColumnRenamed("id", "chunk")
@@ -112,16 +112,20 @@ class RoverProducer(Planner):
             finally:
                 self.release(plan.dataset)
 
-        by_file = plan.files.layout == "files"
+        native = None
+        if by_file:
+            with read_whole():
+                native = self._native(plan)
         parts = ((of_files if by_file else of_ids),) if plan.source_rows else ()
-        filtered = by_file and plan.source.where is not None
-        # a task that Spark gave a part of a file would stage a part of its chunk: without a filter the counts tell
-        resumable = by_file and (plan.files.reader == "native" or not filtered)
-        return Work(parts, RoverFiles(plan), read_whole, chunks, filtered=filtered, resumable=resumable)
+        at_most = plan.source_rows if by_file and plan.files.raw_rows else 0
+        # a task that Spark gave a part of a file would stage a part of its chunk: exact counts tell
+        resumable = by_file and (native is not None or not at_most)
+        return Work(parts, RoverFiles(plan), read_whole, chunks, at_most=at_most, resumable=resumable)
 
     def _native(self, plan: BatchPlan) -> NativeReader | None:
         """The reader that a plan asks for, None for Spark's: also where it cannot serve here, since both make the same bytes."""
-        if plan.files.reader == "spark" or self._settings.files.reader == "spark":
+        asked = {plan.files.reader, self._settings.files.reader}
+        if "spark" in asked or plan.dataset in self._refused:
             return None
         try:
             return native_rows(self._tables, plan, listed(self._tables, plan), self._settings.tables)

@@ -22,10 +22,14 @@ _ENOUGH = 3  # data files are chunks where they hold a third of what a file aims
 
 @dataclass(frozen=True)
 class Layout:
-    """The data files that are the chunks of a batch, in their order; none where ids are hashed. And why."""
+    """The data files that are the chunks of a batch, in their order; none where ids are hashed. And why.
+
+    ``raw`` says that their rows were counted before the filter.
+    """
 
     files: Sequence[DataFile] = ()
     why: str = ""
+    raw: bool = False
 
 
 def of_data_files(files: Sequence[DataFile], rows: int, target: int) -> Layout:
@@ -217,6 +221,7 @@ def plan_batch(
             layout="files" if layout.files else "hash",
             why=layout.why,
             max_records=files.target_records if layout.files else 0,
+            raw_rows=layout.raw,
         ),
         destination=settings.destination,
         source_rows=source_rows,

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
 
+from rover_spark.produce.columns.maps import has
 from rover_spark.produce.columns.quarantine import row_json
 from rover_spark.produce.rover.changes import by_key, is_after
 from rover_spark.produce.rover.fields import values_of
+
+_TIMES = (DateType, TimestampType, TimestampNTZType)
 
 
 def changed_keys(frame: DataFrame, partitions: int) -> DataFrame:
@@ -21,7 +25,10 @@ def changed_keys(frame: DataFrame, partitions: int) -> DataFrame:
     ``frame`` is what ``keyed`` makes of a change data feed. A key is among the others where each commit that touched it took
     one row away and brought one row with equal values.
     """
-    values = F.sha2(row_json(values_of(frame)), 256)
+    types = values_of(frame)
+    # JSON counts years in their era: the text of a cast tells 1 BC from 1 AD
+    times = (F.col(name).cast("string") for name, dtype in types.items() if has(dtype, *_TIMES))
+    values = F.sha2(F.concat_ws("\n", row_json(types), *times), 256)
     brought = is_after().cast("int").alias("brought")
     slim = frame.select("key", "commit", brought, values.alias("values"))
     digests = (F.xxhash64("values").alias("one"), F.xxhash64(F.lit(1), "values").alias("other"))

@@ -9,9 +9,12 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from rover_spark.produce.rover.fields import keyed
+from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.kept import kept
 from rover_spark.produce.rover.plan import BatchPlan
 from rover_spark.produce.rover.records import needed, units
+from rover_spark.produce.rover.unchanged import changed_keys
 from tests.produce.cases import NOON, feed, plan, uuid
 from tests.produce.rover.test_changes import EVENTS, IDENTITIES, PROFILES
 
@@ -97,6 +100,42 @@ def test_an_engine_that_keeps_no_rows_gives_the_same(
     again = kept(rows, made, None, rewritten=True)
     assert _all(again.rows) == told and again.settled == kept_rows.settled
     again.release()
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_rows_that_cannot_be_decided_leave_the_disks(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    rows, made = _overwritten(spark, "fan_profiles")
+    before, actions = _kept_by(spark), 0
+
+    def failing(action: Any) -> Any:
+        def act(frame: DataFrame) -> Any:
+            nonlocal actions
+            actions += 1
+            if actions == fails_at:
+                raise PySparkException("the source is gone")
+            return action(frame)
+
+        return act
+
+    monkeypatch.setattr(type(rows), "collect", failing(type(rows).collect))
+    monkeypatch.setattr(type(rows), "count", failing(type(rows).count))
+    with pytest.raises(PySparkException, match="is gone"):
+        kept(rows, made, None, rewritten=True)
+    assert _kept_by(spark) == before
+
+
+def test_a_year_before_the_first_one_is_not_that_year_after_it(spark: SparkSession) -> None:
+    march = -62_162_035_200_000_000  # of the year 1 BC, which JSON writes as the year 1
+    year = 365 * 86_400_000_000
+    identity = (16, uuid(1), "email", "a")
+    rows = feed(
+        spark, "fan_identity_graph", [("delete", *identity, march), ("insert", *identity, march + year)]
+    )
+    made = plan("fan_identity_graph", source_rows=2)
+    frame = keyed(counting(rows, made.dataset, made.source), made)
+    assert [row["key"] is None for row in changed_keys(frame, 1).collect()] == [False]
 
 
 def _kept_by(spark: SparkSession) -> int:

@@ -12,7 +12,7 @@ import pytest
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.deliver.run import Exporter
 from rover_spark.delta.engine_errors import second_look
-from rover_spark.errors import RunError, SourceGap, SourceUnread
+from rover_spark.errors import ReaderRefused, RunError, SourceGap, SourceUnread
 from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.produce.rover.planner import Planner
@@ -39,6 +39,7 @@ class _Run:
     def __init__(self, dataset_state: DatasetState, *errors: RunError) -> None:
         self.dataset_state, self.errors = dataset_state, list(errors)
         self.given_up, self.tries, self.done = 0, 0, list[str]()
+        self.left_to_spark = list[tuple[str, str]]()
         self._unread = dict[str, bool]()
         part: Any = self
         self.exporter = Exporter(part, part, part, part, LoggedProgress())
@@ -59,6 +60,9 @@ class _Run:
     def unread(self, dataset: str, error: RunError) -> None:
         Planner.unread(self, dataset, error)  # type: ignore[arg-type]
         self.given_up += self._unread[dataset]
+
+    def refused(self, dataset: str, why: str) -> None:
+        self.left_to_spark.append((dataset, why))
 
     def next_plan(self, _: str, dataset_state: DatasetState) -> Plan | None:
         if dataset_state.last in (OUTSTANDING, LOST):
@@ -115,6 +119,39 @@ def test_a_batch_that_may_be_visible_in_part_is_not_given_up_and_fails_once(erro
     with pytest.raises(type(error)):
         run.go_on()
     assert (run.tries, run.given_up) == (1, 0)
+
+
+@pytest.mark.law(3)
+def test_a_staged_batch_goes_on_with_the_other_reader_once() -> None:
+    staged = replace(HEAD, open=OUTSTANDING, open_state="STAGED")
+    run = _Run(staged, ReaderRefused("odd"))
+    run.go_on()
+    assert (run.tries, run.done, run.left_to_spark) == (2, ["changes"], [("fan_profiles", "odd")])
+    run = _Run(staged, ReaderRefused("odd"), ReaderRefused("odd"), ReaderRefused("odd"))
+    with pytest.raises(ReaderRefused):
+        run.go_on()
+    assert run.tries == 2
+
+
+@pytest.mark.law(3)
+def test_a_redelivery_goes_on_with_the_other_reader_once() -> None:
+    class Again(_Run):
+        def redeliver(self, plan: Plan, record: BatchRecord) -> BatchRecord:
+            self.whole(HEAD, plan)
+            return record
+
+        @contextmanager
+        def delivering(self, *_: str) -> Iterator[None]:
+            yield
+
+    (record,) = _Run(HEAD).batches("")
+    run = Again(HEAD, ReaderRefused("odd"))
+    assert run.exporter.redeliver(record).batches == [record]
+    assert (run.tries, run.left_to_spark) == (2, [("fan_profiles", "odd")])
+    run = Again(HEAD, ReaderRefused("odd"), ReaderRefused("odd"))
+    with pytest.raises(ReaderRefused):
+        run.exporter.redeliver(record)
+    assert run.tries == 2
 
 
 def test_a_second_look_is_taken_of_what_nobody_knows_alone() -> None:
