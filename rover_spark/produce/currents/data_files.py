@@ -109,6 +109,12 @@ def places(plan: EventPlan, number: int, added: AddedFiles | None) -> list[tuple
     )
 
 
+def filterable(plan: EventPlan) -> int:
+    """How many rows of a plan the log counted before a filter: those of data files that are chunks."""
+    raw = {n for n, one in enumerate(plan.slices) if one.data_files and one.source.where is not None}
+    return sum(group.rows for group in plan.groups if group.slice in raw)
+
+
 def _each(one: Slice, added: AddedFiles) -> Iterable[tuple[int, int, int]]:
     """Of each file its place, its queue hour and its rows."""
     hours = one.hour_of

@@ -24,7 +24,7 @@ from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
 from rover_spark.produce.columns.quarantine import quarantine_rows
 from rover_spark.produce.currents.arrived import alike_of, arrivals, files_of, remedy_of
-from rover_spark.produce.currents.data_files import places
+from rover_spark.produce.currents.data_files import filterable, places
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.currents.hand_over import widened
 from rover_spark.produce.currents.keys import owner
@@ -102,11 +102,8 @@ class EventProducer(EventPlanner):
             of_files[scan] = range(first, first + one.data_files)
             group_of.update(zip(of_files[scan], places(plan, number, files.get(scan)), strict=True))
         groups = [*batched(by_file), *batched(scan_groups(shuffled, texts, alike_of(files)))]
-        # the log counts rows before the filter of a type
-        filtered = {number for number, one in due if one.data_files and one.source.where is not None}
-        at_most = sum(group.rows for group in plan.groups if group.slice in filtered)
         cutter = EventFiles(plan, texts, group_of)
-        return Work([part(some) for some in groups], cutter, read_whole, chunks, at_most=at_most)
+        return Work([part(some) for some in groups], cutter, read_whole, chunks, at_most=filterable(plan))
 
     # -- the state of its tables -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from rover_spark.delta.added_files import AddedFiles
 from rover_spark.delta.log.values import DataFile
 from rover_spark.errors import ReaderRefused
 from rover_spark.model.table import HistoryRow
-from rover_spark.produce.currents.data_files import counted_files, of_data_files, places
+from rover_spark.produce.currents.data_files import counted_files, filterable, of_data_files, places
 from rover_spark.produce.currents.files import EventFiles
 from rover_spark.produce.currents.hand_over import widened
 from rover_spark.produce.currents.plan import HOUR_MS, EventPlan, EventSource, Slice
@@ -115,6 +115,13 @@ def test_offsets_of_data_files_follow_from_the_rows_that_the_log_counts() -> Non
 def test_data_files_that_are_not_those_of_the_plan_are_refused(now: AddedFiles | None) -> None:
     with pytest.raises(ReaderRefused):
         places(planned(), 1, now)
+
+
+def test_only_rows_of_data_files_were_counted_before_a_filter() -> None:
+    plan = planned()
+    assert filterable(plan) == 31_000 < plan.source_rows
+    whole = replace(plan.slices[1], source=replace(SOURCE, where=None))
+    assert filterable(replace(plan, slices=(plan.slices[0], whole))) == 0
 
 
 def test_what_is_shuffled_is_counted_by_the_log_where_no_filter_and_no_id_decides() -> None:

@@ -39,6 +39,7 @@ class _Run:
     def __init__(self, dataset_state: DatasetState, *errors: RunError) -> None:
         self.dataset_state, self.errors = dataset_state, list(errors)
         self.given_up, self.tries, self.done = 0, 0, list[str]()
+        self.released = list[str]()
         self.left_to_spark = list[tuple[str, str]]()
         self._unread = dict[str, bool]()
         part: Any = self
@@ -63,6 +64,9 @@ class _Run:
 
     def refused(self, dataset: str, why: str) -> None:
         self.left_to_spark.append((dataset, why))
+
+    def release(self, dataset: str) -> None:
+        self.released.append(dataset)
 
     def next_plan(self, _: str, dataset_state: DatasetState) -> Plan | None:
         if dataset_state.last in (OUTSTANDING, LOST):
@@ -119,6 +123,13 @@ def test_a_batch_that_may_be_visible_in_part_is_not_given_up_and_fails_once(erro
     with pytest.raises(type(error)):
         run.go_on()
     assert (run.tries, run.given_up) == (1, 0)
+
+
+@pytest.mark.parametrize("errors", [(), (gap(),)])
+def test_what_planning_kept_is_let_go_however_an_attempt_ends(errors: tuple[RunError, ...]) -> None:
+    run = _Run(HEAD, *errors)
+    run.exporter._attempt("fan_profiles", HEAD, only_open=False)
+    assert run.released == ["fan_profiles"]
 
 
 @pytest.mark.law(3)
