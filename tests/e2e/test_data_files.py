@@ -301,4 +301,4 @@ def test_data_files_that_are_gone_are_a_gap_and_nothing_is_delivered(filed: File
     lost.write_bytes(rows)
     result = world.delivered()
     assert ways(result) == {("files", "spark")}, "after a batch that was aborted Spark reads"
-    assert reader == "spark" or "the batch before was aborted" in plans(result)["fan_profiles"].files.why
+    assert reader == "spark" or "batches was aborted" in plans(result)["fan_profiles"].files.why

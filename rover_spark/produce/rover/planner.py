@@ -41,6 +41,7 @@ from rover_spark.produce.rover.steps import (
     next_step,
     of_data_files,
     plan_batch,
+    reader_doubt,
     refuse_changed,
     source_of,
 )
@@ -234,8 +235,7 @@ class Planner:
             self._kept[dataset] = replace(rows, plan=plan)
         if not layout.files:
             return plan
-        aborted = dataset_state.seq in dataset_state.aborted
-        return self._with_reader(plan, layout.files, "the batch before was aborted" if aborted else None)
+        return self._with_reader(plan, layout.files, reader_doubt(dataset_state))
 
     def _with_reader(self, plan: BatchPlan, files: Sequence[DataFile], doubt: str | None) -> BatchPlan:
         """The plan with the reader of its data files; where that is Spark, with the reason: ``doubt`` is one."""

@@ -18,6 +18,7 @@ from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, batch
 
 _COLUMN = "columns."  # how a Source names one of them that differs
 _ENOUGH = 3  # data files are chunks where they hold a third of what a file aims at, on average
+_CAUTIOUS = 20  # batches that Spark reads after one was aborted
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ def of_data_files(files: Sequence[DataFile], rows: int, target: int) -> Layout:
     if mean * _ENOUGH < target:
         return Layout(why=f"{described}: too few")
     return Layout(files, described)
+
+
+def reader_doubt(dataset_state: DatasetState) -> str | None:
+    """Why Spark reads the data files of the next batch, or None.
+
+    The native reader may have refused a batch that was aborted. It is tried again later: to stage in vain is all it costs.
+    """
+    recent = any(dataset_state.seq - seq < _CAUTIOUS for seq in dataset_state.aborted)
+    return f"one of the last {_CAUTIOUS} batches was aborted" if recent else None
 
 
 def source_of(settings: Settings, dataset: str) -> Source:

@@ -32,6 +32,7 @@ from rover_spark.produce.rover.steps import (
     first_step,
     next_step,
     plan_batch,
+    reader_doubt,
     refuse_changed,
     source_of,
 )
@@ -462,6 +463,15 @@ def test_the_instant_is_now_or_a_millisecond_after_the_previous_one(
         pinned(Step("snapshot", 1, None, 7), dataset_state=DatasetState(instant=previous), now=now).instant
         == instant
     )
+
+
+@pytest.mark.parametrize(
+    ("seq", "aborted", "doubt"), [(9, (), False), (9, (9,), True), (28, (9,), True), (29, (3, 9), False)]
+)
+def test_after_a_batch_that_was_aborted_spark_reads_for_a_while(
+    seq: int, aborted: tuple[int, ...], doubt: bool
+) -> None:
+    assert (reader_doubt(DatasetState(seq=seq, aborted=aborted)) is not None) == doubt
 
 
 @pytest.mark.parametrize(
