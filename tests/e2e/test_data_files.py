@@ -14,6 +14,7 @@ import pytest
 from rover_spark.delta.session import Session
 from rover_spark.errors import ReaderRefused, RunError
 from rover_spark.face import commands
+from rover_spark.store.base import STAGING
 from tests import NATIVE, receiver
 from tests.e2e.filed import (
     EACH_READER,
@@ -295,7 +296,8 @@ def test_data_files_that_are_gone_are_a_gap_and_nothing_is_delivered(filed: File
     for _ in range(2):
         (problem,) = world.export().problems
         assert problem.code == "source_gap" and "cannot be read whole" in problem.message, problem
-    assert world.fingerprint() == {}
+    # what a task staged before another one failed is swept later
+    assert all(key.startswith(STAGING) for key in world.fingerprint())
     (standing,) = commands.status(world.spark, world.settings, now=world.now()).document()["datasets"]
     assert standing["delivered_version"] is None
     lost.write_bytes(rows)
