@@ -175,15 +175,13 @@ def test_sweep_keeps_what_the_next_run_goes_on_from(spark: SparkSession, whole: 
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_an_aborted_batch_staged_is_swept(spark: SparkSession, whole: Path, root: Path) -> None:
+def test_what_an_aborted_batch_staged_is_removed(spark: SparkSession, whole: Path, root: Path) -> None:
     died_after_staging(spark, root)
     with effects() as seen:
         assert commands.export(spark, settings_of(root), now=NOW + timedelta(hours=2)).ok
     assert "ledger ABORTED" in seen.names()
     assert sum(len(manifest.files) for manifest in seen.gave["staging"]) == CHUNKS, "another plan, other keys"
-    assert len(staged_files(root)) == CHUNKS
-    commands.sweep(spark, settings_of(root), older_than=timedelta(days=7))
-    assert staged_files(root) == set(), "the ledger names them, however young they are"
+    assert staged_files(root) == set(), "the journal names them, however young they are"
     assert commands.verify(spark, settings_of(root)).ok
 
 
