@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from rover_spark.contract.currents import natural_id
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
-from rover_spark.produce.currents import arrived, planner
+from rover_spark.produce.currents import arrived, counts
 from rover_spark.produce.currents.plan import EventPlan
 from rover_spark.produce.currents.scan import scan_groups
 from tests import NATIVE
@@ -325,7 +325,9 @@ def test_small_tables_are_read_by_their_files_several_at_once_to_the_bytes_of_th
     together, one_by_one = list[int](), arrived.added_rows
     monkeypatch.setattr(arrived, "FEW", 1_000)
     monkeypatch.setattr(
-        arrived, "added_rows", lambda spark, some: (together.append(len(some)), one_by_one(spark, some))[1]
+        arrived,
+        "added_rows",
+        lambda spark, some, **more: (together.append(len(some)), one_by_one(spark, some, **more))[1],
     )
     (by_name,) = other.delivered().batches
     assert by_name.counts == by_rows.counts and by_name.counts["superseded"] > 0
@@ -342,8 +344,8 @@ def test_small_tables_are_read_by_their_files_several_at_once_to_the_bytes_of_th
 def test_rows_of_added_files_are_counted_by_the_log_where_no_filter_asks_for_them(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted, job = list[int](), planner.counted
-    monkeypatch.setattr(planner, "counted", lambda *args: (counted.append(len(args[1])), job(*args))[1])
+    counted, job = list[int](), counts.counted
+    monkeypatch.setattr(counts, "counted", lambda *args: (counted.append(len(args[1])), job(*args))[1])
     stream.events["every"] = {"table": stream.table, "columns": dict(COLUMNS), "start": "earliest"}
     stream.delivered()
     stream.add(values(0, 5))

@@ -50,7 +50,8 @@ def test_plan_says_why_ids_are_hashed(filed: Filed) -> None:
     }
     filed.datasets = {"fan_profiles": {"table": table, "columns": PROFILES}}
     assert why(target_records=61) == {"fan_profiles": "hash: 2 data files, 20 rows each on average: too few"}
-    assert why(target_records=60) == {"fan_profiles": "files, spark: 2 data files, 20 rows each on average"}
+    read = '2 data files, 20 rows each on average; Spark reads them: files.reader is "spark"'
+    assert why(target_records=60) == {"fan_profiles": f"files, spark: {read}"}
     assert not (filed.root / "files-spark" / "bucket").exists()
     hashed = filed.by("hash")
     said = commands.plan(hashed.spark, hashed.settings, now=hashed.now())
