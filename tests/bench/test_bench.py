@@ -78,6 +78,7 @@ def test_a_contender_that_fails_says_why(tmp_path: Path) -> None:
 
 @pytest.mark.spark
 @pytest.mark.slow
+@pytest.mark.full  # minutes: its figures fail no test, and who runs the bench sees what else fails
 def test_a_quick_bench_has_all_figures_of_contenders_that_agree(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.bench", "--quick"]
     command += ["--dir", str(tmp_path / "work"), "--report", str(tmp_path / "bench")]
