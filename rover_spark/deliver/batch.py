@@ -34,7 +34,7 @@ from rover_spark.errors import (
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import REDELIVERED, BatchRecord, DatasetState, State
 from rover_spark.model.file import StagedFile
-from rover_spark.model.journal import Chunks
+from rover_spark.model.journal import NO_CHUNKS, Chunks
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.model.wording import counted
@@ -44,7 +44,6 @@ from rover_spark.store import Store, open_store, staged_lost
 # files that may be in doubt after a crash; publishing them takes some seconds, recording them about one. Of a very large
 # batch it is a hundredth: each commit costs a little more than the one before
 GROUP, GROUPS = 200, 100
-_NOTHING: Chunks = {}
 _LOG = logging.getLogger("rover_spark")
 _NOT_NOTED = "%s: what is staged is not noted, so a run that dies stages all of it again: %s"
 
@@ -95,7 +94,7 @@ class Delivery:
             dataset_state, plan, self._ledger.journal(plan, self._versions(plan.source_rows > 0))
         )
 
-    def _advance(self, dataset_state: DatasetState, plan: Plan, done: Chunks = _NOTHING) -> DatasetState:
+    def _advance(self, dataset_state: DatasetState, plan: Plan, done: Chunks = NO_CHUNKS) -> DatasetState:
         self._progress.step("planned", batch=plan.batch, rows=plan.source_rows, chunks=plan.chunks)
         try:
             manifest = self._stage(plan, done=done)
@@ -127,7 +126,7 @@ class Delivery:
         kept.update(file.staged for chunk in done.values() for file in chunk.files)
         self._store(plan).abort(file.staged for file in files if file.staged not in kept)
 
-    def _stage(self, plan: Plan, chunks: frozenset[int] | None = None, done: Chunks = _NOTHING) -> Manifest:
+    def _stage(self, plan: Plan, chunks: frozenset[int] | None = None, done: Chunks = NO_CHUNKS) -> Manifest:
         """Stages all files of a plan and writes its side tables, or stages some chunks again. Nothing becomes visible.
 
         Chunks that are ``done`` are not staged; the manifest has them, too.

@@ -18,13 +18,11 @@ from rover_spark.errors import NotRepeatable
 from rover_spark.ledger.side_tables import write_once
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.file import StagedFile
-from rover_spark.model.journal import Chunks
+from rover_spark.model.journal import NO_CHUNKS, Chunks
 from rover_spark.model.manifest import Manifest
 from rover_spark.model.plan import Plan
 from rover_spark.produce.port import Beside, Cutter, Part, Work
 from rover_spark.store import open_store
-
-_NOTHING: Chunks = {}
 
 
 def staged(
@@ -34,7 +32,7 @@ def staged(
     notice: Notice | None,
     access: Access,
     report: Report | None = None,
-    done: Chunks = _NOTHING,
+    done: Chunks = NO_CHUNKS,
 ) -> Manifest:
     """Stages every file of a plan; side tables are written once a batch.
 
@@ -110,7 +108,7 @@ def whole(
     access: Access | None = None,
     *,
     at_most: int = 0,
-    done: Chunks = _NOTHING,
+    done: Chunks = NO_CHUNKS,
 ) -> Manifest:
     """The manifest of a batch, or of some of its chunks, from those of its parts and of the chunks ``done`` before.
 

@@ -72,7 +72,7 @@ def batches(
 
 
 def _refused(path: str, why: str) -> ReaderRefused:
-    return ReaderRefused(f"{path}: {why}", code="reader_refused")
+    return ReaderRefused(f"{path}: {why}")
 
 
 def _batches(

@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rover_spark.delta.log.values import CommitFiles, DataFile
+from rover_spark.model.wording import counted
+
+_ENOUGH = 3  # data files are chunks where they hold a third of what a file aims at, on average
 
 
 def rows_by_version(files: Iterable[DataFile]) -> dict[int, int] | None:
@@ -49,3 +52,10 @@ def feed_reads(commits: Iterable[CommitFiles]) -> tuple[int, int] | None:
         read = commit.changes or commit.added
         files, size = files + len(read), size + sum(each.size for each in read)
     return files, size
+
+
+def large_enough(files: Sequence[DataFile], rows: int, aim: int) -> tuple[bool, str]:
+    """Whether data files that hold so many rows may be chunks of a batch whose files aim at ``aim`` records; and why, for people."""
+    mean = rows // max(1, len(files))
+    described = f"{counted(len(files), 'data file')}, {mean:,} rows each on average"
+    return (True, described) if mean * _ENOUGH >= aim else (False, f"{described}: too few")

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
+from types import MappingProxyType
 from typing import Any
 
 from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import Manifest
 
 Chunks = Mapping[int, Manifest]
+NO_CHUNKS: Chunks = MappingProxyType({})
 
 
 def chunks_to_json(chunks: Chunks) -> str:

@@ -11,15 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rover_spark.delta.added_files import AddedFiles
-from rover_spark.delta.logged import rows_in
+from rover_spark.delta.logged import large_enough, rows_in
 from rover_spark.delta.used_columns import used
 from rover_spark.errors import ReaderRefused
-from rover_spark.model.wording import counted
 from rover_spark.produce.currents.plan import EventPlan, Slice
 from rover_spark.produce.currents.scan import Scan, scan_of
 from rover_spark.produce.currents.steps import Counted, threshold
-
-_ENOUGH = 3  # data files are chunks where they hold a third of a file's events, on average
 
 
 def of_data_files(
@@ -47,14 +44,11 @@ def of_data_files(
             why = "Spark reads the log of the table"
         if why or added is None:
             return replace(one, why=why)
-        rows, number = rows_in(added.files), len(added.files)
+        rows = rows_in(added.files)
         if rows is None:
             return replace(one, why="the log does not count the rows of each data file")
-        mean = rows // number
-        why = f"{counted(number, 'data file')}, {mean:,} rows each on average"
-        if mean * _ENOUGH < threshold(rows, backlog_events):
-            return replace(one, why=f"{why}: too few")
-        return replace(one, data_files=number, why=why)
+        enough, why = large_enough(added.files, rows, threshold(rows, backlog_events))
+        return replace(one, data_files=len(added.files) if enough else one.data_files, why=why)
 
     return tuple(laid(one) for one in slices)
 

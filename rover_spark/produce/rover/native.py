@@ -55,13 +55,13 @@ class NativeReader:
         except ReaderRefused:
             raise
         except Exception as error:
-            raise ReaderRefused(f"{file.path}: {type(error).__name__}", code="reader_refused") from error
+            raise ReaderRefused(f"{file.path}: {type(error).__name__}") from error
 
     def _read(self, file: DataFile) -> Iterator[pa.RecordBatch]:
         try:
             place = reached(self.table, self.access)
         except NotNative as error:
-            raise ReaderRefused(f"{self.table}: {error}", code="reader_refused") from None
+            raise ReaderRefused(f"{self.table}: {error}") from None
         yield from batches(place, file.path, file.size, self.wanted, file.partition)
 
 

@@ -10,14 +10,13 @@ from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import first_version
 from rover_spark.delta.log.values import DataFile
+from rover_spark.delta.logged import large_enough
 from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.table import TableState
-from rover_spark.model.wording import counted
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, batch_plan, remedy_of
 
 _COLUMN = "columns."  # how a Source names one of them that differs
-_ENOUGH = 3  # data files are chunks where they hold a third of what a file aims at, on average
 _CAUTIOUS = 20  # batches that Spark reads after one was aborted
 
 
@@ -35,11 +34,8 @@ class Layout:
 
 def of_data_files(files: Sequence[DataFile], rows: int, target: int) -> Layout:
     """The layout of a batch whose ``rows`` lie in these data files; ``target`` is the number of records a file aims at."""
-    mean = rows // max(1, len(files))
-    described = f"{counted(len(files), 'data file')}, {mean:,} rows each on average"
-    if mean * _ENOUGH < target:
-        return Layout(why=f"{described}: too few")
-    return Layout(files, described)
+    enough, why = large_enough(files, rows, target)
+    return Layout(files if enough else (), why)
 
 
 def reader_doubt(dataset_state: DatasetState) -> str | None:
