@@ -4,10 +4,8 @@ import os
 from importlib.util import find_spec
 
 _SPARK = os.environ.get("ROVER_SPARK__TABLES__ENGINE") == "spark"
-# whether logs and ledger are read without Spark: the oldest pair's environment has no deltalake
+# whether logs and ledger are read without Spark
 NATIVE = not _SPARK and find_spec("deltalake") is not None
-# whether plans leave data files of plain columns to the native reader
-READER = True
 
 if _SPARK:
     from rover_spark.config.access import TableAccess

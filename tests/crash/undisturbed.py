@@ -22,7 +22,7 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     """By contract: a table of 300 rows in five files, and what one run makes of it: five files, under rover one a task."""
     from rover_spark.face import commands
     from rover_spark.produce.rover.plan import BatchPlan
-    from tests import NATIVE, READER
+    from tests import NATIVE
     from tests.crash.child import NOW, ROVER, settings_of
     from tests.e2e.world import FEED, uuid
 
@@ -45,7 +45,7 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         assert result.ok
         plan = result.batches[0].plan
         if isinstance(plan, BatchPlan):
-            reader = "native" if READER and contract == "native" else "spark"
+            reader = "native" if contract == "native" else "spark"
             assert (plan.files.layout, plan.files.reader) == ("files" if by_file else "hash", reader)
         return root
 

@@ -16,11 +16,10 @@ import pytest
 from rover_spark.face.results import Result
 from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.produce.rover.plan import BatchPlan
-from tests import READER, receiver
+from tests import receiver
 from tests.e2e.world import FEED, World, uuid
 
-NONE_YET = pytest.mark.skipif(not READER, reason="no plan names the native reader")
-EACH_READER = pytest.mark.parametrize("reader", ["spark", pytest.param("native", marks=NONE_YET)])
+EACH_READER = pytest.mark.parametrize("reader", ["spark", "native"])
 ODD = ("a b", "a/b=c%", "é+&", None)
 FANS = pa.schema(
     [
