@@ -64,7 +64,7 @@ class FilesSettings(Frozen):
     max_record_bytes: Number = Field(1_000_000, ge=1)
     compression_level: Number = Field(1, ge=0, le=3)
     layout: Literal["auto", "hash"] = "auto"
-    reader: Literal["auto", "spark"] = "auto"
+    reader: Literal["auto", "arrow", "spark"] = "auto"
 
 
 class DatasetSettings(Frozen):

@@ -99,7 +99,7 @@ def _batches(
         raise _refused(path, "it has none of the columns")
     for rows in _rows(file, [name for name, _ in there]):
         columns = [
-            _as_wanted(rows.column(name), dtype)
+            as_wanted(rows.column(name), dtype)
             if (name, dtype) in there
             else pa.repeat(given[name], len(rows))
             if name in given
@@ -107,7 +107,7 @@ def _batches(
             for name, dtype in wanted.columns
         ]
         names = [name for name, _ in wanted.columns]
-        yield from _small(pa.RecordBatch.from_arrays(columns, names=names))
+        yield from small(pa.RecordBatch.from_arrays(columns, names=names))
 
 
 def _opened(place: Reached, path: str, size: int) -> ParquetFile:
@@ -152,17 +152,17 @@ def _decoded(file: ParquetFile, names: list[str]) -> int:
     return 0 if first is None or not len(first) else int(first.nbytes) // len(first)
 
 
-def _small(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def small(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The rows in batches of bounded size: some may be far larger than the average."""
     if len(rows) < 2 or rows.nbytes <= _MOST:
         yield rows
         return
     half = len(rows) // 2
-    yield from _small(rows.slice(0, half))
-    yield from _small(rows.slice(half))
+    yield from small(rows.slice(0, half))
+    yield from small(rows.slice(half))
 
 
-def _as_wanted(column: pa.Array, dtype: pa.DataType) -> pa.Array:
+def as_wanted(column: pa.Array, dtype: pa.DataType) -> pa.Array:
     """The column in exactly the type: files may name parts of a type otherwise, or count instants in milliseconds."""
     return column if column.type.equals(dtype) else column.cast(dtype)
 

@@ -22,7 +22,7 @@ from tests.bench import plot, report, shown
 from tests.bench.contenders import KINDS, PLAIN
 from tests.bench.rounds import Plan, measured
 
-OURS = ("native", "files", "hash")
+OURS = ("native", "arrow", "files", "hash")
 
 
 def chosen_by(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from rover_spark.produce.rover.plan import BatchPlan
 from tests import receiver
 from tests.e2e.world import FEED, World, uuid
 
-EACH_READER = pytest.mark.parametrize("reader", ["spark", "native"])
+EACH_READER = pytest.mark.parametrize("reader", ["spark", "arrow", "native"])
 ODD = ("a b", "a/b=c%", "é+&", None)
 FANS = pa.schema(
     [
@@ -81,7 +81,7 @@ class Filed(World):
         world.datasets = copy.deepcopy(self.datasets)
         auto = {
             "layout": "hash" if layout == "hash" else "auto",
-            "reader": "spark" if reader == "spark" else "auto",
+            "reader": reader if reader in {"arrow", "spark"} else "auto",
         }
         world.options["files"] = {"target_records": 20, **auto, **files}
         return world

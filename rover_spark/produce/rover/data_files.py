@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from rover_spark.config.access import TableAccess
 from rover_spark.delta import read
-from rover_spark.delta.added_files import AddedFiles, added_files, added_rows, numbered, unfit_to_number
+from rover_spark.delta.added_files import FILE, AddedFiles, added_files, added_rows, numbered, unfit_to_number
+from rover_spark.delta.file_types import column_type
 from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.storage import NotNative
 from rover_spark.delta.tables import Tables
 from rover_spark.delta.used_columns import used
 from rover_spark.errors import RunError
 from rover_spark.model.table import HistoryRow
+from rover_spark.produce.rover.fields import mapped, values_of
+from rover_spark.produce.rover.handed_over import HandedOver, handed_over
+from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.native import NativeReader, native_reader
 from rover_spark.produce.rover.plan import BatchPlan, Source
 
@@ -84,6 +89,24 @@ def native_rows(
     if shape is None:
         raise NotNative("the log does not reach back to the columns of that version")
     return native_reader(plan, schema, files, shape.properties, shape.features or (), access)
+
+
+def handed_rows(rows: DataFrame, plan: BatchPlan) -> tuple[DataFrame, HandedOver]:
+    """What the expressions of a plan give for each row that counts, with its chunk, and what a task makes of that.
+
+    The chunk is the number in the column FILE; without it there are no chunks, and it only tells whether it can be done.
+
+    Raises:
+        ConfigError: as ``mapped``.
+        NotNative: Spark must make the records; the message says why.
+    """
+    frame = mapped(counting(rows, plan.dataset, plan.source), plan.definition, plan.source)
+    kinds = {
+        name: column_type({"name": name[2:], "type": dtype.jsonValue()})
+        for name, dtype in values_of(frame).items()
+    }
+    chunk = [F.col(FILE).alias("chunk")] if FILE in frame.columns else []
+    return frame.select(*chunk, *kinds), handed_over(plan, kinds)
 
 
 _BY_SPARK = "Spark reads the log of the table"

@@ -22,6 +22,7 @@ import pyarrow as pa
 from rover_spark.delta.file_types import column_type
 from rover_spark.delta.storage import NotNative
 from rover_spark.produce.rover.plain import (
+    PLAIN_SCALE,
     Both,
     Column,
     Compared,
@@ -41,7 +42,6 @@ from rover_spark.produce.rover.plain import (
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
-PLAIN_SCALE = 6  # with more decimals Spark writes small numbers as 1E-7
 # escapes, other quotes, comments, parameters
 _UNFIT = re.compile(r"""\\|"|--|/\*|\$""")
 _QUOTED = re.compile("'[^']*'|`[^`]*`")

@@ -19,6 +19,7 @@ from rover_spark.delta.file_list import FileList
 from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.storage import NotNative, reached
 from rover_spark.errors import ReaderRefused
+from rover_spark.produce.rover.grammar import Grammar
 from rover_spark.produce.rover.native_records import Records, records_of
 from rover_spark.produce.rover.plan import BatchPlan
 
@@ -42,20 +43,12 @@ class NativeReader:
             ReaderRefused: only Spark can read a file.
         """
         for numbers in chunks:
-            for chunk in numbers.column("chunk").to_pylist():
-                file = self.files[chunk]
+            for chunk in numbers.column("chunk"):
+                file = self.files[chunk.as_py()]
                 for rows in self._read(file):
-                    made = self._records(file, rows, chunk)
+                    made = self.records.of(rows, pa.repeat(chunk, len(rows)), file.path)
                     if len(made):
                         yield made
-
-    def _records(self, file: DataFile, rows: pa.RecordBatch, chunk: int) -> pa.RecordBatch:
-        try:
-            return self.records.of(rows, chunk)
-        except ReaderRefused:
-            raise
-        except Exception as error:
-            raise ReaderRefused(f"{file.path}: {type(error).__name__}") from error
 
     def _read(self, file: DataFile) -> Iterator[pa.RecordBatch]:
         try:
@@ -86,6 +79,29 @@ def native_reader(
     if any(file.vectored for file in files):
         raise NotNative("deletion vectors take rows away from its files")
     partitions = frozenset(name for file in files for name in file.partition)
-    records, columns = records_of(plan, schema)
+    records, columns = plain_records(plan, schema)
     reached(plan.source.table, access)
     return NativeReader(records, Wanted(columns, partitions), plan.source.table, access, FileList.of(files))
+
+
+def plain_records(
+    plan: BatchPlan, schema: dict[str, Any]
+) -> tuple[Records, tuple[tuple[str, pa.DataType], ...]]:
+    """What makes records of a plan's rows where ``grammar`` reads all expressions, and the columns that they read.
+
+    Raises:
+        NotNative: only Spark can make them; the message says why.
+    """
+    source, grammar = plan.source, Grammar(schema)
+    if source.identifiers:
+        raise NotNative("identifiers make several rows of one")
+    there = {field["name"].casefold() for field in schema["fields"]}
+    optional = {field.name for field in plan.definition.fields if not field.required}
+    fields = {
+        name: grammar.value(text)
+        for name, text in source.columns.items()
+        if not (name in optional and name.casefold() not in there and text == f"`{name}`")
+    }
+    extra = {name: grammar.value(text) for name, text in source.extra.items()}
+    where = None if source.where is None else grammar.condition(source.where)
+    return records_of(plan, fields, extra, where), grammar.columns

@@ -1,13 +1,14 @@
 """Rows of a table → rows of records, over whole Arrow batches: the second spelling of ``fields`` and ``envelope``.
 
 Equal to Spark's, byte for byte; a property test holds them to it. Serves rows of which each stands alone: a snapshot's, or
-inserted events. ``records_of`` refuses (NotNative) every plan that is more, and every type whose text is Spark's.
+inserted events. ``records_of`` refuses (NotNative) every plan that is more, and every type whose text is Spark's. Who reads
+the rows, and who evaluates expressions, does not matter here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,12 +33,11 @@ from rover_spark.encode.pieces import (
     rows_with,
 )
 from rover_spark.encode.uuids import WIDTH, uuids
-from rover_spark.produce.rover.grammar import PLAIN_SCALE, Grammar
-from rover_spark.produce.rover.plain import Condition, Value, text_of
+from rover_spark.errors import ReaderRefused
+from rover_spark.produce.rover.plain import PLAIN_SCALE, Condition, Value, text_of
 from rover_spark.produce.rover.plan import BatchPlan
 
 _CREATE = "create"
-Columns = tuple[tuple[str, pa.DataType], ...]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,21 @@ class Records:
     extra: dict[str, Value]
     where: Condition | None
 
-    def of(self, rows: pa.RecordBatch, chunk: int) -> pa.RecordBatch:
-        """(chunk, outcome, floor, mended, id, line) of the rows that count. Raises ReaderRefused."""
-        if self.where is not None:
-            rows = rows.filter(self.where.of(rows))
-        return _Batch(self, rows).records(chunk)
+    def of(self, rows: pa.RecordBatch, chunks: pa.Array, what: str) -> pa.RecordBatch:
+        """(chunk, outcome, floor, mended, id, line) of the rows that count; ``chunks`` are those of all rows.
+
+        Raises:
+            ReaderRefused: only Spark can make the records of ``what``.
+        """
+        try:
+            if self.where is not None:
+                kept = self.where.of(rows)
+                rows, chunks = rows.filter(kept), chunks.filter(kept)
+            return _Batch(self, rows).records(chunks)
+        except ReaderRefused:
+            raise
+        except Exception as error:
+            raise ReaderRefused(f"{what}: {type(error).__name__}") from error
 
 
 class _Batch:
@@ -73,7 +83,7 @@ class _Batch:
         self._micros = time.cast(pa.int64()).fill_null(0).to_numpy()
         self._good = _valid(time) & instants_in_range(self._micros) & self._whole_key()
 
-    def records(self, chunk: int) -> pa.RecordBatch:
+    def records(self, chunks: pa.Array) -> pa.RecordBatch:
         own = [(field.name, self._own(field)) for field in self._dataset.own if field.name in self._fields]
         more = [(name, json_of(values)) for name, values in self._extra.items()]
         inner, tail = members(own, self._rows), members(more, self._rows)
@@ -89,7 +99,7 @@ class _Batch:
         lines = gathered(self._rows, self._line(ids, members([*own, *operation, *more], self._rows)), kept)
         return pa.RecordBatch.from_arrays(
             [
-                pa.repeat(pa.scalar(chunk, pa.int64()), self._rows),
+                chunks,
                 _outcomes(good),
                 pa.repeat(pa.scalar(False), self._rows),
                 pa.array(self._mended((*inner, *tail)) & good),
@@ -165,28 +175,19 @@ class _Batch:
         return found
 
 
-def records_of(plan: BatchPlan, schema: dict[str, Any]) -> tuple[Records, Columns]:
-    """What makes records of a plan's rows, and the columns of the table that it reads.
+def records_of(
+    plan: BatchPlan, fields: Mapping[str, Value], extra: Mapping[str, Value], where: Condition | None = None
+) -> Records:
+    """What makes records of a plan's rows: per field and additional field the value that gives it, and the filter.
 
     Raises:
         NotNative: only Spark can make them; the message says why.
     """
-    dataset, source, grammar = plan.definition, plan.source, Grammar(schema)
+    dataset, source = plan.definition, plan.source
     if not plan.stand_alone:
         raise NotNative("changes are compared with what was there before")
     if plan.floors:
         raise NotNative("earlier batches left floors")
-    if source.identifiers:
-        raise NotNative("identifiers make several rows of one")
-    there = {field["name"].casefold() for field in schema["fields"]}
-    optional = {field.name for field in dataset.fields if not field.required}
-    fields = {
-        name: grammar.value(text)
-        for name, text in source.columns.items()
-        if not (name in optional and name.casefold() not in there and text == f"`{name}`")
-    }
-    extra = {name: grammar.value(text) for name, text in source.extra.items()}
-    where = None if source.where is None else grammar.condition(source.where)
     for field in dataset.fields:
         if field.name in fields:
             _check_field(field, fields[field.name].kind)
@@ -199,7 +200,7 @@ def records_of(plan: BatchPlan, schema: dict[str, Any]) -> tuple[Records, Column
             raise NotNative(f"no column gives {name}")
     for name, value in (*fields.items(), *extra.items()):
         _check_json(name, value.kind)
-    return Records(plan, fields, extra, where), grammar.columns
+    return Records(plan, dict(fields), dict(extra), where)
 
 
 def _check_field(field: Field, kind: pa.DataType) -> None:

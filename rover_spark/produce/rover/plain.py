@@ -24,6 +24,7 @@ _COMPARED = {
     ">": pc.greater,
     ">=": pc.greater_equal,
 }
+PLAIN_SCALE = 6  # with more decimals Spark writes small numbers as 1E-7
 Comparison = Literal["=", "<>", "<", "<=", ">", ">="]
 
 

@@ -58,8 +58,9 @@ class Files:
     """The chunk rule, and where a file inside a chunk ends.
 
     ``layout`` hash: chunk ``pmod(hash(id), chunks)``. ``layout`` files: chunk n is the data file at place n, by path at the
-    version of a snapshot, in the order of the log among those that commits added. ``reader`` is who reads them, ``why`` the
-    reason for both. There a file ends after ``max_records``, too. ``raw_rows``: the plan counted rows before the filter.
+    version of a snapshot, in the order of the log among those that commits added. ``reader``: a task reads them and makes
+    the records (native), Spark reads them and a task makes the records (arrow), Spark does both (spark). ``why`` is the reason
+    for both. There a file ends after ``max_records``, too. ``raw_rows``: the plan counted rows before the filter.
     """
 
     chunks: int
@@ -67,7 +68,7 @@ class Files:
     max_record_bytes: int
     compression_level: int
     layout: Literal["hash", "files"] = "hash"
-    reader: Literal["spark", "native"] = "spark"
+    reader: Literal["spark", "arrow", "native"] = "spark"
     why: str = ""
     max_records: int = 0
     raw_rows: bool = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from pyspark.sql import DataFrame
 
@@ -28,7 +29,7 @@ from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import HistoryRow, TableState
-from rover_spark.produce.rover.data_files import chunkable, native_rows
+from rover_spark.produce.rover.data_files import chunkable, handed_rows, native_rows
 from rover_spark.produce.rover.fields import mapped
 from rover_spark.produce.rover.identifiers import counting
 from rover_spark.produce.rover.kept import Kept, kept
@@ -238,17 +239,25 @@ class Planner:
         return self._with_reader(plan, layout.files, reader_doubt(dataset_state))
 
     def _with_reader(self, plan: BatchPlan, files: Sequence[DataFile], doubt: str | None) -> BatchPlan:
-        """The plan with the reader of its data files; where that is Spark, with the reason: ``doubt`` is one."""
-        why = self._refused.get(plan.dataset, doubt)
-        if self._settings.files.reader == "spark":
+        """The plan with the reader of its data files; where Spark takes part, with the reason: ``doubt`` is one."""
+        asked, why = self._settings.files.reader, self._refused.get(plan.dataset, doubt)
+        if asked == "spark":
             why = 'files.reader is "spark"'
+        if why is not None:
+            return _read_by("spark", plan, f"Spark reads them: {why}")
         try:
-            if why is None:
-                native_rows(self._tables, plan, files, self._settings.tables)
-                return replace(plan, files=replace(plan.files, reader="native"))
+            if asked == "arrow":
+                raise NotNative('files.reader is "arrow"')
+            native_rows(self._tables, plan, files, self._settings.tables)
+            return _read_by("native", plan)
         except NotNative as error:
-            why = str(error)
-        return replace(plan, files=replace(plan.files, why=f"{plan.files.why}; Spark reads them: {why}"))
+            why = f"Spark reads them: {error}"
+        try:
+            with reading(plan.dataset, span(plan.source.table, None, plan.to_version), remedy=MEND):
+                handed_rows(read.snapshot(self._session.spark, plan.source.table, plan.to_version), plan)
+            return _read_by("arrow", plan, why)
+        except NotNative as error:
+            return _read_by("spark", plan, f"{why}; Spark makes the records: {error}")
 
     def _measured(
         self, dataset: str, step: Step, dataset_state: DatasetState, wanted: Source, state: TableState
@@ -357,3 +366,8 @@ class Planner:
         commits = self._tables.files(plan.source.table, plan.from_version, plan.to_version)
         found = None if commits is None else feed_reads(commits)
         return found is not None and found[0] <= _FEW_FILES and found[1] <= _FEW_BYTES
+
+
+def _read_by(reader: Literal["spark", "arrow", "native"], plan: BatchPlan, why: str = "") -> BatchPlan:
+    whys = "; ".join(filter(None, (plan.files.why, why)))
+    return replace(plan, files=replace(plan.files, reader=reader, why=whys))

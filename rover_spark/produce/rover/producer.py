@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from pyspark.sql import DataFrame
 
@@ -23,8 +24,8 @@ from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import FLOORS, DatasetState
 from rover_spark.model.plan import Plan
 from rover_spark.model.table import TableState
-from rover_spark.produce.port import Beside, Part, Place, Tried, Work
-from rover_spark.produce.rover.data_files import listed, native_rows, numbered_rows
+from rover_spark.produce.port import Beside, Part, Place, Rows, Tried, Work
+from rover_spark.produce.rover.data_files import handed_rows, listed, native_rows, numbered_rows
 from rover_spark.produce.rover.described import described
 from rover_spark.produce.rover.fields import project
 from rover_spark.produce.rover.files import RoverFiles
@@ -70,17 +71,6 @@ class RoverProducer(Planner):
         plan = batch_plan(plan)
         by_file = plan.files.layout == "files" and plan.source_rows > 0
 
-        def of_files() -> Part:
-            def rows() -> DataFrame:
-                return units(numbered_rows(self._session.spark, self._tables, plan), plan, None)
-
-            quarantine = Beside(QUARANTINE, "quarantined", lambda: set_aside(rows(), plan))
-            if native is not None:
-                numbers = self._session.spark.range(0, plan.chunks, 1, min(plan.chunks, _TASKS))
-                frame = numbers.withColumnRenamed("id", "chunk")
-                return Part(frame, (quarantine,), native, by_id=False)
-            return Part(in_file_order(rows(), plan), (quarantine,), by_id=False, within=self._session.unsplit)
-
         def of_ids() -> Part:
             kept = self.kept(plan)
             if kept is not None:
@@ -116,22 +106,53 @@ class RoverProducer(Planner):
         if by_file:
             with read_whole():
                 native = self._native(plan)
-        parts = ((of_files if by_file else of_ids),) if plan.source_rows else ()
+        make = partial(self._by_file, plan, native) if by_file else of_ids
+        parts = (make,) if plan.source_rows else ()
         at_most = plan.source_rows if by_file and plan.files.raw_rows else 0
         # a task that Spark gave a part of a file would stage a part of its chunk: exact counts tell
         resumable = by_file and (native is not None or not at_most)
         return Work(parts, RoverFiles(plan), read_whole, chunks, at_most=at_most, resumable=resumable)
 
+    def _by_file(self, plan: BatchPlan, native: NativeReader | None) -> Part:
+        """The part of a plan whose chunks are data files."""
+        spark = self._session.spark
+
+        def rows() -> DataFrame:
+            return numbered_rows(spark, self._tables, plan)
+
+        beside = (Beside(QUARANTINE, "quarantined", lambda: set_aside(units(rows(), plan, None), plan)),)
+        if native is not None:
+            numbers = spark.range(0, plan.chunks, 1, min(plan.chunks, _TASKS))
+            return Part(numbers.withColumnRenamed("id", "chunk"), beside, native, by_id=False)
+        handed = self._handed_over(plan, rows())
+        frame, in_task = handed or (in_file_order(units(rows(), plan, None), plan), None)
+        return Part(frame, beside, in_task, by_id=False, within=self._session.unsplit)
+
     def _native(self, plan: BatchPlan) -> NativeReader | None:
         """The reader that a plan asks for, None for Spark's: also where it cannot serve here, since both make the same bytes."""
-        asked = {plan.files.reader, self._settings.files.reader}
-        if "spark" in asked or plan.dataset in self._refused:
+        if self._asked_for(plan) != "native":
             return None
         try:
             return native_rows(self._tables, plan, listed(self._tables, plan), self._settings.tables)
         except NotNative as error:
             _LOG.warning("%s: Spark reads the data files: %s", plan.batch, error)
             return None
+
+    def _handed_over(self, plan: BatchPlan, rows: DataFrame) -> tuple[DataFrame, Rows] | None:
+        """The frame of which a task makes the records, and how; None where Spark makes them, as in ``_native``."""
+        if self._asked_for(plan) == "spark":
+            return None
+        try:
+            return handed_rows(rows, plan)
+        except NotNative as error:
+            _LOG.warning("%s: Spark makes the records: %s", plan.batch, error)
+            return None
+
+    def _asked_for(self, plan: BatchPlan) -> str:
+        """Who reads: the plan's reader, or one that leaves more to Spark where the settings or a refusal say so."""
+        order = ("spark", "arrow", "native")
+        asked = "spark" if plan.dataset in self._refused else self._settings.files.reader
+        return min(plan.files.reader, "native" if asked == "auto" else asked, key=order.index)
 
     # -- the state of its tables -------------------------------------------------------------------------------
 

@@ -76,7 +76,8 @@ class Kind:
 PLAIN = "spark"  # the writer that ratios are to
 _PROFILES = (
     Contender("native", "rover_spark, files layout, native reader", "1", "ours", "native"),
-    Contender("files", "rover_spark, files layout, Spark's reader", "1", "ours", "files"),
+    Contender("arrow", "rover_spark, files layout, Spark reads, tasks encode", "1", "ours", "arrow"),
+    Contender("files", "rover_spark, files layout, Spark reads and encodes", "1", "ours", "files"),
     Contender("hash", "rover_spark, hash layout", "1", "ours", "hashed"),
     Contender(PLAIN, 'Spark, `df.write.partitionBy("date", "hour").json`', "1", "spark", "json"),
     Contender("spark-default", "the same, its own level", "6", "spark", "json_at_its_own_level"),

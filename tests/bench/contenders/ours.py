@@ -36,6 +36,11 @@ def native(job: Job) -> Act:
     return _export(job, {}, "files, native")
 
 
+def arrow(job: Job) -> Act:
+    """No shuffle; Spark reads, and hands the fields over."""
+    return _export(job, {"reader": "arrow"}, "files, arrow")
+
+
 def files(job: Job) -> Act:
     """No shuffle; Spark reads and encodes."""
     return _export(job, {"reader": "spark"}, "files" if job.kind == "events" else "files, spark")

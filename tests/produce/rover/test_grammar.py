@@ -16,7 +16,7 @@ pytest.importorskip("sqlglot")
 from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.storage import NotNative
 from rover_spark.produce.rover.grammar import Grammar
-from rover_spark.produce.rover.native_records import records_of
+from rover_spark.produce.rover.native import plain_records
 from rover_spark.produce.rover.plan import Source
 from tests.plans import batch_plan
 
@@ -242,11 +242,11 @@ def source(**more: Any) -> Source:
 )
 def test_a_plan_that_is_left_to_spark(plan: dict[str, Any], why: str) -> None:
     with pytest.raises(NotNative, match=why):
-        records_of(batch_plan(**{"source": source(), **plan}), SCHEMA)
+        plain_records(batch_plan(**{"source": source(), **plan}), SCHEMA)
 
 
 def test_only_columns_that_are_read_decide() -> None:
-    records, columns = records_of(batch_plan(source=source(where="big > 1")), SCHEMA)
+    records, columns = plain_records(batch_plan(source=source(where="big > 1")), SCHEMA)
     assert [name for name, _ in columns] == ["rover_id", "traits", "at", "big"]
     assert pickle.loads(pickle.dumps(records)) == records
 

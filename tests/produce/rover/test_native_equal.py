@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,7 +18,7 @@ pytest.importorskip("sqlglot")
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta.data_files import Wanted, batches
 from rover_spark.delta.storage import Reached
-from rover_spark.produce.rover.native_records import records_of
+from rover_spark.produce.rover.native import plain_records
 from rover_spark.produce.rover.plan import BatchPlan, Source
 from tests.plans import batch_plan
 from tests.produce.rover.native_rows import Rows, table_of
@@ -67,12 +68,12 @@ def by_spark(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
 def natively(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
     table = plan.source.table
     schema = json.loads(spark.read.format("delta").load(table).schema.json())
-    records, columns = records_of(plan, schema)
+    records, columns = plain_records(plan, schema)
     (file,) = (name for name in os.listdir(table) if name.endswith(".parquet"))
     found = []
     for rows in batches(Reached(table), file, os.path.getsize(Path(table) / file), Wanted(columns), {}):
         for batch in (rows.slice(0, 7), rows.slice(7)):
-            made = records.of(batch, 3)
+            made = records.of(batch, pa.repeat(3, len(batch)), file)
             assert set(made.column("chunk").to_pylist()) <= {3}
             made.validate(full=True)
             columns_ = [
