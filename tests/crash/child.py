@@ -42,7 +42,7 @@ IN_A_PROCESS = ("half staged", "half published", GROUP_NOTED, GROUP_HALF)
 JOURNALED, LINES, NEVER = "journaled", 4, 3600.0
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 # what a scene is about, beside "currents": the contract rover by hashed ids, or by data files with a reader of theirs
-ROVER = {"rover": {"layout": "hash"}, "files": {"reader": "spark"}, "native": {}}
+ROVER = {"rover": {"layout": "hash"}, "files": {"reader": "arrow"}, "native": {}}
 
 
 def settings_of(root: Path) -> Any:

@@ -45,7 +45,7 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
         assert result.ok
         plan = result.batches[0].plan
         if isinstance(plan, BatchPlan):
-            reader = "native" if contract == "native" else "spark"
+            reader = {"native": "native", "files": "arrow"}.get(contract, "spark")
             assert (plan.files.layout, plan.files.reader) == ("files" if by_file else "hash", reader)
         return root
 

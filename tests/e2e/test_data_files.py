@@ -307,3 +307,24 @@ def test_data_files_that_are_gone_are_a_gap_and_nothing_is_delivered(filed: File
     result = world.delivered()
     assert ways(result) == {("files", "spark")}, "after a batch that was aborted Spark reads"
     assert reader == "spark" or "batches was aborted" in plans(result)["fan_profiles"].files.why
+
+
+def test_expressions_are_analysed_over_the_logs_columns_and_what_these_lack_over_the_table(
+    filed: Filed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(filed.table("fans"), fans(0, 20), fans(20, 40))
+    filed.datasets["fan_profiles"] = {"table": filed.table("fans"), "columns": PROFILES}
+
+    def unread(*_: object) -> None:
+        raise AssertionError("Delta would read which files the table has")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rover_spark.delta.read.snapshot", unread)
+        assert ways(filed.by("files", "native").delivered()) == {("files", "native")}
+    traits = {"traits": "named_struct('file', _metadata.file_name)"}
+    filed.datasets["fan_profiles"]["columns"] = {**PROFILES, **traits}
+    world = filed.by("files", "arrow")
+    (plan,) = plans(world.delivered()).values()
+    assert plan.arrangement == "hash: an expression reads _metadata"
+    told_of = {record["traits"]["file"] for record in receiver.records(world.bucket, "fan_profiles")}
+    assert told_of == {path.name for path in Path(filed.table("fans")).glob("*.parquet")}

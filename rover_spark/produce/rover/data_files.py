@@ -32,8 +32,11 @@ def chunkable(
     tables: Tables, source: Source, commits: tuple[HistoryRow, ...], *, snapshot: bool
 ) -> tuple[Sequence[DataFile], str]:
     """The data files of the last of these commits' versions, or those that they added; none where they cannot be chunks, and why."""
-    if used(source.expressions).all:
+    read = used(source.expressions)
+    if read.all:
         return (), "an expression reads the whole row"
+    if any(path[0].casefold() == "_metadata" for path in read.paths):  # rows with numbers have no such column
+        return (), "an expression reads _metadata"
     if not snapshot:
         added = _added(tables, source.table, commits)
         if added is None:

@@ -5,17 +5,19 @@ The state of a table is read once a run, so a run ends even where a table never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta import gaps, history, read
 from rover_spark.delta.anchor import begin_later, check_anchor, confirm, reach
 from rover_spark.delta.engine_errors import MEND, reading, second_look
+from rover_spark.delta.frames import empty
 from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.logged import feed_reads, inserted, rows_in
 from rover_spark.delta.names import span
@@ -48,6 +50,7 @@ from rover_spark.produce.rover.steps import (
 )
 
 _FEW_ROWS, _FEW_FILES, _FEW_BYTES = 10_000, 32, 16 << 20
+T = TypeVar("T")
 
 
 class Planner:
@@ -147,10 +150,24 @@ class Planner:
         """
         wanted = source_of(self._settings, dataset)
         state = self.table(dataset, wanted.table, None)
-        what = span(wanted.table, None, state.latest.version)
-        with reading(dataset, what, remedy=MEND):
-            rows = read.snapshot(self._session.spark, wanted.table, state.latest.version)
+
+        def made(rows: DataFrame) -> DataFrame:
             return mapped(counting(rows, dataset, wanted), DATASETS[dataset], wanted)
+
+        return self._analysed(dataset, wanted.table, state.latest.version, made)
+
+    def _analysed(self, dataset: str, table: str, version: int, make: Callable[[DataFrame], T]) -> T:
+        """What ``make`` gives for the table's columns at a version; it runs no action.
+
+        It gets a frame without rows: Delta would first read which files the version has. What fails there is made again of
+        the table itself, whose rows have more columns than the log names (``_metadata``), and whose errors say more.
+        """
+        with reading(dataset, span(table, None, version), remedy=MEND):
+            columns = StructType.fromJson(self._tables.logs.of(table).schema_at(version))
+            try:
+                return make(empty(self._session.spark, columns))
+            except (ConfigError, NotNative):
+                return make(read.snapshot(self._session.spark, table, version))
 
     def next_plan(self, dataset: str, dataset_state: DatasetState) -> BatchPlan | None:
         """The next batch that is due, or None.
@@ -253,8 +270,9 @@ class Planner:
         except NotNative as error:
             why = f"Spark reads them: {error}"
         try:
-            with reading(plan.dataset, span(plan.source.table, None, plan.to_version), remedy=MEND):
-                handed_rows(read.snapshot(self._session.spark, plan.source.table, plan.to_version), plan)
+            self._analysed(
+                plan.dataset, plan.source.table, plan.to_version, lambda rows: handed_rows(rows, plan)
+            )
             return _read_by("arrow", plan, why)
         except NotNative as error:
             return _read_by("spark", plan, f"{why}; Spark makes the records: {error}")
