@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from rover_spark.produce.rover import planner
 from tests import NATIVE
 from tests.e2e.world import World, row, uuid
 
@@ -66,7 +65,7 @@ def test_one_task_stages_the_bytes_that_many_stage(
 ) -> None:
     raw = []
     for few in (0, 10_000):
-        monkeypatch.setattr(planner, "_FEW_ROWS", few)
+        monkeypatch.setattr("rover_spark.produce.rover.counts._FEW_ROWS", few)
         world = World(spark, tmp_path / str(few))
         _profiles(world)
         world.sql(f"INSERT INTO {{t}} VALUES {_fan(0, 'Oslo', '10:00:00')}", t="fans")

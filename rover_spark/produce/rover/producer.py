@@ -76,7 +76,7 @@ class RoverProducer(Planner):
             if kept is not None:
                 return made(kept.rows, settled=kept.settled)
             source = read.rows(self._session.spark, plan.source.table, plan.from_version, plan.to_version)
-            in_one_task = self.in_one_task(plan)
+            in_one_task = self._counts.in_one_task(plan)
             rows = units(source, plan, self.floors(plan), in_one_task=in_one_task)
             return made(rows, in_one_task=in_one_task)
 
