@@ -6,15 +6,13 @@ forward. This process removes what it staged only while no manifest names it.
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 from rover_spark.config.access import Access
-from rover_spark.deliver.journal import Report, journaled
+from rover_spark.deliver.journal import Journal
 from rover_spark.deliver.progress import Progress, file_by_file
 from rover_spark.deliver.publish import overwrite, publish
 from rover_spark.deliver.staging import staged
@@ -44,8 +42,6 @@ from rover_spark.store import Store, open_store, staged_lost
 # files that may be in doubt after a crash; publishing them takes some seconds, recording them about one. Of a very large
 # batch it is a hundredth: each commit costs a little more than the one before
 GROUP, GROUPS = 200, 100
-_LOG = logging.getLogger("rover_spark")
-_NOT_NOTED = "%s: what is staged is not noted, so a run that dies stages all of it again: %s"
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Delivery:
         self._ledger = ledger
         self._progress = progress
         self._versions = cache(lambda rows: versions(session, producer.encoder, rows=rows))
-        self._began = time.monotonic()
+        self._journal = Journal(session, ledger, producer, lambda: self._versions(True))
         self.delivered: list[BatchRecord] = []
 
     def whole(self, dataset_state: DatasetState, plan: Plan) -> DatasetState:
@@ -139,7 +135,7 @@ class Delivery:
         if work.parts:
             with (
                 watched(self._session, plan, self._progress) as notice,
-                self._journaled(plan) if first and work.resumable else nullcontext() as report,
+                self._journal.of(plan) if first and work.resumable else nullcontext() as report,
             ):
                 manifest = staged(self._ledger, plan, work, notice, access, report, done)
         else:
@@ -148,26 +144,6 @@ class Delivery:
         rows = plan.source_rows if first else counts["read"]
         self._progress.step("staged", batch=plan.batch, rows=rows, files=files, **counts)
         return manifest
-
-    def _journaled(self, plan: Plan) -> AbstractContextManager[Report | None]:
-        storage = self._ledger.storage
-        if storage is None or storage.place is None:
-            return nullcontext()  # Spark's commits would wait until the tasks that stage leave it a slot
-
-        told = False
-
-        def write(texts: Sequence[str]) -> bool:
-            at = self._producer.now + round((time.monotonic() - self._began) * 1000)
-            try:
-                return self._ledger.record_journal(plan, at, self._versions(True), texts)
-            except Exception as error:  # noqa: BLE001 - staging goes on without a journal, whatever its writer trips over
-                nonlocal told
-                if not told:
-                    _LOG.warning(_NOT_NOTED, plan.batch, error)
-                told = True
-                return False
-
-        return journaled(self._session, write)
 
     def finish(self, dataset_state: DatasetState, plan: Plan, record: BatchRecord) -> DatasetState:
         """Takes a batch from STAGED to COMMITTED; staged bytes that are gone are staged again from the plan.

@@ -7,18 +7,27 @@ and a batch that is staged sooner costs no commit. Where the driver has no Spark
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from pyspark.accumulators import Accumulator, AccumulatorParam
 from pyspark.errors import PySparkException
 
 from rover_spark.delta.session import Session
+from rover_spark.model.plan import Plan
+from rover_spark.produce.port import Producer
+
+if TYPE_CHECKING:
+    from rover_spark.ledger.table import Ledger  # executors load this module, and write no ledger
 
 EVERY = 10.0  # seconds between two commits, and before the first
 Report = Callable[[str], None]  # the text of the chunks that a task staged
+_LOG = logging.getLogger("rover_spark")
+_NOT_NOTED = "%s: what is staged is not noted, so a run that dies stages all of it again: %s"
 
 
 class _Texts(AccumulatorParam[list[str]]):
@@ -30,6 +39,37 @@ class _Texts(AccumulatorParam[list[str]]):
     def addInPlace(self, value1: list[str], value2: list[str]) -> list[str]:
         value1.extend(value2)
         return value1
+
+
+class Journal:
+    """The journal of one run's batches, in the ledger; ``versions`` are those of what writes them."""
+
+    def __init__(
+        self, session: Session, ledger: Ledger, producer: Producer, versions: Callable[[], dict[str, str]]
+    ) -> None:
+        self._session, self._ledger, self._producer, self._versions = session, ledger, producer, versions
+        self._began = time.monotonic()
+
+    def of(self, plan: Plan) -> AbstractContextManager[Report | None]:
+        """While the block runs, what tasks report of this batch goes into the ledger; yields what they call, or None."""
+        storage = self._ledger.storage
+        if storage is None or storage.place is None:
+            return nullcontext()  # Spark's commits would wait until the tasks that stage leave it a slot
+
+        told = False
+
+        def write(texts: Sequence[str]) -> bool:
+            at = self._producer.now + round((time.monotonic() - self._began) * 1000)
+            try:
+                return self._ledger.record_journal(plan, at, self._versions(), texts)
+            except Exception as error:  # noqa: BLE001 - staging goes on without a journal, whatever its writer trips over
+                nonlocal told
+                if not told:
+                    _LOG.warning(_NOT_NOTED, plan.batch, error)
+                told = True
+                return False
+
+        return journaled(self._session, write)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.deliver import journal as room
 from rover_spark.deliver.batch import Delivery
-from rover_spark.deliver.journal import _Texts, journaled
+from rover_spark.deliver.journal import Journal, _Texts, journaled
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.deliver.staging import _among, whole
 from rover_spark.deliver.task import stage_batches
@@ -219,16 +219,14 @@ def test_a_journal_that_cannot_be_written_is_told_once_and_stops_nothing(
             written.append(1)
             raise OSError("disk full")
 
-    ledger, producer = Ledger(), SimpleNamespace(now=0, encoder="x")
-    parts: Any = (SESSION, ledger, producer, None, None)
-    delivery = Delivery(*parts)
-    delivery._versions = lambda _: {}
+    ledger, producer = Ledger(), SimpleNamespace(now=0)
+    parts: Any = (SESSION, ledger, producer, dict)
     with (
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(KeyError, match="the error that counts"),
     ):
         patch.setattr(room, "EVERY", 0.01)
-        with delivery._journaled(PLAN) as report:
+        with Journal(*parts).of(PLAN) as report:
             assert report is not None
             report("one")
             until = time.monotonic() + 20
