@@ -73,12 +73,12 @@ class Tables:
         None for a table of a catalog, too, which may show fewer rows of a table than its files have.
         """
         log = self.logs.of(table)
-        return log.files(first, last) if log.without_spark and "/" in table else None
+        return log.files(first, last) if log.lists_rows else None
 
     def data_files(self, table: str, version: int) -> list[DataFile] | None:
         """The files that hold the rows of a version, by path; None as for ``files``."""
         log = self.logs.of(table)
-        return log.data_files(version) if log.without_spark and "/" in table else None
+        return log.data_files(version) if log.lists_rows else None
 
     def _showing(self, setting: str, table: str, since: HistoryRow) -> TableState:
         state = self._reaching(setting, table, since.version)

@@ -85,6 +85,11 @@ class ChosenLog:
         """Whether the native engine serves this table."""
         return self.native() is not None
 
+    @property
+    def lists_rows(self) -> bool:
+        """Whether the log lists the files of the table's rows without Spark. A catalog may show fewer rows than its files have."""
+        return self.without_spark and "/" in self.table
+
     def native(self) -> NativeLog | None:
         """The native engine of this table, or None where Spark serves it."""
         with self._lock:

@@ -61,8 +61,7 @@ def by_files(logs: Logs, slices: tuple[Slice, ...], states: Mapping[str, TableSt
 
 def _files_are_cheaper(logs: Logs, one: Slice, state: TableState) -> bool:
     log = logs.of(one.source.table)
-    # a catalog may show fewer rows of a table than its files have: small ones are read by name
-    few = FEW if log.without_spark and "/" in one.source.table else 0
+    few = FEW if log.lists_rows else 0
     # many small commits: reading the log of each already costs more
     if len(one.commits) > few and state.bytes < max(LARGE_TABLE, LARGE_FILE * len(one.commits)):
         return False

@@ -43,7 +43,7 @@ def counted_slices(
         slices,
         files,
         by_ids={one.event_type: doubt or _by_settings(settings, one) for _, one in due},
-        listed=_listed(logs, [one for _, one in due]),
+        listed={one.source.table: logs.of(one.source.table).lists_rows for _, one in due},
         backlog_events=currents.backlog_events,
     )
     logged: Mapping[int, list[Counted] | None] = {
@@ -73,10 +73,3 @@ def _by_settings(settings: Settings, one: Slice) -> str:
         return 'files.layout is "hash"'
     chosen = settings.events.get(one.event_type)
     return "dedupe compares the ids of the whole batch" if chosen and chosen.dedupe else ""
-
-
-def _listed(logs: Logs, slices: Sequence[Slice]) -> dict[str, bool]:
-    return {
-        one.source.table: logs.of(one.source.table).without_spark and "/" in one.source.table
-        for one in slices
-    }

@@ -126,4 +126,4 @@ def _unlisted(plan: BatchPlan) -> RunError:
 
 def _added(tables: Tables, table: str, commits: tuple[HistoryRow, ...]) -> AddedFiles | None:
     log = tables.logs.of(table)
-    return added_files(log, table, commits) if log.without_spark and "/" in table else None
+    return added_files(log, table, commits) if log.lists_rows else None
