@@ -27,6 +27,7 @@ from rover_spark.encode.pieces import (
     column,
     constant,
     flat,
+    sums_before,
 )
 from rover_spark.errors import ReaderRefused
 
@@ -152,9 +153,8 @@ def _map(values: pa.Array, *, null_members: bool) -> Json:
     twice_inside = _in_rows(items.twice, offsets)
     if not null_members and items.there is not None:
         order = np.arange(entries) if order is None else order
-        rows = np.repeat(np.arange(len(values)), np.diff(offsets))
         order = order[items.there[order]]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[items.there], minlength=len(values)))])
+        offsets = sums_before(offsets, items.there)
     ids, items = ids if order is None else ids[order], items.at(order)
     if not null_members:
         items = replace(items, there=None)
@@ -184,7 +184,4 @@ def _first(offsets: Index) -> Mask:
 
 def _in_rows(marked: Mask | None, offsets: Index) -> Mask | None:
     """The rows that have a marked item; None where no item is marked."""
-    if marked is None:
-        return None
-    counts = np.concatenate([[0], np.cumsum(marked)])[offsets]
-    return np.diff(counts) > 0
+    return None if marked is None else np.diff(sums_before(offsets, marked)) > 0

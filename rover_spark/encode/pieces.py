@@ -90,11 +90,16 @@ class Run:
 
     def by_row(self, items: Index) -> Index:
         """The sums, row by row, of a number for each item."""
-        sums = np.diff(np.concatenate([[0], np.cumsum(items)])[self.offsets])
+        sums = np.diff(sums_before(self.offsets, items))
         return sums if self.there is None else np.where(self.there, sums, 0)
 
 
 Part = Piece | Run
+
+
+def sums_before(offsets: Index, items: Index) -> Index:
+    """The sums of a number, or a mark, of all items before each offset. Their differences are the sums row by row."""
+    return np.concatenate([[0], np.cumsum(items)])[offsets]
 
 
 def flat(part: Part) -> Piece:

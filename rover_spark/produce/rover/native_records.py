@@ -31,6 +31,7 @@ from rover_spark.encode.pieces import (
     lengths,
     longest,
     rows_with,
+    sums_before,
 )
 from rover_spark.encode.uuids import WIDTH, uuids
 from rover_spark.errors import ReaderRefused
@@ -281,6 +282,5 @@ def _holds_replacement(values: pa.Array) -> Mask:
 
 def _in_items(values: pa.Array, items: pa.Array) -> Mask:
     """The rows of which an item holds U+FFFD; ``items`` are all of a list's values, a map's keys or its values."""
-    offsets = values.offsets.to_numpy()
     found = rows_with(REPLACEMENT, len(items), [column(items)])
-    return np.diff(np.concatenate([[0], np.cumsum(found)])[offsets]) > 0
+    return np.diff(sums_before(values.offsets.to_numpy(), found)) > 0
