@@ -80,7 +80,7 @@ def test_a_data_file_is_a_chunk_and_gives_the_events_of_the_hash_layout(
 def test_the_whole_batch_is_compared_where_the_settings_ask_for_it(backlog: Stream) -> None:
     backlog.events[CUSTOM]["dedupe"] = True
     (plan,) = commands.plan(backlog.spark, backlog.settings).planned.values()
-    assert plan.arrangement == f"{CUSTOM}: hash, dedupe compares the ids of the whole batch"
+    assert plan.arrangement == f"{CUSTOM}: hash: dedupe compares the ids of the whole batch"
     (batch,) = backlog.delivered().batches
     assert slice_of(batch.plan).layout == "hash"
     assert set(ids(backlog).values()) == {1} and batch.counts["delivered"] == 3 * ROWS

@@ -152,7 +152,7 @@ class EventPlan(Plan):
         found: dict[str, list[str]] = {}
         for each in (self.slices[number] for number in self.delivering):
             if each.why:
-                found.setdefault(f"{each.layout}, {each.why}", []).append(each.event_type)
+                found.setdefault(f"{each.layout}: {each.why}", []).append(each.event_type)
         return "; ".join(f"{_some(types)}: {how}" for how, types in found.items())
 
     @property

@@ -136,7 +136,7 @@ def test_what_is_shuffled_is_counted_by_the_log_where_no_filter_and_no_id_decide
 def test_a_plan_without_data_files_has_the_text_of_earlier_versions() -> None:
     plan = planned()
     assert decode(plan.to_json()) == plan and plan.format == 2
-    assert plan.arrangement == "a: files, 5 data files, 6,200 rows each on average"
+    assert plan.arrangement == "a: files: 5 data files, 6,200 rows each on average"
     shuffled = replace(plan, slices=tuple(replace(each, data_files=0) for each in plan.slices))
     assert shuffled.format == 1
     assert '"why"' not in shuffled.to_json() and '"data_files"' not in shuffled.to_json()
