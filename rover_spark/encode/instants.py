@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from rover_spark.encode.pieces import Mask, of_matrix
 
+NO_TEXT = "a time outside of the years 1 to 9999: its text is Spark's affair"
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
 YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # in microseconds
 _DAY = 86_400_000_000

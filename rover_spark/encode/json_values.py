@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from rover_spark.encode.instants import days_in_range, days_text, instants_in_range, instants_text
+from rover_spark.encode.instants import NO_TEXT, days_in_range, days_text, instants_in_range, instants_text
 from rover_spark.encode.json_strings import escaped, escaped_text, is_utf8
 from rover_spark.encode.map_order import in_order
 from rover_spark.encode.pieces import (
@@ -120,7 +120,7 @@ def _time(values: pa.Array, there: Mask | None) -> pa.Array:
     numbers = values.cast(pa.int32() if is_day else pa.int64()).fill_null(0).to_numpy()
     fits = days_in_range(numbers) if is_day else instants_in_range(numbers)
     if not fits.all():
-        raise ReaderRefused("a time outside of the years 1 to 9999: its text is Spark's affair")
+        raise ReaderRefused(NO_TEXT)
     return days_text(numbers) if is_day else instants_text(numbers, zone=values.type.tz is not None)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rover_spark.encode.instants import days_in_range, days_text
+from rover_spark.encode.instants import NO_TEXT, days_in_range, days_text
 from rover_spark.errors import ReaderRefused
 
 _COMPARED = {
@@ -132,7 +132,7 @@ def text_of(values: pa.Array) -> pa.Array:
         return values.cast(pa.string())
     days = values.cast(pa.int32()).fill_null(0).to_numpy()
     if not days_in_range(days).all():
-        raise ReaderRefused("a day outside of the years 1 to 9999: its text is Spark's affair")
+        raise ReaderRefused(NO_TEXT)
     texts = days_text(days).view(pa.string())
     return pc.if_else(values.is_valid(), texts, pa.scalar(None, pa.string()))
 
