@@ -58,8 +58,8 @@ class Records:
         """
         try:
             if self.where is not None:
-                kept = self.where.of(rows)
-                rows, chunks = rows.filter(kept), chunks.filter(kept)
+                wanted = self.where.of(rows)
+                rows, chunks = rows.filter(wanted), chunks.filter(wanted)
             return _Batch(self, rows).records(chunks)
         except ReaderRefused:
             raise
@@ -94,18 +94,20 @@ class _Batch:
         twice = any_twice([value for _, value in (*own, *more)])
         if twice is not None:
             good = good & ~twice
-        kept = None if good.all() else good
+        delivered = None if good.all() else good
         operation = [("operation", Json((constant(b'"create"'),)))] if self._dataset.operation else []
-        ids = self._ids(kept)
-        lines = gathered(self._rows, self._line(ids, members([*own, *operation, *more], self._rows)), kept)
+        ids = self._ids(delivered)
+        lines = gathered(
+            self._rows, self._line(ids, members([*own, *operation, *more], self._rows)), delivered
+        )
         return pa.RecordBatch.from_arrays(
             [
                 chunks,
                 _outcomes(good),
                 pa.repeat(pa.scalar(False), self._rows),
                 pa.array(self._mended((*inner, *tail)) & good),
-                _texts(ids, kept),
-                _texts(lines, kept),
+                _texts(ids, delivered),
+                _texts(lines, delivered),
             ],
             names=["chunk", "outcome", "floor", "mended", "id", "line"],
         )
@@ -136,7 +138,7 @@ class _Batch:
             return Json((*value.present, constant(b"{}").where(~value.there)), None, value.twice)
         return value
 
-    def _ids(self, kept: Mask | None) -> pa.Array:
+    def _ids(self, delivered: Mask | None) -> pa.Array:
         plan = self._plan
         prefix = canonical([CONTRACT, plan.export, plan.epoch, plan.dataset])
         pieces: list[Part] = [constant(prefix.encode())]
@@ -150,7 +152,7 @@ class _Batch:
             else:
                 values = self._fields[name] if name in self._fields else self._extra[name]
                 pieces += _encoded(_id_text(values))
-        return digests32(gathered(self._rows, pieces, kept))
+        return digests32(gathered(self._rows, pieces, delivered))
 
     def _line(self, ids: pa.Array, inside: tuple[Part, ...]) -> list[Part]:
         plan = self._plan
@@ -260,11 +262,11 @@ def _outcomes(good: Mask) -> pa.Array:
     return pc.if_else(pa.array(good), "delivered", "quarantined")
 
 
-def _texts(texts: pa.Array, kept: Mask | None) -> pa.Array:
-    """The texts, null in rows that are not kept: there they are empty."""
-    if kept is None:
+def _texts(texts: pa.Array, delivered: Mask | None) -> pa.Array:
+    """The texts, null in rows that are not delivered: there they are empty."""
+    if delivered is None:
         return texts.view(pa.string())
-    return pc.if_else(pa.array(kept), texts.view(pa.string()), pa.scalar(None, pa.string()))
+    return pc.if_else(pa.array(delivered), texts.view(pa.string()), pa.scalar(None, pa.string()))
 
 
 def _holds_replacement(values: pa.Array) -> Mask:
