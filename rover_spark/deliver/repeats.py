@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from rover_spark.encode.lines import Lines
 
 Words = NDArray[np.uint64]
-_HEX = 32  # digits of a record id
 _PIECE = 1 << 16  # rows
-_NO_DIGIT = 255
-_DIGIT_OF = np.full(256, _NO_DIGIT, np.uint8)  # by octet
-_DIGIT_OF[np.frombuffer(b"0123456789abcdef", np.uint8)] = range(16)
+_DASH, _OTHER = 16, 17  # values of octets that are no digit
+_VALUES = bytes("0123456789abcdef-".find(chr(octet)) % (_OTHER + 1) for octet in range(256))
+# by length of an id: where its dashes are, and what keeps the numbers of one kind apart from those of the other
+_SPELLED = {
+    32: ((), np.uint64(0)),
+    36: ((8, 13, 18, 23), np.uint64(0x9E3779B97F4A7C15)),
+}
 
 
 class Neighbours:
@@ -122,20 +125,23 @@ class _Ids:
 
 
 def _halves(ids: pa.Array) -> tuple[Words, Words]:
-    """Two numbers of each id: those that it spells where it is a record id, else two hashes of its text."""
-    long_enough = np.diff(np.asarray(Lines(ids).offsets)) == _HEX
-    digits = _DIGIT_OF[_octets(ids if long_enough.all() else ids.filter(pa.array(long_enough)))]
-    spelled = ~(digits == _NO_DIGIT).any(axis=1)
-    octets = digits[spelled, ::2] << np.uint8(4) | digits[spelled, 1::2]
-    numbers = np.ascontiguousarray(octets).view(np.uint64)
-    if len(numbers) == len(ids):
-        return numbers[:, 0], numbers[:, 1]
-    found = np.empty((len(ids), 2), np.uint64)
-    is_number = long_enough.copy()
-    is_number[long_enough] = spelled
-    found[is_number] = numbers
-    texts = ids.filter(pa.array(~is_number)).to_pylist()
-    found[~is_number, 0], found[~is_number, 1] = _hashes(texts), _hashes([f"{text}\0" for text in texts])
+    """Two numbers of each id: those that it spells where it is a record id or a UUID, else two hashes of its text."""
+    found, rest = np.empty((len(ids), 2), np.uint64), np.ones(len(ids), bool)
+    sizes = np.diff(np.asarray(Lines(ids).offsets))
+    for width, (dashed, mark) in _SPELLED.items():
+        there = sizes == width
+        if there.any():
+            values = _values(ids if there.all() else ids.filter(pa.array(there)), width)
+            dashes, values = values[:, dashed], np.delete(values, dashed, axis=1)
+            if values.max() >= _DASH or not (dashes == _DASH).all():
+                spelled = (values < _DASH).all(axis=1) & (dashes == _DASH).all(axis=1)
+                there[there], values = spelled, values[spelled]
+            packed = values[:, ::2] << np.uint8(4) | values[:, 1::2]
+            found[there] = np.ascontiguousarray(packed).view(np.uint64) ^ mark
+            rest &= ~there
+    if rest.any():
+        texts = ids.filter(pa.array(rest)).to_pylist()
+        found[rest, 0], found[rest, 1] = _hashes(texts), _hashes([f"{text}\0" for text in texts])
     return found[:, 0], found[:, 1]
 
 
@@ -143,6 +149,7 @@ def _hashes(texts: list[str]) -> Words:
     return np.fromiter(map(hash, texts), np.int64, len(texts)).view(np.uint64)
 
 
-def _octets(ids: pa.Array) -> NDArray[np.uint8]:
-    """The octets of ids that all have the length of a record id, a row each."""
-    return np.frombuffer(Lines(ids).text(0, len(ids)), np.uint8).reshape(len(ids), _HEX)
+def _values(ids: pa.Array, width: int) -> NDArray[np.uint8]:
+    """The values of the octets of ids that all have this length, as digits, a row each."""
+    octets = bytes(Lines(ids).text(0, len(ids))).translate(_VALUES)
+    return np.frombuffer(octets, np.uint8).reshape(len(ids), width)

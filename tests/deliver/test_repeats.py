@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import uuid
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -23,11 +24,27 @@ def shouted(number: int) -> str:
     return record_id(number).upper()  # of an id's length, but no record id
 
 
+def dashed(number: int) -> str:
+    return str(uuid.UUID(record_id(number)))
+
+
+def misdashed(number: int) -> str:
+    return dashed(number)[::-1]  # of a UUID's length, but no UUID
+
+
 def of_any_kind(number: int) -> str:
-    return (record_id, shouted, "evt-{}".format, str)[number % 4](number)
+    kinds = (record_id, shouted, "evt-{}".format, str, dashed, misdashed)
+    return kinds[number % len(kinds)](number)
 
 
-@pytest.mark.parametrize("named", [record_id, shouted, "evt-{}".format, "é{}\n".format, of_any_kind])
+def of_each_kind(number: int) -> str:
+    return (record_id, dashed)[number % 2](number // 2)  # a record id and a UUID of the same digits differ
+
+
+@pytest.mark.parametrize(
+    "named",
+    [record_id, shouted, "evt-{}".format, "é{}\n".format, dashed, misdashed, of_any_kind, of_each_kind],
+)
 def test_repeats_are_those_that_a_set_finds(named: Callable[[int], str]) -> None:
     drawn = random.Random(7)
     seen, before = Seen(), set[str]()
