@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from rover_spark.delta.data_files import as_wanted, small
+from rover_spark.delta.parquet_rows import as_wanted, small
 from rover_spark.produce.rover.native_records import Records, records_of
 from rover_spark.produce.rover.plain import Column
 from rover_spark.produce.rover.plan import BatchPlan

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from rover_spark.config.access import TableAccess
-from rover_spark.delta.data_files import Wanted, batches
 from rover_spark.delta.file_list import FileList
 from rover_spark.delta.log.values import DataFile
+from rover_spark.delta.parquet_rows import Wanted, batches
 from rover_spark.delta.storage import NotNative, reached
 from rover_spark.errors import ReaderRefused
 from rover_spark.produce.rover.grammar import Grammar

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("sqlglot")
 
 from rover_spark.contract.rover import DATASETS
-from rover_spark.delta.data_files import Wanted, batches
+from rover_spark.delta.parquet_rows import Wanted, batches
 from rover_spark.delta.storage import Reached
 from rover_spark.produce.rover.native import plain_records
 from rover_spark.produce.rover.plan import BatchPlan, Source

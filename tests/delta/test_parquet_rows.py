@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rover_spark.delta import data_files
-from rover_spark.delta.data_files import Wanted, batches
+from rover_spark.delta import parquet_rows
+from rover_spark.delta.parquet_rows import Wanted, batches
 from rover_spark.delta.storage import NotNative, Reached
 from rover_spark.errors import ReaderRefused
 
@@ -167,11 +167,11 @@ def test_an_object_is_read_in_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyP
     name = written(tmp_path, table, compression="none", use_dictionary=False)
     monkeypatch.setattr(Reached, "is_local", property(lambda _: False))
     monkeypatch.setattr(Reached, "objects", lambda self: __import__("obstore").store.LocalStore(self.url))
-    monkeypatch.setattr(data_files, "_REMOTE_BUFFER", 1 << 16)
+    monkeypatch.setattr(parquet_rows, "_REMOTE_BUFFER", 1 << 16)
     asked = list[int]()
-    ranges = data_files._Ranges.read
+    ranges = parquet_rows._Ranges.read
     monkeypatch.setattr(
-        data_files._Ranges, "read", lambda self, octets=-1: (asked.append(octets), ranges(self, octets))[1]
+        parquet_rows._Ranges, "read", lambda self, octets=-1: (asked.append(octets), ranges(self, octets))[1]
     )
     found = read(tmp_path, name, {"b": pa.int64(), "a": pa.string()})
     assert found[49_999] == {"b": 49_999, "a": f"{49_999:0100}"}
@@ -181,7 +181,7 @@ def test_an_object_is_read_in_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_batches_are_small_however_large_rows_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["x" * 10_000 if n % 100 == 0 else "y" for n in range(20_000)]
     name = written(tmp_path, pa.table({"a": texts}), row_group_size=20_000)
-    monkeypatch.setattr(data_files, "_MOST", 100_000)
+    monkeypatch.setattr(parquet_rows, "_MOST", 100_000)
     wanted = Wanted((("a", pa.string()),))
     found = list(batches(Reached(str(tmp_path)), name, 1, wanted, {}))
     assert max(rows.nbytes for rows in found) <= 100_000
