@@ -1,8 +1,9 @@
 """Writes down what is staged of a large batch while the rest is staged: after a crash only the rest is staged again.
 
-Each task that ended reports its chunks through an accumulator, so that what arrives is what Spark accepted, once. Every
-ten seconds what arrived goes into the ledger, in one commit of a thread of its own: a kill costs the work of ten seconds,
-and a batch that is staged sooner costs no commit. Where the driver has no SparkContext nothing is reported.
+Each task that ended reports its chunks through an accumulator, so that what arrives is what Spark accepted, once. What
+arrived goes into the ledger, in one commit of a thread of its own: first after ten seconds, so that a batch that is staged
+sooner costs no commit, then each time a twentieth of the time has passed again, but not within two seconds and at the
+latest after ten. So much work a kill costs. Where the driver has no SparkContext nothing is reported.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from rover_spark.produce.port import Producer
 if TYPE_CHECKING:
     from rover_spark.ledger.table import Ledger  # executors load this module, and write no ledger
 
-EVERY = 10.0  # seconds between two commits, and before the first
+EVERY = 10.0  # seconds before the first commit, and between two at the most
+_PART, _LEAST = 0.05, 0.2  # of the time that passed; of EVERY
 Report = Callable[[str], None]  # the text of the chunks that a task staged
 _LOG = logging.getLogger("rover_spark")
 _NOT_NOTED = "%s: what is staged is not noted, so a run that dies stages all of it again: %s"
@@ -93,8 +95,10 @@ def journaled(session: Session, write: Callable[[list[str]], bool]) -> Iterator[
             waiting.clear()
 
     def keep_writing() -> None:
-        while not stop.wait(EVERY):
+        pause = EVERY
+        while not stop.wait(pause):
             flush()
+            pause = min(EVERY, max(_LEAST * EVERY, _PART * (time.monotonic() - began)))
 
     writer = Thread(target=keep_writing, name="journal", daemon=True)
     writer.start()
