@@ -19,30 +19,32 @@ _EVERY = 0.3  # seconds between two looks at memory
 ROLES = ("jvm", "driver", "worker")  # what a process is; a peer without Spark is one driver
 
 
-def _tree(root: int) -> list[int]:
-    """A process and all of its descendants."""
+def _tree(root: int) -> dict[int, int]:
+    """A process and all of its descendants, each with its parent."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it ended while we looked
-            children.setdefault(parent, []).append(int(entry.name))
-    found, waiting = [], [root]
+        if entry.name.isdigit() and (fields := _fields(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, waiting = {root: 0}, [root]
     while waiting:
-        found.append(waiting.pop())
-        waiting += children.get(found[-1], [])
+        parent = waiting.pop()
+        found.update(dict.fromkeys(children.get(parent, ()), parent))
+        waiting += children.get(parent, [])
     return found
 
 
-def _cpu(pid: int) -> float:
+def _fields(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on; nothing once it has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    # own time, and that of children that have ended and been waited for
-    return sum(int(fields[place]) for place in (11, 12, 13, 14)) / _TICK
+        return []
+
+
+def _cpu(pid: int, places: Sequence[int] = (11, 12, 13, 14)) -> float:
+    """Its own time, and that of children that have ended and been waited for."""
+    fields = _fields(pid)
+    return sum(int(fields[place]) for place in places) / _TICK if fields else 0.0
 
 
 def resident(pid: int) -> int:
@@ -63,22 +65,39 @@ def _role(pid: int) -> str:
     return "jvm" if words[0].endswith(b"java") else "driver"
 
 
-class _Peaks:
-    """The most memory that one process of each role had at a time, and all of them together, while the block runs."""
+class _Watch:
+    """The most memory that one process of each role had at a time, and all of them together, while the block runs.
+
+    ``unwaited`` is the CPU time of Spark's Python workers: their parent ignores that they end, so the kernel adds it to
+    nobody's. It may miss what they did in the last third of a second.
+    """
 
     def __init__(self, root: int) -> None:
         self._root = root
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
+        self._workers: dict[int, float] = {}
         self.found = dict.fromkeys((*ROLES, "together"), 0)
 
-    def __enter__(self) -> _Peaks:
+    @property
+    def unwaited(self) -> float:
+        """Seconds."""
+        return sum(self._workers.values())
+
+    def __enter__(self) -> _Watch:
         self._watch.start()
         return self
 
     def _look(self) -> None:
         while not self._stop.wait(_EVERY):
-            sizes = [(_role(pid), resident(pid)) for pid in _tree(self._root)]
+            tree = _tree(self._root)
+            roles = {pid: _role(pid) for pid in tree}
+            for pid, parent in tree.items():
+                if (
+                    roles[pid] == roles.get(parent) == "worker"
+                ):  # forked by the daemon, which has its command line
+                    self._workers[pid] = max(self._workers.get(pid, 0.0), _cpu(pid, (11, 12)))
+            sizes = [(roles[pid], resident(pid)) for pid in tree]
             for role, size in (*sizes, ("together", sum(size for _, size in sizes))):
                 self.found[role] = max(self.found[role], size)
 
@@ -113,12 +132,12 @@ def whole(command: Sequence[str], **options: Any) -> dict[str, Any]:
     ctypes.CDLL(None).prctl(_SUBREAPER, 1)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    with subprocess.Popen(command, **options) as child, _Peaks(child.pid) as peaks:
+    with subprocess.Popen(command, **options) as child, _Watch(child.pid) as watch:
         out, _ = child.communicate()
     wall = time.perf_counter() - began
     with suppress(ChildProcessError):
         while True:
             os.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "cpu": cpu, "code": child.returncode, "out": out, **peaks.found}
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime + watch.unwaited
+    return {"wall": wall, "cpu": cpu, "code": child.returncode, "out": out, **watch.found}

@@ -12,6 +12,7 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench import plot, report, shown
 from tests.bench.contenders import KINDS, PLAIN, Contender, Job
+from tests.bench.meter import whole
 from tests.bench.rounds import Failed, Plan, one
 
 FIGURES = {"wall", "cpu", "jvm", "driver", "worker", "together", "files", "bytes", "raw_bytes", "records"}
@@ -94,3 +95,20 @@ def test_a_quick_bench_has_all_figures_of_contenders_that_agree(tmp_path: Path) 
     assert len({figures["raw_bytes"] for figures in measured.values()}) == 1
     assert (tmp_path / "bench" / plot.FILE).stat().st_size > 10_000
     assert not (tmp_path / "work").exists()
+
+
+_UNWAITED = """
+import os, signal, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as Spark's daemon of Python workers does
+if os.fork() == 0:
+    began = time.process_time()
+    while time.process_time() - began < 1: pass
+    time.sleep(0.7)  # a worker waits for more before it ends
+    os._exit(0)
+time.sleep(4)
+"""
+
+
+def test_the_cpu_of_workers_that_nobody_waits_for_counts() -> None:
+    found = whole([sys.executable, "-c", _UNWAITED, "pyspark.daemon"])
+    assert found["code"] == 0 and 1 <= found["cpu"] < 3
