@@ -29,8 +29,8 @@ FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 FLOOR_TESTS := tests/produce --ignore=tests/produce/currents/test_schemas.py \
 	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_delivery.py tests/e2e/test_golden.py \
 	tests/laws --ignore=tests/laws/test_law_06_exclusive.py --ignore=tests/laws/test_law_09_nothing_silent.py tests/crash/test_killed.py
-# and with them read natively, where the chunks of a batch are data files
-FLOOR_FILES := tests/e2e/test_data_files.py tests/laws/test_law_03_pinned.py tests/laws/test_law_04_repeatable.py
+# and with logs read natively, where the chunks of a batch are data files
+FLOOR_FILES := tests/e2e/test_data_files.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -111,7 +111,7 @@ test-full: setup servers
 
 test-floor: floor
 	ROVER_SPARK__TABLES__ENGINE=spark $(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_TESTS) $(ARGS)
-	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) -k "not rover and not currents" $(FLOOR_FILES) $(ARGS)
+	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_FILES) $(ARGS)
 
 docs: setup
 	@$(VENV)/bin/python -m tests.documents $(ARGS)

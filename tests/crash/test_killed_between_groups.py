@@ -64,7 +64,7 @@ def test_a_run_that_is_killed_between_two_groups_stages_nothing_again(
 
 @pytest.mark.law(7)
 @pytest.mark.law(8)
-@pytest.mark.parametrize("contract", ["rover", "currents"])
+@pytest.mark.parametrize("contract", ["rover", pytest.param("currents", marks=pytest.mark.full)])
 def test_of_a_run_that_is_killed_inside_a_group_only_that_group_is_staged_again_or_waits(
     scene: Scene, delivered: dict[str, str]
 ) -> None:

@@ -19,9 +19,11 @@ from rover_spark.produce.rover.plan import BatchPlan
 from tests import receiver
 from tests.e2e.world import FEED, World, uuid
 
-# what Spark makes of rows by itself, layout hash shows, too
-EACH_READER = pytest.mark.parametrize(
-    "reader", [pytest.param("spark", marks=pytest.mark.full), "arrow", "native"]
+# what Spark makes of rows by itself, layout hash shows, too; with the native reader tables of its own are read by the other
+_FULL = pytest.mark.full
+EACH_READER = pytest.mark.parametrize("reader", [pytest.param("spark", marks=_FULL), "arrow", "native"])
+ONE_READER = pytest.mark.parametrize(
+    "reader", [*(pytest.param(each, marks=_FULL) for each in ("spark", "arrow")), "native"]
 )
 ODD = ("a b", "a/b=c%", "é+&", None)
 FANS = pa.schema(

@@ -20,6 +20,7 @@ from tests.e2e.filed import (
     EACH_READER,
     EVENTS,
     FANS,
+    ONE_READER,
     PROFILES,
     Filed,
     a_shallow_clone,
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.skipif(not NATIVE, reason="Spark reads the log: data fi
 
 
 @pytest.mark.law(4)
-@EACH_READER
+@ONE_READER
 def test_ids_and_records_of_every_kind_of_table_are_those_of_layout_hash(filed: Filed, reader: str) -> None:
     for made in (a_table_of_every_feature, a_shallow_clone, a_table_of_an_older_schema, appended_events):
         made(filed)
@@ -148,7 +149,7 @@ def test_a_data_file_that_spark_split_is_noticed_and_nothing_of_it_stays(
     assert batch.counts["delivered"] == 40
 
 
-@EACH_READER
+@ONE_READER
 @pytest.mark.law(9)
 def test_an_id_that_repeats_is_delivered_once_a_data_file_and_with_dedupe_once_a_batch(
     filed: Filed, reader: str
@@ -245,7 +246,7 @@ def test_rows_that_a_filter_an_identifier_or_the_quarantine_takes_are_counted_as
 
 @pytest.mark.law(3)
 @pytest.mark.law(7)
-@EACH_READER
+@ONE_READER
 def test_a_batch_that_was_planned_by_data_files_is_ended_and_delivered_again_by_them_or_waits(
     filed: Filed, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +289,7 @@ def test_a_batch_that_was_planned_by_data_files_is_ended_and_delivered_again_by_
 
 
 @pytest.mark.law(5)
-@EACH_READER
+@ONE_READER
 def test_data_files_that_are_gone_are_a_gap_and_nothing_is_delivered(filed: Filed, reader: str) -> None:
     write(filed.table("fans"), fans(0, 20), fans(20, 40))
     filed.datasets["fan_profiles"] = {"table": filed.table("fans"), "columns": PROFILES}
