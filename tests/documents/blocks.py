@@ -13,6 +13,7 @@ _BLOCK = re.compile(
 )
 # What may differ from run to run. The order matters: a later pattern finds what an earlier one left.
 _VARIES = (
+    (r'^ "device":.*\n', ""),  # the one member that a record of the demo may lack
     (r"^( *)\{.*$", r"\1{}"),  # a record on a line of its own
     (r"^ (\"\w+\":).*$", r" \1"),  # a field of a record that is broken into lines
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{16,}\b", "HEX"),
