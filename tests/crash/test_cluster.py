@@ -273,6 +273,7 @@ def test_a_cluster_that_has_only_the_wheel_delivers_what_a_local_run_delivers(
     assert {Path(blow["directory"]).parents[1] for blow in blows} == {cluster.home / host for host in WORKERS}
 
 
+@pytest.mark.full
 @pytest.mark.law(2)
 @pytest.mark.law(4)
 def test_an_executor_that_is_killed_while_it_stages_changes_nothing_in_the_bucket(

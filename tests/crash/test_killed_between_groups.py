@@ -50,6 +50,7 @@ def scene(spark: SparkSession, whole: Path, tmp_path: Path, s3: str) -> Iterator
         yield Scene(spark, tmp_path, bucket, proxy)
 
 
+@pytest.mark.full
 @pytest.mark.law(7)
 @pytest.mark.parametrize("contract", ["rover"])
 def test_a_run_that_is_killed_between_two_groups_stages_nothing_again(

@@ -174,6 +174,7 @@ def test_sweep_keeps_what_the_next_run_goes_on_from(spark: SparkSession, whole: 
     require_only_the_rest(spark, whole, root, strays=False)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("at_once")
 def test_what_an_aborted_batch_staged_is_removed(spark: SparkSession, whole: Path, root: Path) -> None:
     died_after_staging(spark, root)

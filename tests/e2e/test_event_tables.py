@@ -286,6 +286,7 @@ def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     assert ids(stream) == expected((0, 50))
 
 
+@pytest.mark.full
 @pytest.mark.law(4)
 def test_small_tables_are_read_by_their_files_several_at_once_to_the_bytes_of_their_feeds(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -34,10 +34,10 @@ DRIVERS = ("one", "two")
 
 
 def _rounds() -> list[Any]:
-    """How often which contract at which server; CI has the first two."""
+    """How often which contract at which server; CI has the first."""
     rest = [(contract, server, 4) for server in ("gcs", "azure") for contract in ("rover", "currents")]
-    rest += [("rover", "s3", 10), ("currents", "s3", 10)]
-    few = [("rover", "s3", 2), ("currents", "s3", 1)]
+    rest += [("currents", "s3", 2), ("rover", "s3", 10), ("currents", "s3", 10)]
+    few = [("rover", "s3", 2)]
     return [*few, *(pytest.param(*each, marks=pytest.mark.full) for each in rest)]
 
 
