@@ -26,11 +26,11 @@ FLOOR_QUIET := -W "ignore:distutils Version classes:DeprecationWarning"
 FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 # left out: what needs the stores' SDKs or every codec, which the floor does not install, and dates that Spark 3.5 writes only
 # when it is asked to. Here the laws hold with logs and ledger left to Spark
-FLOOR_TESTS := tests/produce --ignore=tests/produce/currents/test_schemas.py \
-	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_delivery.py tests/e2e/test_golden.py \
+FLOOR_TESTS := tests/produce/columns tests/produce/rover tests/e2e/test_delivery.py tests/e2e/test_golden.py \
 	tests/laws --ignore=tests/laws/test_law_06_exclusive.py --ignore=tests/laws/test_law_09_nothing_silent.py tests/crash/test_killed.py
-# and with logs read natively, where the chunks of a batch are data files
-FLOOR_FILES := tests/e2e/test_data_files.py -k "every_kind or filter"
+# only with make test-full: events, and data files that are chunks, for which logs are read natively
+FLOOR_FULL := tests/produce/currents --ignore=tests/produce/currents/test_schemas.py \
+	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_data_files.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -106,12 +106,12 @@ test: setup servers
 	@# files in their order: the crash tests, which last longest, begin early and not at the end
 	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-full: setup servers
+test-full: setup servers floor
 	$(VENV)/bin/pytest -n 2 --dist loadscope --full $(ARGS)
+	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_FULL) $(ARGS)
 
 test-floor: floor
 	ROVER_SPARK__TABLES__ENGINE=spark $(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_TESTS) $(ARGS)
-	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_FILES) $(ARGS)
 
 docs: setup
 	@$(VENV)/bin/python -m tests.documents $(ARGS)

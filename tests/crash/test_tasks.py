@@ -45,7 +45,7 @@ def _swept(spark: SparkSession, root: Path) -> list[str]:
     ("contract", "trouble", "attempts", "left"),
     [
         pytest.param("native", "killed", 2, 2, id="its worker is killed twice"),
-        pytest.param("rover", "lost", 1, 1, id="it is lost after it staged"),
+        pytest.param("rover", "lost", 1, 1, id="it is lost after it staged", marks=pytest.mark.full),
         pytest.param("rover", "killed", 2, 2, id="rover-killed", marks=pytest.mark.full),
         pytest.param("files", "killed", 2, 2, id="files-killed", marks=pytest.mark.full),
         pytest.param("native", "lost", 1, 1, id="native-lost", marks=pytest.mark.full),

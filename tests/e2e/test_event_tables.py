@@ -250,6 +250,7 @@ def by_feed(batch: Any) -> list[bool]:
     return [each.by_feed for each in batch.plan.slices]
 
 
+@pytest.mark.full
 @pytest.mark.law(4)
 def test_a_large_range_beside_a_feed_is_read_by_its_files_to_the_same_bytes(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -391,6 +392,7 @@ def test_a_small_table_of_a_catalog_is_read_by_its_name(stream: Stream) -> None:
         stream.spark.sql("DROP SCHEMA events_by_name CASCADE")
 
 
+@pytest.mark.full
 def test_a_feed_that_is_turned_on_begins_where_it_stands(bare: Stream) -> None:
     bare.delivered()
     bare.add(values(0, 5))
