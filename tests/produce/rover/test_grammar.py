@@ -57,7 +57,7 @@ SCHEMA = {
         field("far", text_map("double")),
     ],
 }
-ROWS = pa.record_batch(
+ROWS = pa.RecordBatch.from_pydict(
     {
         "Name": ["a", None, "b", ""],
         "n": pa.array([1, 2, None, -5], pa.int32()),
