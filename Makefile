@@ -28,9 +28,9 @@ FLOOR_PIP := $(FLOOR)/bin/python -m pip --quiet --disable-pip-version-check
 # when it is asked to. Here the laws hold with logs and ledger left to Spark
 FLOOR_TESTS := tests/produce/columns tests/produce/rover --ignore=tests/produce/rover/test_native_equal.py tests/e2e/test_delivery.py tests/e2e/test_golden.py \
 	tests/laws --ignore=tests/laws/test_law_06_exclusive.py --ignore=tests/laws/test_law_09_nothing_silent.py tests/crash/test_killed.py
-# only with make test-full: events, and data files that are chunks, for which logs are read natively
+# only with make test-full: events, and data files that are chunks, for which logs are read natively; their laws, too
 FLOOR_FULL := tests/produce/currents --ignore=tests/produce/currents/test_schemas.py \
-	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_data_files.py
+	--ignore=tests/produce/currents/test_read_back.py tests/e2e/test_data_files.py tests/laws/test_law_03_pinned.py tests/laws/test_law_04_repeatable.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

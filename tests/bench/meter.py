@@ -93,9 +93,8 @@ class _Watch:
             tree = _tree(self._root)
             roles = {pid: _role(pid) for pid in tree}
             for pid, parent in tree.items():
-                if (
-                    roles[pid] == roles.get(parent) == "worker"
-                ):  # forked by the daemon, which has its command line
+                # forked by the daemon, which has the same command line
+                if roles[pid] == roles.get(parent) == "worker":
                     self._workers[pid] = max(self._workers.get(pid, 0.0), _cpu(pid, (11, 12)))
             sizes = [(roles[pid], resident(pid)) for pid in tree]
             for role, size in (*sizes, ("together", sum(size for _, size in sizes))):

@@ -23,8 +23,6 @@ VARIED = {  # the compiler on, one core, AQE on: everything that must not matter
     "spark.sql.execution.arrow.maxRecordsPerBatch": "777",
     "spark.databricks.delta.snapshotPartitions": "1",
 }
-# adaptive execution, shuffle partitions, rows of an Arrow batch
-IN_PROCESS = [("true", "3", "777")]
 
 
 @pytest.mark.law(4)
@@ -35,7 +33,7 @@ def test_bytes_are_the_same_on_one_core_and_two_with_other_partitions_and_batche
     copy_tables(whole, tmp_path)
     assert run_child(tmp_path, "never", VARIED) == 0
     assert fingerprint(tmp_path / "bucket") == fingerprint(whole / "bucket")
-    for n, (aqe, shuffles, arrow) in enumerate(IN_PROCESS):
+    for n, (aqe, shuffles, arrow) in enumerate([("true", "3", "50000"), ("false", "37", "777")]):
         root = tmp_path / str(n)
         copy_tables(whole, root)
         changed = {

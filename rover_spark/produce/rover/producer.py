@@ -124,8 +124,9 @@ class RoverProducer(Planner):
         if native is not None:
             numbers = spark.range(0, plan.chunks, 1, min(plan.chunks, _TASKS))
             return Part(numbers.withColumnRenamed("id", "chunk"), beside, native, by_id=False)
-        handed = self._handed_over(plan, rows())
-        frame, in_task = handed or (in_file_order(units(rows(), plan, None), plan), None)
+        numbered = rows()
+        handed = self._handed_over(plan, numbered)
+        frame, in_task = handed or (in_file_order(units(numbered, plan, None), plan), None)
         return Part(frame, beside, in_task, by_id=False, within=self._session.unsplit)
 
     def _native(self, plan: BatchPlan) -> NativeReader | None:
