@@ -63,6 +63,7 @@ def test_a_run_that_is_killed_between_two_groups_stages_nothing_again(
     assert scene.bucket.fingerprint() == delivered and scene.bucket.staged() == 0
 
 
+@pytest.mark.full
 @pytest.mark.law(7)
 @pytest.mark.law(8)
 @pytest.mark.parametrize("contract", ["rover", pytest.param("currents", marks=pytest.mark.full)])

@@ -30,6 +30,12 @@ from tests.delta import zoo, zoo_troubled, zoo_written
 from tests.servers import s3_server
 
 AUTO = TableAccess(engine="auto")
+# of many commits; what they show besides, others show, too
+LONG = {
+    zoo.equal_times_over_a_hundred_commits,
+    zoo_written.plain_with_a_cleaned_log,
+    zoo_written.a_table_with_vectors,
+}
 
 
 def log_of(spark: SparkSession, table: Path | str) -> ChosenLog:
@@ -59,7 +65,12 @@ def answers(log: TableLog) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "animal", [*zoo.BY_HAND, *zoo_written.BY_WRITERS], ids=lambda animal: animal.__name__
+    "animal",
+    [
+        pytest.param(each, marks=pytest.mark.full) if each in LONG else each
+        for each in (*zoo.BY_HAND, *zoo_written.BY_WRITERS)
+    ],
+    ids=lambda animal: animal.__name__,
 )
 def test_both_engines_say_the_same(
     spark: SparkSession, tmp_path: Path, animal: Callable[[SparkSession, Path], None]

@@ -201,7 +201,7 @@ def _set_aside(world: World) -> list[tuple[Any, ...]]:
     return sorted(map(tuple, held.select("dataset", "batch", "reason", "source_version", "row").collect()))
 
 
-@EACH_READER
+@ONE_READER
 @pytest.mark.law(9)
 @pytest.mark.law(10)
 def test_rows_that_a_filter_an_identifier_or_the_quarantine_takes_are_counted_as_in_layout_hash(

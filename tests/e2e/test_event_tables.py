@@ -68,6 +68,7 @@ def test_a_table_without_a_feed_is_read_by_the_files_that_each_commit_added(bare
     assert commands.export(bare.spark, bare.settings).result == "nothing to do"
 
 
+@pytest.mark.full
 @pytest.mark.law(5)
 def test_without_a_feed_a_removal_is_a_gap_that_an_operator_gives_up(bare: Stream) -> None:
     bare.delivered()

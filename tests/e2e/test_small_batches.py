@@ -59,7 +59,7 @@ def test_rows_that_are_gone_end_one_batch_and_no_other_begins(world: World) -> N
     assert rows[1] == rows[2], "a run that finds the same gap writes nothing"
 
 
-@pytest.mark.parametrize("floors", [False, True])
+@pytest.mark.parametrize("floors", [pytest.param(False, marks=pytest.mark.full), True])
 def test_one_task_stages_the_bytes_that_many_stage(
     floors: bool, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

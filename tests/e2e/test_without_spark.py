@@ -121,7 +121,14 @@ def test_a_changed_setting_is_refused_without_spark(delivered: World) -> None:
         assert refused.value.exit_code == 2, name
 
 
-@pytest.mark.parametrize("command", ["status", "export", "plan", "verify", "sweep"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "export",
+        *(pytest.param(each, marks=pytest.mark.full) for each in ("plan", "verify", "sweep")),
+    ],
+)
 def test_the_command_line_needs_no_java_where_nothing_is_read(
     command: str, delivered: World, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from tests.simulation.worlds import FAMILIES, IDENTIFIERS, RandomWorld
 HISTORIES = 300
 STREAMS = 30
 ALWAYS = 1
-EXPORTS = 4
+EXPORTS = 3
 
 
 def _require_state(world: RandomWorld) -> None:

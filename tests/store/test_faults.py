@@ -53,7 +53,7 @@ def staged(store: Store, attempt: str = "one") -> StagedFile:
 
 
 @pytest.mark.law(1)
-@pytest.mark.parametrize("can_read", [True, False])
+@pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("fault", "times"), [("drop", 1), ("unavailable", 2), ("cut", 1), ("lose", 1), ("slow", 1)]
 )

@@ -12,7 +12,7 @@ from tests.store.buckets import SERVERS, Bucket, behind
 from tests.store.test_faults import DATA, KEY, staged
 from tests.toxic import AWAY, TOXICS, Network, toxiproxy
 
-SECONDS = 3
+SECONDS = 2
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def failing(name: str, fault: str, times: int = 1) -> Callable[[str, int], str |
     return lambda seen, number: fault if seen == name and number < times else None
 
 
-@pytest.mark.parametrize("can_read", [True, False])
+@pytest.mark.parametrize("can_read", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("name", "fault", "times"),
     [
