@@ -16,6 +16,7 @@ import typer
 
 from rover_spark.face.arguments import Config, Datasets, Json, Now, Verbose
 from rover_spark.face.console.streams import console_of
+from rover_spark.face.receivers import command_line as receivers
 from rover_spark.face.running import run_command, run_configured
 
 if TYPE_CHECKING:
@@ -341,3 +342,6 @@ def sweep(
         lambda run: commands.sweep(run.session, run.settings, older_than=run.age),
         age_of=("--older-than", older_than),
     )
+
+
+app.command(epilog="Example: rover-spark ddl --engine duckdb -c acme.toml")(receivers.ddl)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
 from rover_spark.errors import Problem
@@ -17,6 +17,9 @@ from rover_spark.face.document import document
 from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.quarantine import Quarantine
 from rover_spark.model.schema import RegisteredSchema
+
+if TYPE_CHECKING:
+    from rover_spark.consume.ddl.engines.port import Statement
 
 _FILE = "-c FILE"  # as remedies name a configuration file that they do not know
 R = TypeVar("R", bound="Result")
@@ -159,6 +162,25 @@ class SweepResult(Result):
     command: str = "sweep"
     removed: tuple[str, ...]
     left: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DdlResult(Result):
+    """The statements for a warehouse, or data contracts, in order; ``text`` is all of it as one script."""
+
+    command: str = "ddl"
+    engine: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def text(self) -> str:
+        """One script, with remarks; or one YAML stream."""
+        from rover_spark.consume.ddl import odcs, script
+        from rover_spark.consume.ddl.engines import ENGINES
+
+        if self.engine == odcs.NAME:
+            return odcs.text(self.statements)
+        return script.text(ENGINES[self.engine], self.statements)
 
 
 @dataclass(frozen=True, kw_only=True)

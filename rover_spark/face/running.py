@@ -153,6 +153,28 @@ def run_command(
     raise typer.Exit(code)
 
 
+def run_at_once(
+    name: str, call: Callable[[], Result], as_json: bool, verbose: bool, file: str = "FILE"
+) -> None:
+    """Runs a command that needs no Spark and is done in a moment. Every error is one message, never a stack trace."""
+    set_up(verbose)
+    try:
+        result = call().naming(file)
+        show_result(result, as_json, progress_of(verbose))
+        code = 0 if result.ok else 1
+    except RoverSparkError as error:
+        code = error.exit_code
+        refuse(name, named(error.problem, file), as_json)
+    except BrokenPipeError:  # whoever reads the output has enough of it
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message, and with -v the rest
+        code = 1
+        if verbose:
+            traceback.print_exc()
+        refuse(name, named(problem_of(error, name), file), as_json)
+    raise typer.Exit(code)
+
+
 def _end_jvm() -> None:
     from rover_spark.face.session import end_jvm
 

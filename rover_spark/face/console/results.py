@@ -18,6 +18,7 @@ from rover_spark.face.console.tables import (
 from rover_spark.face.results import (
     AcceptResult,
     CheckResult,
+    DdlResult,
     DemoResult,
     PlanResult,
     QuarantineResult,
@@ -36,6 +37,9 @@ from rover_spark.model.wording import counted, size
 def show(console: Console, result: Result) -> None:
     """A command's result: what only it found, its problems, and one word where there are none."""
     match result:
+        case DdlResult():
+            console.file.write(result.text)  # a script, to be run as it is
+            return None
         case CheckResult():
             return _check(console, result)
         case QuarantineResult():

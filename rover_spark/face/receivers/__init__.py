@@ -1,0 +1,1 @@
+"""The receiver's commands. They load no Spark: a receiver may have none."""
