@@ -197,6 +197,7 @@ def test_the_reference_shows_the_defaults() -> None:
 COMMANDS = [
     "accept",
     "check",
+    "ddl",
     "demo",
     "export",
     "plan",

@@ -9,17 +9,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.errors import Problem
 from rover_spark.face.document import document
 from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.quarantine import Quarantine
 from rover_spark.model.schema import RegisteredSchema
-
-if TYPE_CHECKING:
-    from rover_spark.consume.ddl.engines.port import Statement
 
 _FILE = "-c FILE"  # as remedies name a configuration file that they do not know
 R = TypeVar("R", bound="Result")

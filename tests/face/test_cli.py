@@ -207,7 +207,7 @@ def test_wrong_usage_exits_2(arguments: list[str], as_json: bool) -> None:
 def test_help_lists_every_command() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for command in ["demo", *COMMANDS]:
+    for command in ["demo", "ddl", *COMMANDS]:
         assert f" {command} " in result.stdout
 
 

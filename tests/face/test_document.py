@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.errors import Problem
 from rover_spark.face.results import (
     AcceptResult,
     CheckResult,
+    DdlResult,
     DemoResult,
     ExportResult,
     PlannedRows,
@@ -79,6 +81,7 @@ RESULTS = {
     "schemas, published": SchemasResult(schemas=(SCHEMA,), place="file:///b/schemas.acme", published=PAGES),
     "verify": VerifyResult(result="failed", ok=False, problems=(PROBLEM,), verified=VERIFIED),
     "check": CheckResult(result="failed", ok=False, problems=(PROBLEM,), checks=FINDINGS),
+    "ddl": DdlResult(engine="duckdb", statements=(Statement("d", "view", "SELECT 'é'\n", ("-c FILE",)),)),
     "sweep": SweepResult(removed=("a", "b"), left="what is left"),
     "sweep, nothing": SweepResult(result="nothing to do", removed=(), left=""),
     "demo": DemoResult(

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from rover_spark.consume.ddl.engines.port import Statement
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.scope import Scope
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Kind, Table
 
 NAME = "odcs"

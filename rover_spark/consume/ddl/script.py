@@ -9,17 +9,11 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from rover_spark.consume.ddl.engines.port import (
-    Engine,
-    Names,
-    Statement,
-    current,
-    raw,
-    records,
-)
+from rover_spark.consume.ddl.engines.port import Engine, Names, current, raw, records
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.scope import Scope
 from rover_spark.consume.ddl.sql import remark
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Table
 from rover_spark.consume.ddl.views import current as current_state
 from rover_spark.consume.ddl.views import once

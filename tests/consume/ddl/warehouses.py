@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rover_spark.consume.ddl.engines import ENGINES
-from rover_spark.consume.ddl.engines.port import Statement
 from rover_spark.consume.ddl.engines.postgres import OBJECT
+from rover_spark.consume.ddl.statement import Statement
 
 Rows = list[dict[str, Any]]
 
@@ -42,6 +42,14 @@ class DuckDB:
     def run(self, statements: tuple[Statement, ...], objects: dict[str, list[Path]]) -> None:
         for each in statements:
             self.connection.execute(each.text)
+
+    def load_lines(self, table: str, path: Path) -> None:
+        """Loads a file of JSON lines by the names of the columns."""
+        columns = self.connection.execute(f'DESCRIBE rover."{table}"').fetchall()
+        types = ", ".join(f"'{name}': '{kind}'" for name, kind, *_ in columns)
+        self.connection.execute(
+            f"INSERT INTO rover.\"{table}\" BY NAME FROM read_json('{path}', columns = {{{types}}}, hive_partitioning = FALSE)"
+        )
 
     def rows(self, view: str) -> Rows:
         found = self.connection.execute(f'SELECT to_json(t) FROM rover."{view}" AS t').fetchall()
@@ -112,6 +120,6 @@ def postgres(home: Path) -> Iterator[Postgres]:
         yield Postgres(psql, running.get_uri())
 
 
-def tested() -> set[str]:
+def running_here() -> set[str]:
     """The engines that are run here."""
     return {each.name for each in (DuckDB, ClickHouse, Postgres)} & set(ENGINES)

@@ -10,15 +10,10 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from rover_spark.consume.ddl.engines.port import (
-    Engine,
-    Names,
-    Statement,
-    columns_text,
-    raw,
-)
+from rover_spark.consume.ddl.engines.port import Engine, Names, columns_text, raw
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.sql import literal, quoted
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 from rover_spark.contract.avro_tree import Schema
 

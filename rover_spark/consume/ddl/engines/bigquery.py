@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from rover_spark.consume.ddl.engines.port import (
     Engine,
     Names,
-    Statement,
     columns_text,
     created,
     listed,
@@ -21,6 +20,7 @@ from rover_spark.consume.ddl.engines.port import (
 )
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.sql import quoted
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 
 

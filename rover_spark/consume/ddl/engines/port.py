@@ -8,26 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlglot import exp
 
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.sql import identifier, literal, quoted, remark
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Kind, Table
 from rover_spark.consume.ddl.views import Read, as_stored
-
-Purpose = Literal["schema", "table", "load", "view", "contract"]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement without its semicolon, and the remarks above it; ``dataset`` is empty where it serves all of them."""
-
-    dataset: str
-    purpose: Purpose
-    text: str
-    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

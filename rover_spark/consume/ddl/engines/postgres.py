@@ -8,16 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rover_spark.consume.ddl.engines.port import (
-    Engine,
-    Names,
-    Statement,
-    created,
-    listed,
-    raw,
-    text_literal,
-)
+from rover_spark.consume.ddl.engines.port import Engine, Names, created, listed, raw, text_literal
 from rover_spark.consume.ddl.place import Place
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 
 OBJECT = "<object key>"
@@ -61,6 +54,8 @@ def _chosen(column: Column) -> str:
         return f"line -> {name}"
     if column.kind in ("key", "text"):
         return f"line ->> {name}"
+    if column.kind == "octets":  # each as the letter of that number
+        return f"CONVERT_TO(line ->> {name}, 'LATIN1')"
     return f"CAST(line ->> {name} AS {ENGINE.type_of(column)})"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from rover_spark.consume.ddl.engines.port import (
     Engine,
     Names,
-    Statement,
     columns_text,
     created,
     listed,
@@ -15,6 +14,7 @@ from rover_spark.consume.ddl.engines.port import (
     text_literal,
 )
 from rover_spark.consume.ddl.place import Place
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Table
 
 

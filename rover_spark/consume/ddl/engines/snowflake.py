@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rover_spark.consume.ddl.engines.port import (
-    Engine,
-    Names,
-    Statement,
-    created,
-    listed,
-    raw,
-    text_literal,
-)
+from rover_spark.consume.ddl.engines.port import Engine, Names, created, listed, raw, text_literal
 from rover_spark.consume.ddl.place import Place
+from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 
 _URLS = {
