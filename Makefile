@@ -106,7 +106,7 @@ test: setup servers
 	@# files in their order: the crash tests, which last longest, begin early and not at the end
 	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-full: setup servers floor
+test-full: setup servers floor $(VENV)/.bench
 	$(VENV)/bin/pytest -n 2 --dist loadscope --full $(ARGS)
 	$(FLOOR)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder $(FLOOR_QUIET) $(FLOOR_FULL) $(ARGS)
 

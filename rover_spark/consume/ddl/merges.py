@@ -69,7 +69,9 @@ def _counted(records: exp.Table) -> exp.Select:
     latest = first_of_each(names, rows, [column(ABSORBED, "m")], order)
     age = exp.Window(
         this=exp.RowNumber(),
-        order=exp.Order(expressions=[exp.Ordered(this=column(each, "n")) for each in (WHEN, ABSORBED)]),
+        order=exp.Order(
+            expressions=[exp.Ordered(this=column(each, "n"), nulls_first=True) for each in (WHEN, ABSORBED)]
+        ),
     )
     chosen = [column(each, "n").as_(each, quoted=True) for each in names]
     return exp.select(*chosen, age.as_("age", quoted=True)).from_(latest.subquery(identifier("n")))

@@ -167,7 +167,8 @@ def _of_avro(name: str, schema: Schema) -> Column:
     if value.known_logical == "decimal":
         if value.precision > MOST_DIGITS:
             return replace(found, kind="text", about=f"a decimal of {value.precision} digits")
-        return replace(found, kind="decimal", precision=value.precision, scale=value.scale)
+        about = f"a decimal with {value.scale} digits behind its point"
+        return replace(found, kind="decimal", about=about, precision=value.precision, scale=value.scale)
     if value.known_logical == "date":
         return replace(found, kind="day")
     if value.known_logical in _INSTANTS:

@@ -72,7 +72,9 @@ def _profiles(table: Table, records: exp.Table, merges: exp.Table | None) -> exp
     names = [*_names(table), canonical]
     own = exp.EQ(this=column("roverID", "s"), expression=column(canonical, "s"))
     order = [
-        exp.Ordered(this=exp.Case().when(own, exp.Literal.number(0)).else_(exp.Literal.number(1))),
+        exp.Ordered(
+            this=exp.Case().when(own, exp.Literal.number(0)).else_(exp.Literal.number(1)), nulls_first=True
+        ),
         *_latest_first(table, "s"),
     ]
     seen = _seen(table, _latest(table, records), merges)

@@ -95,7 +95,7 @@ def test_nothing_merged_is_nothing(recursive: bool) -> None:
     st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), st.integers(0, 9)), max_size=12),
     st.booleans(),
 )
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_any_merges_are_what_plain_python_says(merges: list[tuple[int, int, int]], recursive: bool) -> None:
     export = Export()
     for absorbed, survivor, seconds in merges:

@@ -97,7 +97,7 @@ def _read(column: Column, found: exp.Column) -> exp.Expr:
         return _typed_avro(column, found)
     match column.kind:
         case "time":
-            return exp.Anonymous(this="from_iso8601_timestamp_nanos", expressions=[found])
+            return _utc(exp.Anonymous(this="from_iso8601_timestamp_nanos", expressions=[found]))
         case "integer":
             return exp.cast(found, "BIGINT", dialect="athena")
         case "flag":
@@ -105,12 +105,18 @@ def _read(column: Column, found: exp.Column) -> exp.Expr:
     return found
 
 
+def _utc(instant: exp.Expr) -> exp.Expr:
+    """An instant without its zone: the catalog of views has no type for one with it."""
+    utc = exp.AtTimeZone(this=instant, zone=exp.Literal.string("UTC"))
+    return exp.cast(utc, "TIMESTAMP(6)", dialect="athena")
+
+
 def _typed_avro(column: Column, found: exp.Column) -> exp.Expr:
     value = column.avro.besides_null if column.avro is not None else None
     micros = value is not None and value.known_logical == "timestamp-micros"
     if micros:  # the SerDe knows no such type: it gives the number
-        seconds = exp.Div(this=found, expression=exp.Literal.number("1e6"))
-        return exp.Anonymous(this="from_unixtime", expressions=[seconds])
+        nanos = exp.Mul(this=found, expression=exp.Literal.number(1000))
+        return _utc(exp.Anonymous(this="from_unixtime_nanos", expressions=[nanos]))
     if column.kind == "json":
         return exp.Anonymous(this="json_format", expressions=[exp.cast(found, "JSON", dialect="athena")])
     return found
@@ -125,7 +131,7 @@ ENGINE = Engine(
         "integer": "BIGINT",
         "real": "DOUBLE",
         "flag": "BOOLEAN",
-        "time": "TIMESTAMP(9) WITH TIME ZONE",
+        "time": "TIMESTAMP(6)",
         "day": "DATE",
         "octets": "VARBINARY",
         "decimal": "DECIMAL({precision}, {scale})",
@@ -140,6 +146,6 @@ ENGINE = Engine(
     create_schema="CREATE DATABASE IF NOT EXISTS {name}",
     remarks=(
         "Objects and additional fields are the text of their JSON: json_extract reads them.",
-        "A row may have 32 MB. Names are lower case there.",
+        "Instants are TIMESTAMP, in UTC. A row may have 32 MB. Names are lower case there.",
     ),
 )

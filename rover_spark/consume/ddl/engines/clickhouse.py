@@ -15,12 +15,15 @@ from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 
 _SETTINGS = (
-    "SETTINGS date_time_input_format = 'best_effort', input_format_skip_unknown_fields = 1,\n"
+    "SETTINGS use_hive_partitioning = 0, date_time_input_format = 'best_effort', input_format_skip_unknown_fields = 1,\n"
     "  input_format_json_read_objects_as_strings = 1, input_format_json_read_numbers_as_strings = 1,\n"
     "  input_format_json_read_bools_as_strings = 1, input_format_json_read_arrays_as_strings = 1"
 )
 # the fields of all schema ids together
-_AVRO_SETTINGS = "SETTINGS schema_inference_mode = 'union', input_format_avro_allow_missing_fields = 1"
+_AVRO_SETTINGS = (
+    "SETTINGS use_hive_partitioning = 0, schema_inference_mode = 'union',\n"
+    "  input_format_avro_allow_missing_fields = 1"
+)
 
 
 def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:

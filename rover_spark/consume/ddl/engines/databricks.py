@@ -34,7 +34,7 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
 def _reader(table: Table, place: Place) -> str:
     where = text_literal(f"{_address(place)}/", ENGINE)
     if table.avro:
-        return f"read_files({where}, format => 'avro', schemaEvolutionMode => 'none')"
+        return f"read_files({where}, format => 'avro', partitionColumns => '', schemaEvolutionMode => 'none')"
     schema = ", ".join(
         f"{quoted(each.name, ENGINE.dialect)} {ENGINE.type_of(each)}" for each in table.columns
     )

@@ -13,6 +13,7 @@ from rover_spark.consume.ddl.engines.port import (
     raw,
     text_literal,
 )
+from rover_spark.consume.ddl.engines.snowflake import LOGICAL
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Table
@@ -41,6 +42,7 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
         (
             "Run the next three statements in one transaction for each object or folder that you have not loaded yet.",
             "For a COPY manifest add the word MANIFEST. What is loaded twice is taken out by the view.",
+            *(LOGICAL if table.avro else ()),
         ),
     )
     listing = listed(table.names, ENGINE.dialect)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from rover_spark.consume.ddl.engines.port import Engine, Names, created, listed, raw, text_literal
 from rover_spark.consume.ddl.place import Place
+from rover_spark.consume.ddl.sql import quoted
 from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 
+LOGICAL = ("Look at the first rows: logical types of Avro may arrive as the numbers and bytes below them.",)
 _URLS = {
     "s3": "s3://{bucket}/{path}/",
     "gs": "gcs://{bucket}/{path}/",
@@ -43,12 +45,12 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
     about = (
         "Loads the objects that were not loaded in the last 64 days; the view takes out what is loaded again."
     )
-    yield Statement(table.dataset, "load", text, (about,))
+    yield Statement(table.dataset, "load", text, (about, *(LOGICAL if table.avro else ())))
 
 
 def _chosen(column: Column) -> str:
-    """A field by its exact name: a path would have to be quoted in another way."""
-    field = f"GET($1, {text_literal(column.name, ENGINE)})"
+    """A field by its exact name."""
+    field = f"$1:{quoted(column.name, ENGINE.dialect)}"
     return field if column.kind in ("json", "any") else f"CAST({field} AS {ENGINE.type_of(column)})"
 
 
