@@ -24,7 +24,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from pyspark.sql import SparkSession
 from rich.cells import cell_len
+from sqlglot import exp
 
+from rover_spark.consume.ddl.merges import resolved
 from rover_spark.contract.currents import parse_currents_key
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.demo.story import run
@@ -113,8 +115,10 @@ def execute(notebook: Any, place: Path) -> Any:
     return NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
 
 
-def in_a_warehouse(bucket: Path, identities: set[tuple[Any, ...]], merges: set[tuple[str, str]]) -> None:
-    """The statements of `rover-spark ddl` give the company's state, seen through its merges."""
+def in_a_warehouse(
+    bucket: Path, identities: set[tuple[Any, ...]], merges: set[tuple[str, str]]
+) -> dict[str, str]:
+    """The statements of `rover-spark ddl` give the company's state, seen through its merges; the canonical fans."""
     warehouse = DuckDB()
     warehouse.run(ddl("duckdb", place=bucket.as_uri()).statements, {})
     into = {absorbed: survivor for survivor, absorbed in merges}
@@ -138,6 +142,7 @@ def in_a_warehouse(bucket: Path, identities: set[tuple[Any, ...]], merges: set[t
     events = {r["id"]: r["roverID"] for r in receiver.records(bucket, "fan_track_events")}
     seen = {r["id"]: r["canonicalRoverID"] for r in warehouse.rows("fan_track_events_current")}
     assert seen == {each: canonical(fan) for each, fan in events.items()}
+    return {each: canonical(each) for each in into}
 
 
 def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession, demo: Demo) -> None:
@@ -156,7 +161,10 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     assert set(receiver.latest(bucket, "fan_profile_merges", "roverID", "mergedRoverID")) == merges
     survivors = {survivor for survivor, _ in merges}
     assert survivors & {absorbed for _, absorbed in merges}, "the company merges in chains"
-    in_a_warehouse(bucket, identities, merges)
+    into = in_a_warehouse(bucket, identities, merges)
+    spark.read.json(str(bucket / "exports" / "fan_profile_merges")).createOrReplaceTempView("merges_records")
+    joined = spark.sql(resolved(exp.to_table("merges_records"), recursive=False).sql("databricks")).collect()
+    assert {r["mergedRoverID"]: r["canonicalRoverID"] for r in joined} == into, "in Spark, too, with joins"
     events = list(receiver.records(bucket, "fan_track_events"))
     ids = {r["id"] for r in events}
     lived = spark.read.format("delta").load(str(tables / "events")).count()

@@ -318,7 +318,7 @@ def test_a_command_in_prose_exists_with_its_options() -> None:
 
 def test_a_command_that_a_message_advises_exists_with_its_options() -> None:
     known = re.compile(
-        r"rover-spark (?P<words>[a-z]+(?: --?[a-z-]+(?: (?:[A-Z]+|events|[\w/-]*[._\d][\w./:-]*\w|\{[^{}]*\}))?)*)"
+        r"rover-spark (?P<words>[a-z]+(?: --?[a-z-]+(?: (?:[A-Z]+|events|duckdb|[\w/-]*[._\d][\w./:-]*\w|\{[^{}]*\}))?)*)"
     )
     advised = set()
     for path in sorted((ROOT / "rover_spark").rglob("*.py")):

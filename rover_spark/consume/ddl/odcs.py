@@ -1,7 +1,7 @@
 """Data contracts by the Open Data Contract Standard 3.1, one per dataset or event type: of the files as they are delivered.
 
 Promises what the receiver's contract says and no more. Files arrive at least once, so ids are unique when repeats are taken
-out; the rule about it is a warning. Which fields may be missing is what the columns say.
+out: the rule about it is a warning, and no field is called a primary key, which tools would hold the files to. Which fields may be missing is what the columns say.
 
 Source: Bitol, Open Data Contract Standard v3.1.0.
 """
@@ -61,7 +61,7 @@ def contract(table: Table, scope: Scope) -> dict[str, Any]:
     return {
         "apiVersion": VERSION,
         "kind": "DataContract",
-        "id": f"rover-spark.{scope.export}.{table.name}",
+        "id": f"rover-spark-{scope.export}-{table.name}",
         "name": f"{scope.export} {table.dataset}",
         "version": "1.0.0",
         "status": "active",
@@ -135,7 +135,6 @@ def _property(column: Column, table: Table) -> dict[str, Any]:
             _rule(column, "nullValues", "completeness", "error", "A record without it is no record.")
         )
     if column.kind == "key":
-        found |= {"primaryKey": True, "primaryKeyPosition": 1}
         if not table.avro:
             found["logicalTypeOptions"] = {"pattern": "^[0-9a-f]{32}$"}
         once = "Files arrive at least once: repeats have the same id and say the same."

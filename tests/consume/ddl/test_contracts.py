@@ -64,7 +64,10 @@ def test_a_contract_has_rules_for_ids_and_for_every_field_that_must_be_there() -
             metrics = [rule["metric"] for rule in found.get("quality", ())]
             assert found["required"] is column.required is ("nullValues" in metrics)
             assert ("duplicateValues" in metrics) is (column.name == "id")
-        assert properties["id"]["primaryKey"] is True
+        (rule,) = (each for each in properties["id"]["quality"] if each["metric"] == "duplicateValues")
+        assert rule["severity"] == "warning" and "primaryKey" not in properties["id"], (
+            "files arrive at least once"
+        )
 
 
 def test_a_tombstone_has_no_traits_so_they_are_not_required() -> None:
