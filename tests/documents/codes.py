@@ -82,6 +82,7 @@ MEANINGS = {
     "schema_breaking": "an event type's schema changed in a way that breaks readers",
     "schema_differs": "a file has another schema than was registered",
     "schema_invalid": "an event type's schema is not valid",
+    "schema_missing": "the warehouse reads Avro by a schema, and the configuration names none",
     "schemas_refused": "a Rover export has no schemas, or a whole bucket leaves no place to publish them",
     "source_changed": "settings of a delivered dataset changed and wait for a confirmation",
     "source_gap": "source versions cannot be read without losing changes",

@@ -16,6 +16,7 @@ from rover_spark.consume.ddl.sql import literal, quoted
 from rover_spark.consume.ddl.statement import Statement
 from rover_spark.consume.ddl.tables import Column, Table
 from rover_spark.contract.avro_tree import Schema
+from rover_spark.errors import ConfigError
 
 _HIVE = "hive"
 _PLAIN = {
@@ -33,6 +34,12 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
     columns = columns_text(table.columns, _HIVE, _avro_type if table.avro else lambda _: "STRING")
     place = place.below(*table.folder)
     if table.avro:
+        if not table.schema:
+            raise ConfigError(
+                f"athena reads Avro by a schema, and the configuration names none for {table.dataset}",
+                code="schema_missing",
+                remedy=f'Name the .avsc file: events."{table.dataset}".schema. rover-spark schemas --publish writes it.',
+            )
         text = (
             f"CREATE EXTERNAL TABLE IF NOT EXISTS {name} (\n{columns}\n)\n"
             f"ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.avro.AvroSerDe'\n"

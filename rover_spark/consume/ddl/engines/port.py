@@ -97,7 +97,10 @@ def created(engine: Engine, table: Table, names: Names, ending: str = "") -> Sta
     columns = columns_text(table.stored, engine.dialect, engine.type_of)
     name = names.text(raw(table), engine.dialect)
     text = f"CREATE TABLE IF NOT EXISTS {name} (\n{columns}\n){ending}"
-    return Statement(table.dataset, "table", text, ("What was loaded, repeats and all.",))
+    remarks = ["What was loaded, repeats and all."]
+    if table.avro and not table.schema:
+        remarks.append("Without a schema only the fields that the configuration names are here.")
+    return Statement(table.dataset, "table", text, tuple(remarks))
 
 
 def listed(columns: Iterable[str], dialect: str, before: str = "") -> str:
