@@ -25,7 +25,7 @@ from rover_spark.consume.ddl.engines.port import Names
 from rover_spark.consume.ddl.place import Place
 from rover_spark.consume.ddl.scope import Scope, scope_of
 from rover_spark.consume.ddl.script import statements
-from rover_spark.consume.ddl.tables import of_event_type
+from rover_spark.consume.ddl.tables import of_dataset, of_event_type
 from rover_spark.contract import avro
 from rover_spark.contract.currents import Integration
 from tests.consume.ddl.export import (
@@ -41,6 +41,7 @@ from tests.consume.ddl.export import (
     random_history,
     story,
 )
+from tests.consume.ddl.test_statements import HOSTILE
 from tests.consume.ddl.warehouses import ClickHouse, DuckDB, Warehouse, postgres, running_here
 
 INTEGRATION = Integration("prod-01", "S3", "65f1c2d3", "eu")
@@ -196,6 +197,20 @@ def test_what_is_loaded_twice_counts_once(opened: Opened, tmp_path: Path) -> Non
             assert len({row["object_key"] for row in raw}) == sum(
                 name == PROFILES for name, _ in export.batches
             )
+
+
+def test_a_hostile_name_is_a_column_and_a_hostile_place_is_no_pattern(opened: Opened, tmp_path: Path) -> None:
+    export = Export()
+    export.add(PROFILES, profile(1, 0, **{HOSTILE: "it's"}), profile(2, 0))
+    table = of_dataset(PROFILES, (HOSTILE, "place", "canonicalRoverID", "object_key"))
+    place = tmp_path / "[a] {b,c} *é?"
+    scope = Scope("acme", "rover", (table,), Place("file", "", str(place)[1:]), Names(("rover",)))
+    with opened() as warehouse:
+        warehouse.run(statements(ENGINES[warehouse.name], scope), export.write(place))
+        rows = {row["roverID"]: row for row in warehouse.rows("fan_profiles_current")}
+    assert (rows[person(1)][HOSTILE], rows[person(2)][HOSTILE]) == ("it's", None)
+    assert {row["canonicalRoverID_"] for row in rows.values()} == {person(1), person(2)}
+    assert all(row["object_key_"].endswith(".ndjson.gz") for row in rows.values())
 
 
 def test_a_long_chain_ends_at_its_last_survivor(opened: Opened, tmp_path: Path) -> None:
