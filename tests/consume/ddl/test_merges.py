@@ -47,8 +47,8 @@ def chain(length: int) -> Export:
     return found
 
 
-def circle(length: int, way: int) -> Export:
-    """A circle of so many profiles, and a way of others that leads into it with older merges."""
+def ring(length: int, way: int) -> Export:
+    """A cycle of so many profiles, and a way of others that leads into it with older merges."""
     found = Export()
     found.add(MERGES, *(merge(n, (n + 1) % length, 1000 + 7 * n % length) for n in range(length)))
     found.add(MERGES, *(merge(1000 + n, 1001 + n if n + 1 < way else 0, n) for n in range(way)))
@@ -63,16 +63,16 @@ def test_a_chain_is_followed_to_its_end(recursive: bool) -> None:
 
 
 @both
-def test_a_longer_chain_is_marked_and_loops_no_more_than_a_circle(recursive: bool) -> None:
+def test_a_longer_chain_is_marked_and_loops_no_more_than_a_cycle(recursive: bool) -> None:
     answer = asked(chain(STEPS[recursive] + 5), recursive)
     assert [cycle for _, cycle in answer.values()].count(True) == 6, "those that begin too far away"
 
 
 @both
-def test_in_a_circle_the_oldest_merge_is_left_out(recursive: bool) -> None:
+def test_in_a_cycle_the_oldest_merge_is_left_out(recursive: bool) -> None:
     half = STEPS[recursive] // 2
     for length, way in ((2, 0), (2, 1), (3, half), (half, 2), (half, half)):
-        export = circle(length, way)
+        export = ring(length, way)
         expected = export.canonical()
         assert all(cycle for _, cycle in expected.values()) and len(expected) == length + way
         assert asked(export, recursive) == expected
