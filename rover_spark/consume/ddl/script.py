@@ -49,7 +49,10 @@ def text(engine: Engine, found: Iterable[Statement]) -> str:
     parts = ["\n".join(map(remark, head)) + "\n"]
     for each in found:
         remarks = "".join(f"{remark(line)}\n" for line in each.remarks)
-        parts.append(f"{remarks}{each.text};\n")
+        lines = f"{each.text};\n"
+        if each.each_object:
+            lines = "".join(f"{remark(line)}\n" for line in lines.splitlines())
+        parts.append(remarks + lines)
     return "\n".join(parts)
 
 

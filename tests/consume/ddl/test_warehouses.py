@@ -28,6 +28,7 @@ from rover_spark.consume.ddl.script import statements
 from rover_spark.consume.ddl.tables import of_dataset, of_event_type
 from rover_spark.contract import avro
 from rover_spark.contract.currents import Integration
+from rover_spark.face.receivers.statements import ddl
 from tests.consume.ddl.export import (
     EVENTS,
     GRAPH,
@@ -184,6 +185,18 @@ def test_the_views_follow_random_histories(opened: Opened, tmp_path: Path, seed:
     with opened() as warehouse:
         loaded(warehouse, export, tmp_path)
         expect_all(warehouse, export)
+
+
+def test_a_script_runs_as_it_was_printed(opened: Opened, tmp_path: Path) -> None:
+    export = story()
+    export.write(tmp_path)
+    with opened() as warehouse:
+        printed = ddl(warehouse.name, place=tmp_path.as_uri()).text
+        warehouse.script(printed)
+        warehouse.script(printed)
+        found = warehouse.rows("fan_profiles_current")
+    # lines come to PostgreSQL through a client
+    assert len(found) == (0 if warehouse.name == "postgres" else len(export.profiles()))
 
 
 def test_what_is_loaded_twice_counts_once(opened: Opened, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ class Warehouse(Protocol):
     def run(self, statements: tuple[Statement, ...], objects: dict[str, list[Path]]) -> None:
         """Executes all of them in order; ``objects`` by dataset, for one that cannot read them by itself."""
 
+    def script(self, text: str) -> None:
+        """Executes a script as it was printed."""
+
     def rows(self, view: str) -> Rows:
         """The rows of a table or a view of the schema ``rover``."""
 
@@ -42,6 +46,9 @@ class DuckDB:
     def run(self, statements: tuple[Statement, ...], objects: dict[str, list[Path]]) -> None:
         for each in statements:
             self.connection.execute(each.text)
+
+    def script(self, text: str) -> None:
+        self.connection.execute(text)
 
     def load_lines(self, table: str, path: Path) -> None:
         """Loads a file of JSON lines by the names of the columns."""
@@ -69,6 +76,10 @@ class ClickHouse:
     def run(self, statements: tuple[Statement, ...], objects: dict[str, list[Path]]) -> None:
         for each in statements:
             self.session.query(each.text)
+
+    def script(self, text: str) -> None:
+        for each in re.split(r";$", text, flags=re.MULTILINE):
+            self.session.query(each.strip() or "SELECT 1")
 
     def rows(self, view: str) -> Rows:
         found = str(self.session.query(f'SELECT * FROM rover."{view}"', "JSONEachRow"))
@@ -100,6 +111,9 @@ class Postgres:
                 sent = "\\" + copy.replace("FROM STDIN", f"FROM '{plain}'")
                 script += ["BEGIN;\n", sent, insert.replace(OBJECT, str(path)), empty, "COMMIT;\n"]
         self._psql("".join(script))
+
+    def script(self, text: str) -> None:
+        self._psql(text)
 
     def rows(self, view: str) -> Rows:
         return list(json.loads(self._psql(f"SELECT coalesce(json_agg(t), '[]') FROM rover.\"{view}\" AS t;")))

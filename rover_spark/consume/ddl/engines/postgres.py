@@ -36,6 +36,7 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
             f"that was not loaded yet, with its key in place of {OBJECT}. The client sends its lines: {how}.",
             "What is loaded twice is taken out by the view. jsonb takes no \\u0000 and no half of a surrogate pair.",
         ),
+        each_object=True,
     )
     into = names.text(raw(table), ENGINE.dialect)
     chosen = ",\n  ".join(_chosen(each) for each in table.columns)
@@ -44,8 +45,9 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
         "load",
         f"INSERT INTO {into} ({listed((*table.names, table.object_key), ENGINE.dialect)})\n"
         f"SELECT\n  {chosen},\n  {text_literal(OBJECT, ENGINE)}\nFROM {lines}",
+        each_object=True,
     )
-    yield Statement(table.dataset, "load", f"TRUNCATE TABLE {lines}")
+    yield Statement(table.dataset, "load", f"TRUNCATE TABLE {lines}", each_object=True)
 
 
 def _chosen(column: Column) -> str:

@@ -44,6 +44,7 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
             "For a COPY manifest add the word MANIFEST. What is loaded twice is taken out by the view.",
             *(LOGICAL if table.avro else ()),
         ),
+        each_object=True,
     )
     listing = listed(table.names, ENGINE.dialect)
     key = listed((table.object_key,), ENGINE.dialect)
@@ -52,8 +53,9 @@ def _filled(table: Table, names: Names, place: Place) -> Iterable[Statement]:
         table.dataset,
         "load",
         f"INSERT INTO {into} ({listing}, {key})\nSELECT {listing}, {source}\nFROM {copied}",
+        each_object=True,
     )
-    yield Statement(table.dataset, "load", f"DELETE FROM {copied}")
+    yield Statement(table.dataset, "load", f"DELETE FROM {copied}", each_object=True)
 
 
 ENGINE = Engine(
