@@ -5,9 +5,7 @@ Source: Rover, "File format" (UTF-8, a single concatenated gzip stream per file,
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable
 
 import isal
 
@@ -52,30 +50,3 @@ class NdjsonFile(CountedFile):
         self._emit(self._deflater.compress(bytes(self._waiting)))
         self._emit(self._deflater.flush())
         self._waiting.clear()
-
-
-def inflate(stream: BinaryIO, limit: int) -> Iterator[bytes]:
-    """The text of a gzip object in pieces of bounded size.
-
-    Inflates at most ``limit`` bytes, so a decompression bomb is never expanded.
-
-    Raises:
-        ValueError: not one whole gzip member, or more than ``limit`` bytes of text.
-    """
-    inflater = zlib.decompressobj(GZIP)
-    given = 0
-    while block := inflater.unconsumed_tail or stream.read(_BLOCK):
-        try:
-            text = inflater.decompress(block, _BLOCK)
-        except zlib.error as error:
-            raise ValueError(f"not gzip: {error}") from None
-        given += len(text)
-        if given > limit:
-            raise ValueError(f"holds more than {limit} bytes of text")
-        if text:
-            yield text
-        if inflater.eof:
-            if inflater.unused_data or stream.read(1):
-                raise ValueError("bytes follow the gzip member")
-            return
-    raise ValueError("the gzip member is cut short")

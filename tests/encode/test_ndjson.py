@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rover_spark.encode.ndjson import NdjsonFile, inflate
+from rover_spark.encode.inflated import inflate
+from rover_spark.encode.ndjson import NdjsonFile
 
 MIB = 1 << 20
 # written by isal 1.9.1 at level 1; gzip -d reads it. Another encoder version may need another vector

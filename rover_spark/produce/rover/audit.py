@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from rover_spark.encode.ndjson import inflate
+from rover_spark.encode.inflated import inflate
 from rover_spark.errors import Problem
 from rover_spark.model.dataset_state import BatchRecord
 from rover_spark.model.file import StagedFile
