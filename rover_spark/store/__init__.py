@@ -5,6 +5,7 @@ from __future__ import annotations
 from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError
 from rover_spark.store.base import (
+    STAGING,
     Mine,
     ObjectInfo,
     Staging,
@@ -18,6 +19,7 @@ from rover_spark.store.memory import MemoryStore
 from rover_spark.store.outcome import staged_lost
 
 __all__ = [
+    "STAGING",
     "Mine",
     "ObjectInfo",
     "Staging",

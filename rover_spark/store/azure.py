@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings, ExponentialRetry
+from azure.storage.blob import BlobBlock, BlobPrefix, BlobServiceClient, ContentSettings, ExponentialRetry
 
 from rover_spark.config.access import Access
 from rover_spark.errors import ConfigError, StoreError
@@ -187,6 +187,14 @@ class AzureStore:
                 # names of metadata ignore case
                 if _DIRECTORY not in {(name.lower(), value) for name, value in (each.metadata or {}).items()}:
                     yield ObjectInfo(each.name, each.size)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Prefixes up to the next slash."""
+        container = self._service.get_container_client(self._container)
+        with self.mapping_errors("list", prefix):
+            for each in container.walk_blobs(name_starts_with=prefix or None, delimiter="/"):
+                if isinstance(each, BlobPrefix):
+                    yield each.name
 
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:

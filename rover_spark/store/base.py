@@ -104,6 +104,13 @@ class Store(Protocol):
         """Visible objects whose keys begin with ``prefix``, in no order."""
         ...
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What follows ``prefix`` in visible keys up to the next slash, each once: ``a/b/`` for ``a/b/c`` below ``a/``.
+
+        ``prefix`` is empty or ends with a slash. On a disk a folder may be empty.
+        """
+        ...
+
     def read(self, key: str) -> AbstractContextManager[BinaryIO]:
         """The object's bytes. Raises FileNotFoundError."""
         ...

@@ -205,6 +205,14 @@ class GcsStore:
                 if not each.name.startswith(self._staged):
                     yield ObjectInfo(each.name, each.size)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Prefixes up to the next slash, page by page; without the staging folder."""
+        with self.mapping_errors("list", prefix):
+            for page in self._bucket.list_blobs(prefix=prefix, delimiter="/").pages:
+                for each in sorted(page.prefixes):
+                    if not each.startswith(self._staged):
+                        yield each
+
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
         """Streams the object."""

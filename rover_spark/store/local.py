@@ -145,13 +145,36 @@ class LocalStore:
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every regular file below the prefix's directory whose key begins with it."""
         start = self._root / prefix.rpartition("/")[0]
-        for folder, _, names in os.walk(start):
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(
+                error, (FileNotFoundError, NotADirectoryError)
+            ):  # else it is gone, or was never there
+                raise _refused("list", prefix, error) from error
+
+        for folder, _, names in os.walk(start, onerror=refuse):
             for name in names:
                 path = Path(folder, name)
                 key = path.relative_to(self._root).as_posix()
                 if key.startswith(prefix) and not key.startswith(f"{STAGING}/"):
                     with suppress(FileNotFoundError):
                         yield ObjectInfo(key, path.lstat().st_size)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Directories directly inside of the prefix's directory."""
+        try:
+            names = [
+                each.name
+                for each in os.scandir(self._inside(prefix, self._root))
+                if each.is_dir(follow_symlinks=False)
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise _refused("list", prefix, error) from error
+        for name in sorted(names):
+            if prefix or name != STAGING:
+                yield f"{prefix}{name}/"
 
     def read(self, key: str) -> BinaryIO:
         """Opens the object."""

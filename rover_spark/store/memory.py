@@ -95,6 +95,12 @@ class MemoryStore:
             if key.startswith(prefix):
                 yield ObjectInfo(key, len(data))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Folders by key prefix."""
+        keys = (key[len(prefix) :] for key in list(self._objects) if key.startswith(prefix))
+        for name in dict.fromkeys(key.partition("/")[0] for key in keys if "/" in key):
+            yield f"{prefix}{name}/"
+
     def read(self, key: str) -> BinaryIO:
         """The object's bytes."""
         if key not in self._objects:

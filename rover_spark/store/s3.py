@@ -211,6 +211,14 @@ class S3Store:
                 for each in page.get("Contents", ()):
                     yield ObjectInfo(each["Key"], each["Size"])
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Common prefixes up to the next slash, page by page."""
+        with self._mapping_errors("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/", **self._owner):
+                for each in page.get("CommonPrefixes", ()):
+                    yield each["Prefix"]
+
     @contextmanager
     def read(self, key: str) -> Iterator[BinaryIO]:
         """Streams the object."""

@@ -430,6 +430,34 @@ def test_listing_goes_by_key_prefix(bucket: Adapter) -> None:
     assert list(store.listing("elsewhere/")) == []
 
 
+def test_a_directory_that_may_not_be_listed_is_told_and_not_passed_over(
+    disk: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = disk.store()
+    store.publish(staged(store, disk.key()))
+
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    for listing in (store.listing(""), store.folders("")):
+        with pytest.raises(StoreError, match=r"cannot list .*Permission denied"):
+            list(listing)
+
+
+def test_folders_are_what_follows_up_to_the_next_slash(bucket: Adapter) -> None:
+    store = bucket.store()
+    top = bucket.key().removesuffix(f"{FOLDER}/{NAME}")
+    for name in ("exports/a/x", "exports/a/b/x", "exports/b/y/x", "exports/c", "exportsish/x"):
+        store.publish(staged(store, f"{top}{name}"))
+    store.stage(f"{top}exports/d/x", BATCH, "two").finish()  # staged, so no folder yet
+    assert set(store.folders(f"{top}exports/")) == {f"{top}exports/a/", f"{top}exports/b/"}
+    assert set(store.folders(f"{top}exports/a/")) == {f"{top}exports/a/b/"}
+    assert set(store.folders(top)) == {f"{top}exports/", f"{top}exportsish/"}
+    assert list(store.folders(f"{top}exports/nothing/")) == []
+    assert list(store.folders(f"{top}exports/c/")) == []
+
+
 def test_listing_a_destination_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     assert list(open_store(f"file://{tmp_path}/nowhere", "acme").listing("exports/")) == []
 
