@@ -1,0 +1,83 @@
+"""Ids with several contents: whether these really differ. Reads the records again, and only them.
+
+Equal are two records whose fields are, but for ``emittedAt``; of events those that are null count as absent, because another
+schema may not have them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from rover_spark.consume.conform.catalogue import Catalogue, Numbered
+from rover_spark.consume.conform.ids import Content
+from rover_spark.consume.conform.report import Tally
+from rover_spark.consume.containers import BrokenContainer, Container
+from rover_spark.consume.keys import EventFile
+from rover_spark.consume.lines import LongLine, pieces
+from rover_spark.consume.records import parsed
+from rover_spark.encode.inflated import NotOneMember
+from rover_spark.errors import StoreError
+from rover_spark.store import Store
+
+COMPARED = 20_000  # ids of a dataset; further ones are taken to differ
+Place = tuple[int, int]
+
+
+def compare(store: Store, catalogue: Catalogue, tally: Tally, doubled: Iterable[tuple[Content, ...]]) -> int:
+    """Adds a breach for each record that says something else than the first of its id; returns how many are equal after all."""
+    kept = list(doubled)
+    wanted: dict[int, set[int]] = {}
+    for contents in kept[:COMPARED]:
+        for each in contents:
+            wanted.setdefault(each.file, set()).add(each.line)
+    said = {
+        (number, line): digest
+        for number in sorted(wanted)
+        for line, digest in _read(store, catalogue.file(number), wanted[number])
+    }
+    equal = 0
+    for first, *others in kept:
+        known = said.get((first.file, first.line))
+        for each in others:
+            if known is not None and said.get((each.file, each.line)) == known:
+                equal += each.count
+                continue
+            earlier, file = catalogue.file(first.file), catalogue.file(each.file)
+            found = f"has the id of line {first.line} of {earlier.file.key}"
+            tally.add(file.name, "id_differs", file.file.key, each.line, found, count=each.count)
+    return equal
+
+
+def _read(store: Store, numbered: Numbered, lines: set[int]) -> Iterator[tuple[int, str]]:
+    """A digest of what each of these lines or events says. What can be read no more has none."""
+    try:
+        with store.read(numbered.file.key) as stream:
+            if isinstance(numbered.file, EventFile):
+                for event in Container(stream).events():
+                    if event.number in lines:
+                        fields = {name: value for name, value in event.fields.items() if value is not None}
+                        yield event.number, _digest(fields)
+                return
+            for piece in pieces(stream):
+                if isinstance(piece, LongLine):
+                    continue
+                last = piece.number + piece.text.count(b"\n")
+                if any(piece.number <= line <= last for line in lines):
+                    yield from ((number, _said(line)) for number, line in piece.lines() if number in lines)
+    except (OSError, StoreError, NotOneMember, BrokenContainer):
+        return
+
+
+def _said(line: bytes) -> str:
+    record = cast("dict[str, object]", parsed(line))
+    record.pop("emittedAt", None)
+    return _digest(record)
+
+
+def _digest(fields: dict[str, object]) -> str:
+    return hashlib.sha256(
+        json.dumps(fields, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")
+    ).hexdigest()

@@ -1,0 +1,166 @@
+"""Ids that were delivered more than once, found without holding them in memory.
+
+Workers write an entry a record into files of a temporary directory, one for each part of the ids; afterwards each part is
+read back by itself. An entry holds 16 octets of the id, a checksum of the content, the file's number and the line's. Only
+ids with different checksums are read again, to compare what they say.
+
+The checksum leaves ``emittedAt`` out: the same record delivered twice is emitted twice. It has 32 bits: of four billion
+records that repeat an id with other content one is taken for equal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from struct import Struct
+
+_ENTRY = Struct(">16sIII")
+ID_BYTES = 16
+_AT_ONCE = 4 << 20  # octets of entries that wait in a worker
+_PART = 500_000  # records of a part: tens of megabytes while it is read back
+_READ = 64 << 20  # octets of a part that are read at once
+_CHUNK = _ENTRY.size << 16  # octets of whole entries that are in memory at once
+_CONTENTS = 100  # different contents of one id that are kept
+_DOUBLED = 10_000  # ids of a part that are compared
+
+
+@dataclass(frozen=True, order=True)
+class Content:
+    """Records of one id with one checksum: how many, and the file and line of the first."""
+
+    file: int
+    line: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """The ids of a part of a group that occur more than once.
+
+    ``equal`` counts records that repeat an equal one; ``doubled`` has, of each id with several checksums, its contents, the
+    first record's first. ``uncompared`` counts records beyond the bounds, which are taken to differ.
+    """
+
+    group: int
+    equal: int
+    doubled: tuple[tuple[Content, ...], ...]
+    uncompared: int
+
+
+def parts_of(records: int) -> int:
+    """Into how many parts the ids of so many records are divided."""
+    return min(max(records // _PART, 1), 256)  # by the first octet
+
+
+class Spill:
+    """The entries of one worker. ``group`` is a number of what ids must be unique in."""
+
+    def __init__(self, home: Path, parts: int) -> None:
+        self._home, self._parts = home, parts
+        self._waiting: dict[int, list[bytearray]] = {}
+        self._bytes = 0
+
+    def add(self, group: int, file: int, ids: bytes, checksums: Sequence[int], lines: Iterable[int]) -> None:
+        """Entries of one file; ``ids`` are 16 octets each, one after the other."""
+        texts = Struct(f"{ID_BYTES}s" * len(checksums)).unpack(ids)
+        entries = map(_ENTRY.pack, texts, checksums, repeat(file), lines)
+        if group not in self._waiting:
+            self._waiting[group] = [bytearray() for _ in range(self._parts)]
+        parts = self._waiting[group]
+        if self._parts == 1:
+            parts[0] += b"".join(entries)
+        else:
+            of_octet = [parts[octet * self._parts >> 8] for octet in range(256)]
+            for part, entry in zip(map(of_octet.__getitem__, ids[::ID_BYTES]), entries, strict=True):
+                part += entry  # noqa: PLW2901 - it grows in place
+        self._bytes += len(checksums) * _ENTRY.size
+        if self._bytes >= _AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        for group, parts in self._waiting.items():
+            for part, entries in enumerate(parts):
+                if entries:
+                    with (self._home / f"{group}.{part}.{os.getpid()}").open("ab") as file:
+                        file.write(entries)
+        self._waiting.clear()
+        self._bytes = 0
+
+
+def written(home: Path) -> list[tuple[int, int]]:
+    """The groups and parts that have entries, in order."""
+    return sorted({_named(path) for path in home.iterdir()})
+
+
+def _named(path: Path) -> tuple[int, int]:
+    group, part, _ = path.name.split(".")
+    return int(group), int(part)
+
+
+def repeats(home: Path, group: int, part: int) -> Repeats:
+    """The ids of a part that occur more than once. A part that is larger than thought is read several times, a share each."""
+    paths = sorted(home.glob(f"{group}.{part}.*"))
+    shares = max(-(-sum(path.stat().st_size for path in paths) // _READ), 1)
+    found = [_share(group, paths, share, shares) for share in range(shares)]
+    doubled = [each for one in found for each in one.doubled]
+    beyond = sum(content.count for each in doubled[_DOUBLED:] for content in each[1:])
+    return Repeats(
+        group,
+        sum(each.equal for each in found),
+        tuple(doubled[:_DOUBLED]),
+        sum(each.uncompared for each in found) + beyond,
+    )
+
+
+def _share(group: int, paths: list[Path], share: int, shares: int) -> Repeats:
+    seen, again = set[bytes](), set[bytes]()
+    for data in _entries(paths, share, shares):
+        ids = [data[start : start + ID_BYTES] for start in range(0, len(data), _ENTRY.size)]
+        new = set(ids)
+        again |= new & seen
+        seen |= new
+        if len(new) < len(ids):
+            again |= {id_ for id_, count in Counter(ids).items() if count > 1}
+    if not again:
+        return Repeats(group, 0, (), 0)
+    return _contents(group, paths, share, shares, again)
+
+
+def _contents(group: int, paths: list[Path], share: int, shares: int, again: set[bytes]) -> Repeats:
+    found: dict[bytes, dict[int, Content]] = {}
+    uncompared = 0
+    for data in _entries(paths, share, shares):
+        for id_, checksum, file, line in _ENTRY.iter_unpack(data):
+            if id_ not in again:
+                continue
+            mine = found.setdefault(id_, {})
+            if checksum not in mine and len(mine) == _CONTENTS:
+                uncompared += 1
+                continue
+            known = mine.get(checksum, Content(file, line, 0))
+            place = min((known.file, known.line), (file, line))
+            mine[checksum] = Content(*place, known.count + 1)
+    equal = sum(each.count - 1 for mine in found.values() for each in mine.values())
+    doubled = sorted(
+        tuple(sorted(mine.values(), key=lambda each: (each.file, each.line)))
+        for mine in found.values()
+        if len(mine) > 1
+    )
+    return Repeats(group, equal, tuple(doubled), uncompared)
+
+
+def _entries(paths: list[Path], share: int, shares: int) -> Iterator[bytes]:
+    """Whole entries, some megabytes at once; of several shares those whose ids belong to this one."""
+    for path in paths:
+        with path.open("rb") as file:
+            while data := file.read(_CHUNK):
+                if shares == 1:
+                    yield data
+                    continue
+                entries = (data[start : start + _ENTRY.size] for start in range(0, len(data), _ENTRY.size))
+                yield b"".join(each for each in entries if (each[2] << 8 | each[3]) % shares == share)

@@ -1,0 +1,233 @@
+"""A bucket held against the contract: lists it, reads its files once, compares ids, offsets and manifests; gives a report.
+
+Memory grows neither with the number of objects nor with that of records: what must be kept for later lies in a temporary
+directory, about 200 bytes an object and 28 bytes a record.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from rover_spark.consume.conform.catalogue import Catalogue, text
+from rover_spark.consume.conform.doubled import compare
+from rover_spark.consume.conform.ids import parts_of
+from rover_spark.consume.conform.manifests import hold_against, read_manifests
+from rover_spark.consume.conform.report import Conformed, HeldDataset, Tally, name_of, place_and_dataset
+from rover_spark.consume.conform.workers import SMALL, Job, Setting, Workers
+from rover_spark.consume.keys import EventFile, ManifestFile, Other, RoverFile, Stray
+from rover_spark.consume.place import Place, listed, listed_since
+from rover_spark.store import below
+
+_RECORD_BYTES = 40  # of a compressed record, at the least that is usual
+_AT_ONCE = 500
+_HOMES: set[str] = set()  # of the runs of this process
+_LAST = "\U0010ffff"  # no key: any other example comes before it
+
+Notice = Callable[[int, int], object]  # records and bytes of text of a file that was read
+
+
+def conform(
+    place: Place,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    sample: int | None = None,
+    engine: str = "",
+    manifests: Place | None = None,
+    processes: int = 0,
+    notice: Notice = lambda records, size: None,
+) -> Conformed:
+    """Holds a place against the contract.
+
+    ``since`` leaves out files and manifests of earlier hours, ``sample`` reads so many files of each dataset, ``engine`` names
+    a loader for which it lints (``LOADERS``). ``manifests`` is where completion manifests are, if neither below the place nor
+    beside it. ``processes`` is by default the number of cores.
+
+    Raises:
+        StoreError: the place cannot be listed. ConfigError: a package that it needs is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="rover-conform-") as home, _known(home):
+        run = _Run(place, manifests, Path(home), now, since)
+        try:
+            return run.report(sample, engine, processes or os.cpu_count() or 1, notice)
+        finally:
+            run.catalogue.close()
+
+
+@contextmanager
+def _known(home: str) -> Iterator[None]:
+    _HOMES.add(home)
+    try:
+        yield
+    finally:
+        _HOMES.discard(home)
+
+
+def abandon() -> None:
+    """Removes the temporary directories of runs in this process, which is about to end in the middle of them."""
+    for home in list(_HOMES):
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class _Run:
+    """One run over a place, and what it keeps."""
+
+    def __init__(
+        self, place: Place, manifests: Place | None, home: Path, now: datetime, since: datetime | None
+    ) -> None:
+        self.manifests = [
+            each for each in (place.beside("manifests", "completions"), manifests) if each is not None
+        ]
+        self.place, self.home, self.now, self.since = place, home, now, since
+        self.until = now + timedelta(days=1)  # a clock may be ahead
+        self.catalogue = Catalogue(home)
+        self.tally = Tally()
+        self.others = 0
+        self.groups: dict[str, int] = {}
+        self.repeats: dict[str, int] = {}
+
+    def report(self, sample: int | None, engine: str, processes: int, notice: Notice) -> Conformed:
+        manifests = self.list_all()
+        self.catalogue.close_list(sample)
+        relative = self.place.destination.startswith("file:")
+        count = sum(
+            read_manifests(at.store(), keys, self.catalogue, self.tally, self.since, relative=relative)
+            for at, keys in manifests
+        )
+        self.read_all(engine, processes, notice)
+        self.hold_schemas()
+        self.hold_offsets()
+        hold_against(self.catalogue, self.tally, self.now)
+        return self.assembled(count)
+
+    def list_all(self) -> list[tuple[Place, list[str]]]:
+        """Lists everything into the catalogue; returns the keys of manifests, in order."""
+        mine: list[str] = []
+        every = listed(self.place) if self.since is None else listed_since(self.place, self.since, self.until)
+        for found in every:
+            match found:
+                case RoverFile() | EventFile():
+                    self.catalogue.add(self.name(found.place, _dataset(found)), found)
+                case Stray():
+                    self.tally.add(
+                        self.name(found.place, found.dataset), "key_malformed", found.key, 0, found.reason
+                    )
+                case ManifestFile():
+                    mine.append(found.key)
+                case Other():
+                    self.others += 1
+        found_at = [(self.place, sorted(mine))]
+        for each in self.manifests:
+            theirs = each.store().listing(below(each.prefix, "") if each.prefix else "")
+            found_at.append((each, sorted(info.key for info in theirs if info.key.endswith(".json"))))
+        return found_at
+
+    def name(self, place: str, dataset: str) -> str:
+        """A dataset's name, with its place below the one that is looked at."""
+        prefix = self.place.prefix
+        inside = place.removeprefix(prefix).strip("/") if prefix else place
+        return name_of(inside, dataset)
+
+    def read_all(self, engine: str, processes: int, notice: Notice) -> None:
+        files, size = self.catalogue.estimate()
+        if size <= SMALL or files == 1 or self.place.destination.startswith("memory:"):
+            processes = 1
+        spill = self.home / "ids"
+        spill.mkdir()
+        setting = Setting(self.place, spill, parts_of(size // _RECORD_BYTES), engine)
+        workers = Workers(setting, processes)
+        try:
+            self.hold_files(workers, notice)
+            self.hold_ids(workers)
+        finally:
+            workers.close()
+
+    def hold_files(self, workers: Workers, notice: Notice) -> None:
+        """Every chosen file, by itself."""
+        rows: list[tuple[int, int, int, str, str, str]] = []
+        for each in workers.examined(self.jobs()):
+            self.tally.take(each.breaches)
+            rows.append(
+                (each.number, each.records, each.text_bytes, each.sha256, each.text_sha256, each.schema)
+            )
+            if len(rows) == _AT_ONCE:
+                self.catalogue.read(rows)
+                rows.clear()
+            notice(each.records, each.text_bytes)
+        self.catalogue.read(rows)
+
+    def jobs(self) -> Iterator[Job]:
+        for numbered in self.catalogue.chosen():
+            yield Job(numbered, self.groups.setdefault(numbered.name, len(self.groups)))
+
+    def hold_ids(self, workers: Workers) -> None:
+        """Ids that come again: whether they say the same."""
+        names = {number: name for name, number in self.groups.items()}
+        doubled = []
+        for each in workers.repeated():
+            self.repeats[names[each.group]] = self.repeats.get(names[each.group], 0) + each.equal
+            doubled += [(names[each.group], contents) for contents in each.doubled]
+            if each.uncompared:
+                beyond = "there are too many to compare one by one"
+                self.tally.add(names[each.group], "id_differs", _LAST, 0, beyond, count=each.uncompared)
+        store = self.place.store()
+        for name in sorted({name for name, _ in doubled}):
+            mine = sorted(contents for own, contents in doubled if own == name)
+            self.repeats[name] += compare(store, self.catalogue, self.tally, mine)
+
+    def hold_schemas(self) -> None:
+        """Of the files under one schema id those whose schema is not the first one's."""
+        for name, key, first in self.catalogue.select(
+            "SELECT name, key, first FROM (SELECT name, key, schema,"
+            " first_value(schema) OVER w AS known, first_value(key) OVER w AS first"
+            " FROM files JOIN read ON number = files.rowid WHERE schema <> ''"
+            " WINDOW w AS (PARTITION BY place, schema_id ORDER BY key)) WHERE schema <> known"
+        ):
+            found = f"has another schema than {text(first)} under the same schema id"
+            self.tally.add(str(name), "schema_differs", text(key), 0, found)
+
+    def hold_offsets(self) -> None:
+        """Files of an event type and partition whose offsets reach into those of the file that follows."""
+        for name, key, before in self.catalogue.select(
+            "SELECT name, key, before FROM (SELECT name, key, start, lag(start + max(coalesce(records, 1), 1)) OVER w AS next,"
+            " lag(key) OVER w AS before FROM files LEFT JOIN read ON number = files.rowid WHERE start IS NOT NULL"
+            " WINDOW w AS (PARTITION BY place, dataset, partition ORDER BY start, key)) WHERE start < next"
+        ):
+            self.tally.add(str(name), "offsets_overlap", text(key), 0, f"begins before {text(before)} ends")
+
+    def assembled(self, manifests: int) -> Conformed:
+        breaches = self.tally.breaches()
+        wrong: Counter[tuple[str, str]] = Counter()
+        for each in breaches:
+            wrong[each.place, each.dataset] += each.count
+        datasets = (
+            HeldDataset(
+                *place_and_dataset(name),
+                files,
+                read,
+                records,
+                self.repeats.get(name, 0),
+                size,
+                text_bytes,
+                _instant(first),
+                _instant(last),
+                wrong[place_and_dataset(name)],
+            )
+            for name, files, read, records, size, text_bytes, first, last in self.catalogue.totals()
+        )
+        return Conformed(tuple(datasets), breaches, manifests, self.others)
+
+
+def _dataset(found: RoverFile | EventFile) -> str:
+    return found.dataset if isinstance(found, RoverFile) else found.event_type
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
