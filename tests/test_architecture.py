@@ -197,6 +197,7 @@ def test_the_reference_shows_the_defaults() -> None:
 COMMANDS = [
     "accept",
     "check",
+    "conform",
     "ddl",
     "demo",
     "export",

@@ -31,6 +31,7 @@ from rover_spark.contract.currents import parse_currents_key
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.demo.story import run
 from rover_spark.errors import ConfigError
+from rover_spark.face.receivers.conform import conform
 from rover_spark.face.receivers.statements import ddl
 from rover_spark.face.results import DemoResult
 from tests import apache, receiver
@@ -247,6 +248,16 @@ def test_every_event_of_the_demo_is_as_its_row_to_three_readers(spark: SparkSess
                 each["name"] for each in json.loads(apache.ask(spark, "getschema", path))["fields"]
             ] == list(fields)
     assert sorted(seen) == sorted(lived), "each event once"
+
+
+def test_the_demos_bucket_is_as_the_contract_says(demo: Demo) -> None:
+    found = conform(str(demo.place / "bucket"))
+    assert (found.ok, found.breaches) == (True, ())
+    both = (demo.result.verified, demo.result.currents)
+    for name in ("files", "records", "bytes"):
+        assert sum(getattr(each, name) for each in found.datasets) == sum(
+            getattr(each, name) for each in both
+        )
 
 
 def test_every_notebook_is_held_to_what_follows() -> None:

@@ -37,8 +37,8 @@ Datasets = Annotated[
 ]
 
 
-def instant(text: str) -> datetime:
-    """An instant with a time zone. Raises ConfigError for anything else."""
+def instant(text: str, option: str = "--now") -> datetime:
+    """An instant with a time zone. Raises ConfigError that names the option for anything else."""
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
@@ -46,9 +46,14 @@ def instant(text: str) -> datetime:
     if found is None or found.tzinfo is None:
         what = "is not an instant" if found is None else "has no time zone"
         raise ConfigError(
-            f"--now {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z."
+            f"{option} {text}: {what}", code="now_invalid", remedy="Write it as 2026-11-21T10:15:00Z."
         )
     return found
+
+
+def beginning(option: str, text: str, now: datetime) -> datetime:
+    """The instant from which on something counts: an age before ``now``, or an instant. Raises ConfigError."""
+    return now - age(option, text) if re.fullmatch(r"\d+[dhms]", text) else instant(text, option)
 
 
 def age(option: str, text: str) -> timedelta:

@@ -77,6 +77,11 @@ def _verified(verified: Verified) -> dict[str, Any]:
 
 
 @tree.register
+def _instant(instant: datetime) -> str:
+    return iso(int(instant.timestamp() * 1000))
+
+
+@tree.register
 def _schema(schema: RegisteredSchema) -> dict[str, Any]:
     return {
         "id": schema.id,

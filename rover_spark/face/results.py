@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
+from rover_spark.consume.conform.report import Breach, HeldDataset
 from rover_spark.consume.ddl.statement import Statement
 from rover_spark.errors import Problem
 from rover_spark.face.document import document
@@ -160,6 +161,21 @@ class SweepResult(Result):
     command: str = "sweep"
     removed: tuple[str, ...]
     left: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConformResult(Result):
+    """What a place holds, by dataset or event type, and every breach of the contract there.
+
+    ``manifests`` were read; ``others`` counts objects of which the contracts do not speak.
+    """
+
+    command: str = "conform"
+    place: str
+    datasets: tuple[HeldDataset, ...]
+    breaches: tuple[Breach, ...]
+    manifests: int
+    others: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ _WAITS = {
     "redeliver": "looking at the ledger",
     "verify": "reading the bucket back",
     "sweep": "looking for what was left behind",
+    "conform": "reading the bucket",
 }
 _WAITS_FOR_CHANGES = "waiting for changes"
 
@@ -103,6 +104,60 @@ def run_command(
     stop: threading.Event | None = None,
 ) -> None:
     """Parses, runs the command, shows its result and exits. Every error is one message, never a stack trace."""
+
+    def work(under_way: UnderWay, signals: Signals) -> Result:
+        command = prepare()
+        from rover_spark.face.session import build_session, is_given, require_pyspark
+
+        require_pyspark()
+        from rover_spark.delta.engine_errors import engine
+        from rover_spark.delta.session import Session
+
+        def start() -> SparkSession:
+            with under_way.doing("starting Spark"):
+                spark = build_session(verbose=verbose, conf=conf)
+            signals.take()  # Spark has put a handler of its own
+            return spark
+
+        session = Session(start)
+        if is_given():
+            session.spark  # noqa: B018 - the property starts it
+        under_way.starting = False
+        waits = _WAITS.get(name, "looking at the ledger") if stop is None else _WAITS_FOR_CHANGES
+        with engine(name), under_way.doing(waits):
+            return command(session, under_way)
+
+    _run(name, work, as_json, verbose, file, _end_jvm, stop)
+
+
+def run_without_spark(
+    name: str,
+    prepare: Callable[[], Callable[[], Result]],
+    as_json: bool,
+    verbose: bool,
+    file: str = "FILE",
+    end: Callable[[], None] = lambda: None,
+) -> None:
+    """The same for a command that needs neither Spark nor a configuration. ``end`` stops what must not outlive the process."""
+
+    def work(under_way: UnderWay, signals: Signals) -> Result:
+        command = prepare()
+        under_way.starting = False
+        with under_way.doing(_WAITS[name]):
+            return command()
+
+    _run(name, work, as_json, verbose, file, end)
+
+
+def _run(
+    name: str,
+    work: Callable[[UnderWay, Signals], Result],
+    as_json: bool,
+    verbose: bool,
+    file: str,
+    end: Callable[[], None],
+    stop: threading.Event | None = None,
+) -> None:
     set_up(verbose)
     under_way = UnderWay(progress_of(verbose))
 
@@ -114,29 +169,10 @@ def run_command(
         with under_way.quiet():
             say(problem)
 
-    signals = Signals(name, under_way, say, _end_jvm, stop)
+    signals = Signals(name, under_way, say, end, stop)
     with signals.held():
         try:
-            command = prepare()
-            from rover_spark.face.session import build_session, is_given, require_pyspark
-
-            require_pyspark()
-            from rover_spark.delta.engine_errors import engine
-            from rover_spark.delta.session import Session
-
-            def start() -> SparkSession:
-                with under_way.doing("starting Spark"):
-                    spark = build_session(verbose=verbose, conf=conf)
-                signals.take()  # Spark has put a handler of its own
-                return spark
-
-            session = Session(start)
-            if is_given():
-                session.spark  # noqa: B018 - the property starts it
-            under_way.starting = False
-            waits = _WAITS.get(name, "looking at the ledger") if stop is None else _WAITS_FOR_CHANGES
-            with engine(name), under_way.doing(waits):
-                result = command(session, under_way).naming(file)
+            result = work(under_way, signals).naming(file)
             under_way.settle()
             show_result(result, as_json, under_way)
             code = 0 if result.ok else 1

@@ -26,6 +26,7 @@ _TRUE = {
     "plan": _READING,
     "status": _READING,
     "verify": _READING,
+    "conform": _READING,
     "check": (
         "a probe may be left in the staging place, where receivers do not look",
         "rover-spark sweep -c FILE removes it in time.",

@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.documents.blocks import ROOT, replace
 from tests.documents.codes import codes
 from tests.documents.commands import commands
+from tests.documents.conforming import breaches, loaders
 from tests.documents.laws import laws
 from tests.documents.measured import measured
 from tests.documents.results import adds
@@ -31,6 +32,8 @@ READ: dict[str, Callable[[], str]] = {
     "commands": commands,
     "adds": adds,
     "codes": codes,
+    "breaches": breaches,
+    "loaders": loaders,
     "laws": laws,
     "rooms": rooms,
     "test": test_line,

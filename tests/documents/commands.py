@@ -23,7 +23,7 @@ def commands() -> str:
             ("command", "does"),
             [(f"[`{name}`](#{_anchor(name)})", each.help) for name, each in found.items()],
         ),
-        "These options are common to all; `demo` takes no `-c`, and `ddl` needs none.\n",
+        "These options are common to all; `demo` takes no `-c`, and `conform` and `ddl` need none.\n",
         table(("option", "meaning"), [_option(each) for each in some.params if each.name in _COMMON]),
     ]
     for name, each in found.items():
@@ -42,17 +42,19 @@ def _anchor(name: str) -> str:
 
 
 def _option(param: Any) -> tuple[str, str]:
+    notes = [param.help]
+    if param.required:
+        notes.append("Required.")
+    if param.param_type_name == "argument":
+        return f"`{param.metavar}`", " ".join(notes)
     longest = sorted(param.opts, key=len)
     takes = (
         ""
         if param.is_flag
         else f" {param.metavar or _TAKES.get(param.name) or longest[-1].lstrip('-').upper()}"
     )
-    notes = [param.help]
-    if param.required:
-        notes.append("Required.")
     if param.envvar:
         notes.append(f"Or the variable `{param.envvar}`.")
-    if not param.is_flag and param.default not in (None, "", ()) and not param.required:
+    if not param.is_flag and param.default not in (None, "", (), 0) and not param.required:
         notes.append(f"Default: `{param.default}`.")
     return ", ".join(f"`{each}{takes if each == longest[-1] else ''}`" for each in longest), " ".join(notes)

@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import datetime, timezone
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rover_spark.face import results
@@ -74,4 +75,6 @@ def _sample(hint: Any) -> Any:
         assert isinstance(hint, type)
         hints = get_type_hints(hint)
         return hint(**{each.name: _sample(hints[each.name]) for each in fields(hint)})
+    if hint is datetime:
+        return datetime(2026, 1, 1, tzinfo=timezone.utc)
     return "1" if hint is str else hint(1)

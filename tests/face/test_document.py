@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
+from rover_spark.consume.conform.report import CODES, Breach, Example, HeldDataset
 from rover_spark.consume.ddl.statement import Statement
 from rover_spark.errors import Problem
 from rover_spark.face.results import (
     AcceptResult,
     CheckResult,
+    ConformResult,
     DdlResult,
     DemoResult,
     ExportResult,
@@ -56,6 +59,11 @@ SCHEMA = RegisteredSchema(
 BROKEN = QuarantinedRow("d", "d.1.1", 3, "x", '{"note":"-c FILE"}')
 FOUND = Quarantine("/l_quarantine", 21, (QuarantineCount("d", "x", 21),), (BROKEN,))
 VERIFIED = Verified(2, 12, 3_000, 1, (PROBLEM,))
+HOUR = datetime(2026, 11, 21, 4, tzinfo=timezone.utc)
+HELD = HeldDataset("acme", "d", 2, 1, 30, 3, 1_000, 9_000, HOUR, HOUR, 1)
+BREACH = Breach(
+    "id_malformed", "acme", "d", CODES["id_malformed"], 1, Example("exports/d/f", 3, "has the id 'x'")
+)
 PAGES = ("a/1.avsc", "a/CHANGELOG.md")
 PLANNED = {
     each.batch: PlannedRows(each.plan.source_rows, each.plan.chunks, each.plan.arrangement)
@@ -84,6 +92,18 @@ RESULTS = {
     "ddl": DdlResult(engine="duckdb", statements=(Statement("d", "view", "SELECT 'é'\n", ("-c FILE",)),)),
     "sweep": SweepResult(removed=("a", "b"), left="what is left"),
     "sweep, nothing": SweepResult(result="nothing to do", removed=(), left=""),
+    "conform": ConformResult(
+        result="failed",
+        ok=False,
+        place="s3://b/acme",
+        datasets=(HELD,),
+        breaches=(BREACH,),
+        manifests=1,
+        others=2,
+    ),
+    "conform, nothing": ConformResult(
+        result="nothing to do", place="b", datasets=(), breaches=(), manifests=0, others=0
+    ),
     "demo": DemoResult(
         batches=(OLD,), verified=VERIFIED, currents=VERIFIED, directory="demo", config="/demo/acme.toml"
     ),

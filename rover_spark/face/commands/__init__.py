@@ -9,11 +9,13 @@ Raises RoverSparkError where there is no result: ConfigError before anything was
 from rover_spark.face.commands.deliver import export, export_every, plan, redeliver
 from rover_spark.face.commands.look import check, quarantine, schemas, status, verify
 from rover_spark.face.commands.upkeep import accept, rerun, sweep
+from rover_spark.face.receivers.conform import conform
 from rover_spark.face.receivers.statements import ddl
 
 __all__ = [
     "accept",
     "check",
+    "conform",
     "ddl",
     "export",
     "export_every",

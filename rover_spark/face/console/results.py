@@ -9,7 +9,9 @@ from rover_spark.audit.found import Verified
 from rover_spark.face.console import hanging, plain, problems
 from rover_spark.face.console.tables import (
     batches_table,
+    breaches_table,
     checks_table,
+    held_table,
     quarantine_table,
     quarantined_row,
     schemas_table,
@@ -18,6 +20,7 @@ from rover_spark.face.console.tables import (
 from rover_spark.face.results import (
     AcceptResult,
     CheckResult,
+    ConformResult,
     DdlResult,
     DemoResult,
     PlanResult,
@@ -44,6 +47,8 @@ def show(console: Console, result: Result) -> None:
             return _check(console, result)
         case QuarantineResult():
             return _quarantine(console, result.quarantine)
+        case ConformResult():
+            return _conform(console, result)
         case SchemasResult():
             return _schemas(console, result)
         case StatusResult():
@@ -105,6 +110,22 @@ def _verified(console: Console, done: Verified) -> None:
         console.print(
             f"{counted(done.elsewhere, 'file')} {were} delivered to an earlier destination: not read"
         )
+
+
+def _conform(console: Console, result: ConformResult) -> None:
+    if result.datasets:
+        _out(console, held_table(result.datasets, console.width))
+    if result.breaches:
+        _out(console, breaches_table(result.breaches, console.width))
+    beside = [(result.manifests, "manifest", "was read", "were read")]
+    beside.append((result.others, "object", "is no part of an export", "are no part of an export"))
+    for count, what, is_, are in beside:
+        if count:
+            console.print(plain(f"{counted(count, what)} {is_ if count == 1 else are}"))
+    if not result.datasets:
+        console.print("no files of a contract are there")
+    elif result.ok:
+        console.print("all of it is as the contract says")
 
 
 def _schemas(console: Console, result: SchemasResult) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from rover_spark.audit.found import DatasetStatus, Finding
-from rover_spark.face.console import indented, plain
+from rover_spark.consume.conform.report import Breach, HeldDataset
+from rover_spark.face.console import hanging, indented, plain
 from rover_spark.face.console.grid import Column, fits, grid, natural
 from rover_spark.face.document import iso
 from rover_spark.model.dataset_state import BatchRecord
@@ -154,3 +155,49 @@ def quarantined_row(row: QuarantinedRow, width: int | None) -> Text:
         text.truncate(max(width - 4, 20), overflow="ellipsis")
     name = f"{row.dataset}  " if not row.batch.startswith(f"{row.dataset}.") else ""
     return Text.assemble(plain(name + about), "\n    ", text)
+
+
+def held_table(rows: Sequence[HeldDataset], width: int = _WIDE) -> Text:
+    """Builds a table with one row per dataset or event type that a bucket holds; one for each place where there are several."""
+    places = dict.fromkeys(row.place for row in rows)
+    if len(places) < 2:
+        return _held(rows, width)
+    parts = []
+    for place in places:
+        if place:
+            parts.append(Text.assemble(plain(place), "/"))
+        parts.append(_held([row for row in rows if row.place == place], width))
+    return Text("\n").join(parts)
+
+
+def _held(rows: Sequence[HeldDataset], width: int) -> Text:
+    whole = all(row.read == row.files for row in rows)
+    hours = [
+        f"{row.first:%m-%d %H}h" + (f"…{row.last:%m-%d %H}h" if row.last > row.first else "") for row in rows
+    ]
+    columns = [
+        Column("dataset", [row.dataset for row in rows]),
+        _numbers("files", [row.files for row in rows]),
+        *([] if whole else [_numbers("read", [row.read for row in rows])]),
+        _numbers("records", [row.records for row in rows]),
+        _numbers("repeats", [row.repeats for row in rows], spare=2),
+        Column("size", [size(row.bytes) for row in rows], right=True, spare=3),
+        Column("text", [size(row.text_bytes) for row in rows], right=True, spare=4),
+        Column("hours (UTC)", hours, spare=5),
+        _numbers("breaches", [row.breaches for row in rows]),
+    ]
+    return grid(columns, width)
+
+
+def breaches_table(found: Sequence[Breach], width: int = _WIDE) -> Text:
+    """Each breach with its count and its sentence; below it the example."""
+    lines: list[Text] = []
+    for each in found:
+        where = f"{each.place}/: {each.dataset}" if each.place else each.dataset
+        often = f", {each.count:,} times: " if each.count > 1 else ": "
+        head = Text.assemble((f"{each.code}: ", "bold red"), plain(where + often + each.message))
+        example = each.example
+        key = f"{example.key}, line {example.line}" if example.line else example.key
+        lines += hanging(head, width)
+        lines.append(Text.assemble("    ", plain(f"{key} {example.found}".strip())))
+    return Text("\n").join(lines)

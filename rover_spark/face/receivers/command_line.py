@@ -2,16 +2,105 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rover_spark.face.arguments import Json, Verbose
-from rover_spark.face.running import run_at_once
+from rover_spark.consume.conform.loaders import LOADERS
+from rover_spark.face.arguments import Json, Verbose, beginning
+from rover_spark.face.running import run_at_once, run_without_spark
 
 if TYPE_CHECKING:
     from rover_spark.face.results import Result
+
+
+def conform(
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="s3://…, gs://…, az://…, file://… or a directory: an export, or all of a bucket.",
+        ),
+    ],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="AGE",
+            help="Only files of the last 24h or 7d, or from an instant on, with its time zone.",
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            min=1,
+            help="Read N files of each dataset, evenly spread; the others are only listed.",
+        ),
+    ] = None,
+    loader: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="LOADER", help=f"Also name what this loader would refuse: {', '.join(LOADERS)}."
+        ),
+    ] = None,
+    manifests: Annotated[
+        str | None,
+        typer.Option(
+            "--manifests",
+            metavar="URL",
+            help="Where completion manifests are, if neither below URL nor beside it.",
+        ),
+    ] = None,
+    access: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="A configuration file whose table store says how the bucket is reached.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", metavar="N", min=0, help="How many processes read; 0: one a core.")
+    ] = 0,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Hold any bucket against the contract, without a ledger, a configuration or Spark; exit 1 on a breach."""
+
+    def prepare() -> Callable[[], Result]:
+        from rover_spark.config.settings import load
+        from rover_spark.face.receivers.conform import conform as hold
+
+        now = datetime.now(timezone.utc)  # noqa: TID251 - ages are counted from here
+        at = beginning("--since", since, now) if since is not None else None
+        settings = load(access) if access is not None else None
+        return lambda: hold(
+            url,
+            since=at,
+            sample=sample,
+            loader=loader,
+            manifests=manifests,
+            access=settings.access if settings else None,
+            processes=processes,
+            now=now,
+        )
+
+    run_without_spark("conform", prepare, as_json, verbose, str(access or "FILE"), _end_conform)
+
+
+def _end_conform() -> None:
+    from rover_spark.consume.conform.run import abandon
+
+    for each in multiprocessing.active_children():
+        each.kill()
+    abandon()
 
 
 def ddl(
