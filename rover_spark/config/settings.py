@@ -67,6 +67,14 @@ class FilesSettings(Frozen):
     reader: Literal["auto", "arrow", "spark"] = "auto"
 
 
+class TextSettings(Frozen):
+    """What becomes of text that breaks some loads: kept as the source has it, or mended in the record."""
+
+    duplicate_keys: Literal["keep", "last"] = "keep"
+    nul: Literal["keep", "replace"] = "keep"
+    big_integers: Literal["keep", "string"] = "keep"
+
+
 class DatasetSettings(Frozen):
     """Where a dataset's rows come from and how they map to the contract's fields (contract field = SQL expression)."""
 
@@ -89,6 +97,7 @@ class Settings(Frozen):
     destination: str
     ledger: Table
     files: FilesSettings = FilesSettings()
+    text: TextSettings = TextSettings()
     store: Access = Access()
     tables: TableAccess = TableAccess()
     datasets: dict[str, DatasetSettings] = Field({})
@@ -160,6 +169,8 @@ class Settings(Frozen):
         if self.contract == "currents":
             if self.datasets:
                 raise ValueError("contract: datasets belong to rover; currents delivers events")
+            if "text" in self.model_fields_set:
+                raise ValueError('text: belongs to contract = "rover"; an Avro file holds no JSON lines')
             check_integration(self.currents, self.events)
             return self
         if self.currents is not None or self.events:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from rover_spark.encode.instants import NO_TEXT, days_in_range, days_text, instants_in_range, instants_text
 from rover_spark.encode.json_strings import escaped, escaped_text, is_utf8
-from rover_spark.encode.map_order import in_order
+from rover_spark.encode.map_order import in_order, last_of_each
 from rover_spark.encode.pieces import (
     Index,
     Mask,
@@ -64,17 +64,20 @@ class Json:
         return self.present if self.there is None else (*self.present, _NULL.where(~self.there))
 
 
-def json_of(values: pa.Array, *, null_members: bool = True) -> Json:
-    """The values as JSON. Without ``null_members`` the null values of a map are absent, in this map only."""
+def json_of(values: pa.Array, *, null_members: bool = True, last: bool = False) -> Json:
+    """The values as JSON. Without ``null_members`` the null values of a map are absent, in this map only.
+
+    With ``last`` a map has one entry of a key, the last one; else all of them, where a key stands ``twice``.
+    """
     kind, there = values.type, _validity(values)
     if pa.types.is_string(kind):
         return Json((constant(b'"'), column(escaped(values)), constant(b'"')), there)
     if pa.types.is_struct(kind):
-        return replace(_struct(values), there=there)
+        return replace(_struct(values, last=last), there=there)
     if pa.types.is_map(kind):
-        return replace(_map(values, null_members=null_members), there=there)
+        return replace(_map(values, null_members=null_members, last=last), there=there)
     if pa.types.is_list(kind):
-        return replace(_list(values), there=there)
+        return replace(_list(values, last=last), there=there)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return Json((constant(b'"'), column(_time(values, there)), constant(b'"')), there)
     if pa.types.is_binary(kind):
@@ -124,23 +127,23 @@ def _time(values: pa.Array, there: Mask | None) -> pa.Array:
     return days_text(numbers) if is_day else instants_text(numbers, zone=values.type.tz is not None)
 
 
-def _struct(values: pa.Array) -> Json:
+def _struct(values: pa.Array, *, last: bool) -> Json:
     names = [values.type.field(number).name for number in range(values.type.num_fields)]
-    parts = [json_of(part) for part in values.flatten()]
+    parts = [json_of(part, last=last) for part in values.flatten()]
     inner = members(list(zip(names, parts, strict=True)), len(values))
     return Json((constant(b"{"), *inner, constant(b"}")), twice=any_twice(parts))
 
 
-def _list(values: pa.Array) -> Json:
+def _list(values: pa.Array, *, last: bool) -> Json:
     offsets = values.offsets.to_numpy()
-    items = json_of(values.values.slice(offsets[0], offsets[-1] - offsets[0]))
+    items = json_of(values.values.slice(offsets[0], offsets[-1] - offsets[0]), last=last)
     offsets = offsets - offsets[0]
     items_ = tuple(flat(part) for part in items.or_null)
     run = Run((chosen([b",", b""], _first(offsets).astype(np.int32)), *items_), offsets)
     return Json((constant(b"["), run, constant(b"]")), twice=_in_rows(items.twice, offsets))
 
 
-def _map(values: pa.Array, *, null_members: bool) -> Json:
+def _map(values: pa.Array, *, null_members: bool, last: bool) -> Json:
     offsets = values.offsets.to_numpy()
     begin, entries = offsets[0], offsets[-1] - offsets[0]
     offsets = offsets - begin
@@ -149,12 +152,14 @@ def _map(values: pa.Array, *, null_members: bool) -> Json:
         raise ReaderRefused("a map key that is no UTF-8: only Spark replaces it")
     ids = keys.indices.to_numpy()
     order, twice = in_order(ids, keys.dictionary, offsets)
-    items = json_of(values.items.slice(begin, entries))
+    items = json_of(values.items.slice(begin, entries), last=last)
     twice_inside = _in_rows(items.twice, offsets)
+    if last and twice is not None:
+        order, offsets = last_of_each(np.arange(entries) if order is None else order, ids, offsets)
     if not null_members and items.there is not None:
         order = np.arange(entries) if order is None else order
-        order = order[items.there[order]]
-        offsets = sums_before(offsets, items.there)
+        there = items.there[order]
+        order, offsets = order[there], sums_before(offsets, there)
     ids, items = ids if order is None else ids[order], items.at(order)
     if not null_members:
         items = replace(items, there=None)

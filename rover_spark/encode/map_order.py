@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rover_spark.encode.pieces import Index, Mask, as_binary
+from rover_spark.encode.pieces import Index, Mask, as_binary, sums_before
 
 
 def in_order(ids: Index, keys: pa.Array, offsets: Index) -> tuple[Index | None, Mask | None]:
@@ -40,6 +40,19 @@ def in_order(ids: Index, keys: pa.Array, offsets: Index) -> tuple[Index | None, 
     twice = np.zeros(len(sizes), bool)
     twice[by_row[again] // len(keys)] = True
     return order, twice
+
+
+def last_of_each(order: Index, ids: Index, offsets: Index) -> tuple[Index, Index]:
+    """The entries without those that another one of their row and key follows, and where each row's begin now.
+
+    ``order`` is what ``in_order`` gave: entries of one key are neighbours, in the order in which they are stored.
+    """
+    placed = ids[order]
+    stays = np.ones(len(order), bool)
+    stays[:-1] = placed[1:] != placed[:-1]
+    ends = offsets[1:][np.diff(offsets) > 0] - 1
+    stays[ends] = True
+    return order[stays], sums_before(offsets, stays)
 
 
 def _one_sequence(ranks: Index, rows: int) -> tuple[Index | None, Mask | None]:

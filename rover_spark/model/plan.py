@@ -26,7 +26,9 @@ class Plan:
     """
 
     contract: ClassVar[str]
-    newest_format: ClassVar[int] = 2  # of the stored text: 2 where a chunk is a data file
+    newest_format: ClassVar[int] = (
+        3  # of the stored text: 2 where a chunk is a data file, 3 where text is mended
+    )
 
     export: str
     dataset: str

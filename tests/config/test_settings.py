@@ -191,7 +191,7 @@ def test_a_bad_configuration_is_refused_and_the_key_is_named(key: str, changes: 
 @pytest.mark.parametrize(
     ("name", "taken"),
     [
-        ("id", "id"), ("Id", "id"), ("EMITTEDAT", "emittedAt"), ("roverid", "roverID"), ("VERSION", "version"),
+        ("id", "id"), ("Id", "id"), ("ID", "id"), ("roverId", "roverID"), ("EMITTEDAT", "emittedAt"), ("roverid", "roverID"), ("VERSION", "version"),
         ("Operation", "operation"), ("Deleted", "deleted"), ("identifiertype", "identifierType"), ("updatedat", "updatedAt"),
         ("date", "date"), ("Hour", "hour"), ("X", "x"),
     ],

@@ -13,13 +13,14 @@ from pydantic.fields import FieldInfo
 
 from rover_spark.config.access import Access, TableAccess
 from rover_spark.config.currents import CurrentsSettings, EventSettings
-from rover_spark.config.settings import DatasetSettings, FilesSettings, Settings
+from rover_spark.config.settings import DatasetSettings, FilesSettings, Settings, TextSettings
 from tests.documents.blocks import ROOT, table
 
 # the tables of a configuration: as it is written, the model, how conf/reference.toml begins its keys
 _TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("Top level", Settings, ""),
     ("`[files]`", FilesSettings, "files."),
+    ("`[text]`", TextSettings, "text."),
     ("`[store]`", Access, "store."),
     ("`[tables]`", TableAccess, "tables."),
     ("`[datasets.NAME]`", DatasetSettings, "datasets.fan_"),

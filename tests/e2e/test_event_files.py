@@ -121,7 +121,7 @@ def test_a_plan_of_data_files_is_refused_by_versions_that_do_not_know_it(backlog
     text = batch.plan.to_json()
     assert decode(text) == batch.plan and '"format":2' in text
     with pytest.raises(ConfigError) as caught:
-        decode(text.replace('"format":2', '"format":3'))
+        decode(text.replace('"format":2', '"format":4'))
     assert caught.value.code == "plan_newer"
 
 

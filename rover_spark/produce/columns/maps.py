@@ -155,6 +155,29 @@ def _key_texts(keys: Column, dtype: DataType) -> Column:
     )
 
 
+def last_of_each(column: Column, dtype: DataType) -> Column:
+    """The value with one entry of a key's text in each map, at any depth: the last one, as it is stored."""
+    if not has(dtype, MapType):
+        return column
+    if not isinstance(dtype, MapType):
+        return _rebuilt(column, dtype, last_of_each)
+    key, value = dtype.keyType, dtype.valueType
+    texts = _key_texts(F.map_keys(column), key)
+
+    def no_later_one(_: Column, place: Column) -> Column:
+        return ~F.array_contains(F.slice(texts, place + 2, F.size(texts)), F.element_at(texts, place + 1))
+
+    entries = F.filter(F.map_entries(column), no_later_one)
+    if has(value, MapType):
+        entries = F.transform(
+            entries,
+            lambda entry: F.struct(
+                entry["key"].alias("key"), last_of_each(entry["value"], value).alias("value")
+            ),
+        )
+    return F.map_from_entries(entries)
+
+
 # -- values --------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ from rover_spark.produce.columns.maps import (
     has,
     is_variant,
     key_twice,
+    last_of_each,
     or_false,
     readable,
 )
@@ -105,32 +106,54 @@ def written(column: Column, dtype: DataType) -> Column:
     )
 
 
-def json_text(column: Column, dtype: DataType) -> Column:
+def json_text(column: Column, dtype: DataType, *, last: bool = False) -> Column:
     """The value as one line of JSON text, valid where ``json_object`` finds no problem; null where it is null.
 
-    Of a map that has a key twice there is none either, at any depth.
+    Of a map that has a key twice there is none either, at any depth; with ``last`` it has the last of the entries.
     """
     if isinstance(dtype, StringType) or is_variant(dtype):
         return well_formed(one_line(F.to_json(column) if is_variant(dtype) else column))
     text = F.to_json(readable(column, dtype), JSON_OPTIONS)
     twice = key_twice(column, dtype)
-    return text if twice is None else F.when(~twice, text)
+    if twice is None:
+        return text
+    kept = F.when(~twice, text)
+    return (
+        kept.otherwise(F.to_json(readable(last_of_each(column, dtype), dtype), JSON_OPTIONS))
+        if last
+        else kept
+    )
 
 
-def json_object(text: Column, column: Column, dtype: DataType, *, drop_nulls: bool) -> tuple[Column, Column]:
+def some_twice(text: Column, column: Column, dtype: DataType) -> Column | None:
+    """True where an object in the value has a key or a name twice; None for types that cannot. ``text`` as in ``json_object``."""
+    if not isinstance(dtype, StringType):
+        return key_twice(column, dtype)
+    return or_false(F.when(text.rlike(r"^[ \t]*\{"), names_twice(text)))
+
+
+def json_object(
+    text: Column, column: Column, dtype: DataType, *, drop_nulls: bool, twice: Column | None = None
+) -> tuple[Column, Column]:
     """The object's JSON text, and the problem that keeps it from being one, or null.
 
     ``text`` is what ``json_text`` made of the value, by name: it is asked for several times. A null column is the empty
     object: a fan without traits has none. ``drop_nulls`` takes out top-level nulls.
+
+    Where ``twice`` is given, what ``some_twice`` found by name, that is no problem. JSON text keeps all of its members then,
+    nulls too: which of a name is the last one is decided later.
     """
     if is_variant(dtype):
         problem = F.when(~text.rlike(r"^\{"), F.lit("no_json_object"))
     elif isinstance(dtype, StringType):
         problem = F.when(~is_object_text(column), F.lit("no_json_object"))
-        problem = problem.when(names_twice(text), F.lit(DUPLICATE_KEY))
+        problem = problem if twice is not None else problem.when(names_twice(text), F.lit(DUPLICATE_KEY))
     else:
         problem = F.when(or_false(not_finite(column, dtype)), F.lit("number_not_finite"))
         problem = problem.when(column.isNotNull() & text.isNull(), F.lit(DUPLICATE_KEY))
     if not drop_nulls or isinstance(dtype, StructType):  # a struct's nulls are absent already
         return text, problem
-    return without_null_members(text), problem.when(too_deep(text), F.lit("nested_too_deeply"))
+    plain = without_null_members(text)
+    if twice is not None and isinstance(dtype, StringType):
+        plain = F.when(twice, text).otherwise(plain)
+    return plain, problem.when(too_deep(text), F.lit("nested_too_deeply"))

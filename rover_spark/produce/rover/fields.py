@@ -9,6 +9,7 @@
     own_us     the row's own event time, microseconds since 1970
     problem    why the row cannot be delivered, or null; ``key_problem`` true where that lies in its key
     mended     true where U+FFFD replaced octets that are no UTF-8, or half a surrogate pair
+    twice      true where an object has a key or a name twice; a column of plans that deliver the last one of each only
     row_json   the contract's fields as JSON, for rows with a problem only
 """
 
@@ -36,10 +37,13 @@ from rover_spark.delta.read import FEED_COLUMNS
 from rover_spark.errors import ConfigError
 from rover_spark.produce.columns.expressions import selected
 from rover_spark.produce.columns.ids import ID_TYPES, digest32, encoded, id_text
+from rover_spark.produce.columns.json_text import added_quotes
 from rover_spark.produce.columns.maps import (
     JSON_OPTIONS,
+    any_of,
     is_variant,
     key_twice,
+    last_of_each,
     name_twice,
     readable,
 )
@@ -52,10 +56,11 @@ from rover_spark.produce.columns.values import (
     json_text,
     mended,
     not_finite,
+    some_twice,
     written,
 )
 from rover_spark.produce.rover.changes import TOO_LARGE
-from rover_spark.produce.rover.plan import BatchPlan, Source
+from rover_spark.produce.rover.plan import BatchPlan, Source, Text
 
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"  # not $: before a last line break, $ matches too
 FEED = ("change", "commit", "commit_us")
@@ -111,27 +116,29 @@ def projected(frame: DataFrame, plan: BatchPlan) -> DataFrame:
     """The same of what ``keyed`` gave."""
     dataset, source = plan.definition, plan.source
     types = values_of(frame)
-    inner, json_problems = _members(dataset.own, types, "f_", traits=True)
+    last = plan.text.last
+    inner, json_problems = _members(dataset.own, types, "f_", traits=True, last=last)
     extras = tuple(Field(name, "scalar", required=False) for name in source.extra)
-    tail, tail_problems = _members(extras, types, "x_", traits=False)
+    tail, tail_problems = _members(extras, types, "x_", traits=False, last=last)
     time = F.unix_micros(F.col(f"f_{dataset.event_time}").cast("timestamp"))
     # by name, here and for JSON text: the expressions again would be evaluated again
     texts = {
-        _text(field.name): json_text(F.col(f"f_{field.name}"), types[f"f_{field.name}"])
+        _text(field.name): json_text(F.col(f"f_{field.name}"), types[f"f_{field.name}"], last=last)
         for field in dataset.own
         if field.kind == "json" and f"f_{field.name}" in types
     }
-    size = F.octet_length("inner") + F.octet_length("tail") + OVERHEAD
+    repeats = _repeats(dataset, source, types) if last else {}
     row_problems = [
         F.when(time.isNull(), F.lit(f"{dataset.event_time}_missing")),
         F.when(time.isNotNull() & in_range(time).isNull(), F.lit(f"{dataset.event_time}_out_of_range")),
         *json_problems,
         *tail_problems,
-        F.when(size > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
+        F.when(_size(plan.text, plan.files.max_record_bytes) > plan.files.max_record_bytes, F.lit(TOO_LARGE)),
     ]
     emitted = holds_replacement(F.col("inner")) | holds_replacement(F.col("tail"))
     return (
         frame.withColumns(texts)
+        .withColumns(repeats)
         .withColumn("inner", inner)
         .withColumn("tail", tail)
         .withColumn("problem", F.coalesce("key_problem", *row_problems))
@@ -146,6 +153,7 @@ def projected(frame: DataFrame, plan: BatchPlan) -> DataFrame:
             "problem",
             F.col("key_problem").isNotNull().alias("key_problem"),
             mended(emitted, types).alias("mended"),
+            *([any_of([F.col(name) for name in repeats]).alias("twice")] if last else []),
             F.when(F.col("problem").isNotNull(), row_json(types)).alias("row_json"),
         )
     )
@@ -158,6 +166,29 @@ def natural_parts(dataset: Dataset, source: Source) -> list[str]:
 
 def _text(name: str) -> str:
     return f"text_{name}"
+
+
+def _repeats(dataset: Dataset, source: Source, types: dict[str, DataType]) -> dict[str, Column]:
+    """By name, where an object or an additional field has a key or a name twice."""
+    found: dict[str, Column | None] = {
+        f"twice_{alias}": key_twice(F.col(alias), types[alias])
+        for alias in (f"x_{name}" for name in source.extra)
+    }
+    for field in dataset.own:
+        alias = f"f_{field.name}"
+        if field.kind == "json" and alias in types:
+            found[f"twice_{alias}"] = some_twice(F.col(_text(field.name)), F.col(alias), types[alias])
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _size(text: Text, limit: int) -> Column:
+    """The octets of a record, the quotes included that its integers get; those of a name that goes still count."""
+    size = F.octet_length("inner") + F.octet_length("tail") + OVERHEAD
+    if text.big_integers == "keep":
+        return size
+    # an integer of 17 octets, its comma included, takes 2 more: smaller records than these do not get too large
+    quotes = added_quotes(F.col("inner")) + added_quotes(F.col("tail"))
+    return F.when(size * 19 > limit * 17, size + quotes).otherwise(size)
 
 
 def _rover_id(name: str) -> Column:
@@ -201,9 +232,12 @@ def _key_problems(dataset: Dataset, source: Source) -> list[Column]:
 
 
 def _members(
-    fields: Sequence[Field], types: dict[str, DataType], prefix: str, *, traits: bool
+    fields: Sequence[Field], types: dict[str, DataType], prefix: str, *, traits: bool, last: bool
 ) -> tuple[Column, list[Column]]:
-    """JSON members without braces, ``"a":1,"b":{…}``; null values are absent. And the problems found on the way."""
+    """JSON members without braces, ``"a":1,"b":{…}``; null values are absent. And the problems found on the way.
+
+    With ``last`` a key or a name that stands twice is no problem.
+    """
     pieces: list[Column] = []
     problems: list[Column] = []
     for field in fields:
@@ -213,13 +247,17 @@ def _members(
         column, dtype = F.col(alias), types[alias]
         if field.kind == "json":
             written = F.col(_text(field.name))
-            text, problem = json_object(written, column, dtype, drop_nulls=traits and field.name == "traits")
+            repeats = F.col(f"twice_{alias}") if last and isinstance(dtype, StringType) else None
+            drop_nulls = traits and field.name == "traits"
+            text, problem = json_object(written, column, dtype, drop_nulls=drop_nulls, twice=repeats)
             member = F.concat(F.lit(f'"{field.name}":'), text)
             pieces.append(F.coalesce(member, F.lit(f'"{field.name}":{{}}')) if field.required else member)
             problems.append(problem)
             continue
         value = F.lower(column) if field.kind == "uuid" else readable(column, dtype)
-        if (twice := key_twice(column, dtype)) is not None:
+        if (twice := key_twice(column, dtype)) is not None and last:
+            value = F.when(~twice, value).otherwise(readable(last_of_each(column, dtype), dtype))
+        elif twice is not None:
             value = F.when(~twice, value)
             problems.append(F.when(twice, F.lit(DUPLICATE_KEY)))
         wrapped = F.to_json(F.struct(value.alias(field.name)), JSON_OPTIONS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rover_spark.contract.keys import file_token, rover_key
 from rover_spark.encode.counted import CountedFile
@@ -12,6 +11,7 @@ from rover_spark.encode.lines import Lines
 from rover_spark.encode.ndjson import NdjsonFile
 from rover_spark.model.dataset_state import FLOORS
 from rover_spark.produce.port import Mark
+from rover_spark.produce.rover import text
 from rover_spark.produce.rover.plan import BatchPlan
 from rover_spark.store.base import prefix_of
 
@@ -21,8 +21,12 @@ class RoverFiles:
     """Cuts a batch; a file ends before it would pass the limit of bytes."""
 
     plan: BatchPlan
-    # a deleted key, and a row that repeats an id, leave a floor although no record is delivered
-    marks: ClassVar[tuple[Mark, ...]] = (Mark(FLOORS, "floor", "rows"), Mark("replaced", "mended"))
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What is counted beside outcomes."""
+        # a deleted key, and a row that repeats an id, leave a floor although no record is delivered
+        return (Mark(FLOORS, "floor", "rows"), Mark("replaced", "mended"), *text.marks(self.plan.text))
 
     def begin(
         self, chunk: int, part: int, before: int

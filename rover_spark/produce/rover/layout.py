@@ -8,7 +8,7 @@ Layout ``files``: a chunk is a data file of the table, in its own order. Nothing
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from rover_spark.delta.added_files import FILE
@@ -29,14 +29,22 @@ def in_file_order(rows: DataFrame, plan: BatchPlan) -> DataFrame:
             "outcome",
             "floor",
             (delivered & F.col("mended")).alias("mended"),
+            *_twice(plan),
             "id",
             "line",
         )
     )
 
 
+def _twice(plan: BatchPlan) -> list[Column]:
+    """The column ``twice``, false where a row is not delivered; none where such rows are not delivered."""
+    if not plan.text.last:
+        return []
+    return [F.coalesce((F.col("outcome") == "delivered") & F.col("twice"), F.lit(False)).alias("twice")]
+
+
 def arranged(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> DataFrame:
-    """(chunk, outcome, floor, mended, id, line) in file order, one chunk's rows in one partition.
+    """(chunk, outcome, floor, mended, id, line) in file order, one chunk's rows in one partition; ``twice`` where a plan asks for it.
 
     ``in_one_task`` makes that one partition of all rows, without a shuffle.
 
@@ -61,6 +69,7 @@ def arranged(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> 
             "outcome",
             "floor",
             (delivered & F.col("mended")).alias("mended"),
+            *_twice(plan),
             F.when(delivered, line(plan, F.col("operation"))).alias("line"),
         )
     )
@@ -75,6 +84,7 @@ def arranged(rows: DataFrame, plan: BatchPlan, *, in_one_task: bool = False) -> 
         "outcome",
         "floor",
         "mended",
+        *(["twice"] if plan.text.last else []),
         F.when(F.col("outcome") == "delivered", F.col("id")).alias("id"),
         "line",
     )

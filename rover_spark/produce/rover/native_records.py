@@ -19,6 +19,7 @@ from rover_spark.contract.rover import CONTRACT, OVERHEAD, VERSION, Field
 from rover_spark.delta.storage import NotNative
 from rover_spark.encode.digests import digests32
 from rover_spark.encode.instants import instants_in_range, instants_text
+from rover_spark.encode.json_integers import quoted_integers
 from rover_spark.encode.json_strings import REPLACEMENT
 from rover_spark.encode.json_values import Json, any_twice, json_of, members
 from rover_spark.encode.pieces import (
@@ -51,7 +52,9 @@ class Records:
     where: Condition | None
 
     def of(self, rows: pa.RecordBatch, chunks: pa.Array, what: str) -> pa.RecordBatch:
-        """(chunk, outcome, floor, mended, id, line) of the rows that count; ``chunks`` are those of all rows.
+        """(chunk, outcome, floor, mended, id, line) of the rows that count; ``twice`` where the plan asks for it.
+
+        ``chunks`` are those of all rows.
 
         Raises:
             ReaderRefused: only Spark can make the records of ``what``.
@@ -71,7 +74,7 @@ class _Batch:
     """One batch of rows on its way."""
 
     def __init__(self, of: Records, rows: pa.RecordBatch) -> None:
-        self._plan, self._dataset = of.plan, of.plan.definition
+        self._plan, self._dataset, self._last = of.plan, of.plan.definition, of.plan.text.last
         self._rows = len(rows)
         self._fields = {name: value.of(rows) for name, value in of.fields.items()}
         self._extra = {name: value.of(rows) for name, value in of.extra.items()}
@@ -86,13 +89,11 @@ class _Batch:
 
     def records(self, chunks: pa.Array) -> pa.RecordBatch:
         own = [(field.name, self._own(field)) for field in self._dataset.own if field.name in self._fields]
-        more = [(name, json_of(values)) for name, values in self._extra.items()]
+        more = [(name, json_of(values, last=self._last)) for name, values in self._extra.items()]
         inner, tail = members(own, self._rows), members(more, self._rows)
-        good, room = self._good, self._plan.files.max_record_bytes - OVERHEAD
-        if self._rows and longest((*inner, *tail)) > room:
-            good = good & (lengths(self._rows, (*inner, *tail)) <= room)
+        good = self._good & self._small((*inner, *tail))
         twice = any_twice([value for _, value in (*own, *more)])
-        if twice is not None:
+        if twice is not None and not self._last:
             good = good & ~twice
         delivered = None if good.all() else good
         operation = [("operation", Json((constant(b'"create"'),)))] if self._dataset.operation else []
@@ -100,17 +101,33 @@ class _Batch:
         lines = gathered(
             self._rows, self._line(ids, members([*own, *operation, *more], self._rows)), delivered
         )
-        return pa.RecordBatch.from_arrays(
-            [
-                chunks,
-                _outcomes(good),
-                pa.repeat(pa.scalar(False), self._rows),
-                pa.array(self._mended((*inner, *tail)) & good),
-                _texts(ids, delivered),
-                _texts(lines, delivered),
-            ],
-            names=["chunk", "outcome", "floor", "mended", "id", "line"],
-        )
+        made = {
+            "chunk": chunks,
+            "outcome": _outcomes(good),
+            "floor": pa.repeat(pa.scalar(False), self._rows),
+            "mended": pa.array(self._mended((*inner, *tail)) & good),
+            "id": _texts(ids, delivered),
+            "line": _texts(lines, delivered),
+        }
+        if self._last:
+            made["twice"] = pa.array(np.zeros(self._rows, bool) if twice is None else twice & good)
+        return pa.RecordBatch.from_pydict(made)
+
+    def _small(self, parts: tuple[Part, ...]) -> Mask:
+        """The rows whose record is not too large, with the quotes that its integers get."""
+        limit = self._plan.files.max_record_bytes - OVERHEAD
+        quotes = self._plan.text.big_integers == "string"
+        # an integer of 17 octets, its comma included, takes 2 more
+        surely = limit * 17 // 19 if quotes else limit
+        if not self._rows or longest(parts) <= surely:
+            return np.ones(self._rows, bool)
+        sizes = lengths(self._rows, parts)
+        near = (sizes > surely) & (sizes <= limit)
+        if quotes and near.any():
+            # the members of one text are those of an object without its braces
+            texts, _ = quoted_integers(gathered(self._rows, parts, near).view(pa.string()))
+            sizes = np.where(near, pc.binary_length(texts).to_numpy(), sizes)
+        return sizes <= limit
 
     def _whole_key(self) -> Mask:
         """The rows whose key and required texts are there, and are UUIDs where they have to be."""
@@ -133,7 +150,7 @@ class _Batch:
             quote = constant(b'"')
             return Json((quote, column(texts), quote), None if there.all() else there)
         values = self._fields[field.name]
-        value = json_of(values, null_members=field.name != "traits")
+        value = json_of(values, null_members=field.name != "traits", last=self._last)
         if field.kind == "json" and field.required and value.there is not None:
             return Json((*value.present, constant(b"{}").where(~value.there)), None, value.twice)
         return value

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar, Literal, cast
@@ -13,6 +14,7 @@ from rover_spark.contract.rover import CONTRACT, DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import rerun_remedy
 from rover_spark.model.plan import Phase, Plan
 from rover_spark.model.table import HistoryRow
+from rover_spark.model.wording import counted
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,25 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Text:
+    """What becomes of text that breaks some loads; the settings of the same names explain the values."""
+
+    duplicate_keys: Literal["keep", "last"] = "keep"
+    nul: Literal["keep", "replace"] = "keep"
+    big_integers: Literal["keep", "string"] = "keep"
+
+    @property
+    def mends(self) -> bool:
+        """Whether anything is mended."""
+        return self != Text()
+
+    @property
+    def last(self) -> bool:
+        """Whether of a name that stands twice in an object the last member is delivered."""
+        return self.duplicate_keys == "last"
+
+
+@dataclass(frozen=True)
 class Step:
     """A delivery that is due, before anything is counted or pinned. Versions are inclusive."""
 
@@ -103,6 +124,7 @@ class BatchPlan(Plan):
     inserts_only: bool
     floors: bool
     aborted: tuple[int, ...]
+    text: Text = Text()
 
     @property
     def has_snapshot(self) -> bool:
@@ -146,12 +168,14 @@ class BatchPlan(Plan):
         if self.files.layout == "hash":
             for name in ("layout", "reader", "why", "max_records", "raw_rows"):
                 del tree["files"][name]
+        if not self.text.mends:
+            del tree["text"]
         return tree
 
     @property
     def format(self) -> int:
-        """Returns 2 where a chunk is a data file."""
-        return 2 if self.files.layout == "files" else 1
+        """Returns 2 where a chunk is a data file, 3 where text is mended."""
+        return 3 if self.text.mends else 2 if self.files.layout == "files" else 1
 
     @property
     def arrangement(self) -> str:
@@ -174,6 +198,17 @@ class BatchPlan(Plan):
         first, last = self.from_version, self.to_version
         return f"{last}" if first in {None, last} else f"{first}-{last}"
 
+    def remarks(self, counts: Mapping[str, int]) -> list[str]:
+        """Records in which text was mended."""
+        what = {
+            "duplicate_keys": "a name that stood twice has its last value",
+            "nul": "U+FFFD stands for NUL",
+            "big_integers": "integers beyond 2^53 - 1 are strings",
+        }
+        return [
+            f"in {counted(counts[name], 'record')} {text}" for name, text in what.items() if counts.get(name)
+        ]
+
     def document(self) -> dict[str, Any]:
         """Returns the versions that the plan reads, for JSON documents."""
         return {"from_version": self.from_version, "to_version": self.to_version}
@@ -186,6 +221,7 @@ def decode(tree: dict[str, Any]) -> BatchPlan:
         "commits": tuple(HistoryRow(**row) for row in tree["commits"]),
         "source": Source(**source),
         "files": Files(**tree["files"]),
+        "text": Text(**tree.get("text", {})),
         "aborted": tuple(tree["aborted"]),
     }
     return BatchPlan(**{**tree, **values})

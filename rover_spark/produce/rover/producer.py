@@ -43,6 +43,7 @@ from rover_spark.produce.rover.steps import (
     refuse_changed,
     source_of,
 )
+from rover_spark.produce.rover.text import with_mended_lines
 
 _LOG = logging.getLogger("rover_spark")
 _TASKS = 10_000  # at most: each costs the driver about a millisecond
@@ -107,7 +108,7 @@ class RoverProducer(Planner):
             with read_whole():
                 native = self._native(plan)
         make = partial(self._by_file, plan, native) if by_file else of_ids
-        parts = (make,) if plan.source_rows else ()
+        parts = (lambda: with_mended_lines(make(), plan),) if plan.source_rows else ()
         at_most = plan.source_rows if by_file and plan.files.raw_rows else 0
         # a task that Spark gave a part of a file would stage a part of its chunk: exact counts tell
         resumable = by_file and (native is not None or not at_most)

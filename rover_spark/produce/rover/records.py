@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from rover_spark.produce.columns.quarantine import quarantine_rows
@@ -47,9 +47,10 @@ def decided(
 
 def needed(rows: DataFrame) -> DataFrame:
     """What staging, the quarantine and the floors take of the rows of a range; of rows without a record it is little."""
-    of_records = {
+    of_records: dict[str, Column] = {
         name: F.when(F.col("outcome") == "delivered", F.col(name))
-        for name in ("rover_id", "naturals", "inner", "tail", "mended")
+        for name in ("rover_id", "naturals", "inner", "tail", "mended", "twice")
+        if name in rows.columns
     }
     names = ("key", "commit", "operation", "event_us", "outcome", "floor", "problem", "row_json", *of_records)
     quarantined = F.when(F.col("outcome") == "quarantined", F.col("row_json"))

@@ -14,7 +14,7 @@ from rover_spark.delta.logged import large_enough
 from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.model.table import TableState
-from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, batch_plan, remedy_of
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, Text, batch_plan, remedy_of
 
 _COLUMN = "columns."  # how a Source names one of them that differs
 _CAUTIOUS = 20  # batches that Spark reads after one was aborted
@@ -234,4 +234,5 @@ def plan_batch(
         inserts_only=inserts_only,
         floors=dataset_state.floors,
         aborted=dataset_state.aborted,
+        text=Text(**settings.text.model_dump()),
     )

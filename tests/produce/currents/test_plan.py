@@ -61,6 +61,8 @@ def test_an_integration_is_staged_beside_its_prefix_and_delivered_as_one() -> No
         ({"events": {CUSTOM: {"table": "/t", "columns": {"time": "now()"}}}}, "gives another value at each run"),
         ({"events": {CUSTOM: {"table": "/t", "columns": {"id": "x"}, "natural_key": ["y"]}}}, "not from both"),
         ({"datasets": {"fan_profiles": {"table": "/t"}}}, "contract"),
+        ({"text": {"nul": "replace"}}, 'text: belongs to contract = "rover"'),
+        ({"text": {}}, 'text: belongs to contract = "rover"'),
         ({"contract": "rover", "currents": None}, "events: belong to"),
         ({"destination": "gs://bucket"}, "destination: receivers read all below it"),
         ({"destination": "gs://bucket/x", "store": {"staging": "gs://other/x"}}, "store.staging: must lie"),

@@ -19,7 +19,7 @@ from rover_spark.contract.rover import DATASETS
 from rover_spark.delta.parquet_rows import Wanted, batches
 from rover_spark.delta.storage import Reached
 from rover_spark.produce.rover.native import plain_records
-from rover_spark.produce.rover.plan import BatchPlan, Source
+from rover_spark.produce.rover.plan import BatchPlan, Source, Text
 from tests.plans import batch_plan
 from tests.produce.rover.native_rows import Rows, table_of
 
@@ -59,9 +59,10 @@ def by_spark(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
     found = units(spark.read.format("delta").load(plan.source.table), plan, None)
     found = found.withColumn("id", F.when(delivered, record_id(plan, F.col("operation"), F.col("event_us"))))
     text = F.when(delivered, line(plan, F.col("operation")))
+    twice = delivered & F.col("twice") if plan.text.last else F.lit(False)
     return [
         tuple(row)
-        for row in found.select("outcome", "floor", delivered & F.col("mended"), "id", text).collect()
+        for row in found.select("outcome", "floor", delivered & F.col("mended"), twice, "id", text).collect()
     ]
 
 
@@ -76,9 +77,9 @@ def natively(spark: SparkSession, plan: BatchPlan) -> list[tuple[Any, ...]]:
             made = records.of(batch, pa.repeat(3, len(batch)), file)
             assert set(made.column("chunk").to_pylist()) <= {3}
             made.validate(full=True)
-            columns_ = [
-                made.column(name).to_pylist() for name in ("outcome", "floor", "mended", "id", "line")
-            ]
+            twice = made.column("twice") if plan.text.last else pa.repeat(pa.scalar(False), len(made))
+            parts = [made.column(name) for name in ("outcome", "floor", "mended", "id", "line")]
+            columns_ = [part.to_pylist() for part in (*parts[:3], twice, *parts[3:])]
             found += list(zip(*columns_, strict=True))
     return found
 
@@ -87,7 +88,8 @@ def plan_of(dataset: str, table: str, columns: dict[str, str], **more: Any) -> B
     where, extra = more.get("where"), more.get("extra", {})
     known = DATASETS[dataset]
     key = more.get("natural_key", known.natural_key)
-    plan = batch_plan(dataset=dataset, source=Source(table, columns, key, where, extra, "suppress"))
+    source = Source(table, columns, key, where, extra, "suppress")
+    plan = batch_plan(dataset=dataset, source=source, text=more.get("text", Text()))
     files = replace(plan.files, max_record_bytes=more.get("max_record_bytes", 1_000_000))
     phase = "snapshot" if known.snapshot else "changes"
     return replace(plan, files=files, phase=phase, from_version=None if known.snapshot else 0)
@@ -124,6 +126,27 @@ CASES: dict[str, dict[str, Any]] = {
         "extra": {"text": "text"},
         "max_record_bytes": 260,
     },
+    "keys that stand twice, the last of each": {
+        "dataset": "fan_track_events",
+        "columns": {
+            "eventID": "t64", "roverID": "rover_id", "name": "text", "namespace": "`namespace`", "attributes": "deep",
+            "device": "named_struct('t', traits, 's', s)", "timestamp": "updated_at",
+        },
+        "extra": {"arr": "arr", "deep": "deep"},
+        "text": Text(duplicate_keys="last"),
+    },
+    "traits that stand twice, the last of each": {
+        "dataset": "fan_profiles",
+        "columns": {**PROFILE, "traits": "traits"},
+        "text": Text(duplicate_keys="last"),
+    },
+    "large records of large integers": {
+        "dataset": "fan_profiles",
+        "columns": {**PROFILE, "traits": "map('k', string(t64))"},
+        "extra": {"one": "t64", "two": "t64", "whole": "whole", "text": "traits"},
+        "max_record_bytes": 380,
+        "text": Text(big_integers="string"),
+    },
     "identities": {
         "dataset": "fan_identity_graph",
         "columns": {**PROFILE, "identifierType": "'email'", "identifier": "text"},
@@ -152,6 +175,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 NUMBERS = {"merges", "traits nested in a struct"}
+TWICE = {"keys that stand twice, the last of each", "traits that stand twice, the last of each"}
 ALSO = {"traits as a struct", "events by day"}  # of both writers; the others with --full only
 PAIRS = [
     *((case, "foreign") for case in CASES),
@@ -173,3 +197,4 @@ def test_one_row_gives_one_record(
         assert ours == theirs, f"row {number}"
     if writer == "foreign":
         assert any(row[2] for row in expected) or case in NUMBERS, "no record was mended"
+        assert any(row[3] for row in expected) == (case in TWICE)

@@ -26,7 +26,7 @@ from rover_spark.model.dataset_state import (
 from rover_spark.model.plan import Phase
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.port import decode
-from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, remedy_of
+from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, Text, remedy_of
 from rover_spark.produce.rover.steps import (
     Layout,
     first_step,
@@ -132,7 +132,7 @@ def test_additional_fields_keep_their_order_in_the_ledger() -> None:
 
 def test_a_plan_is_plain_json_with_every_field_in_it() -> None:
     written = json.loads(PLAN.to_json())
-    assert set(written) == {"contract", "format", *(field.name for field in fields(BatchPlan))}
+    assert set(written) == {"contract", "format", *(field.name for field in fields(BatchPlan))} - {"text"}
     assert written["commits"] == [{"version": 7, "timestamp": 1_795_256_000_000, "operation": "WRITE"}]
 
 
@@ -153,6 +153,28 @@ def test_a_plan_whose_chunks_are_data_files_is_refused_by_versions_that_do_not_k
     assert written["format"] == 2 and written["files"]["layout"] == "files"
     assert decode(files.to_json()) == files
     assert (files.arrangement, PLAN.arrangement) == ("files, spark: two files", "")
+
+
+def test_a_plan_that_mends_text_is_refused_by_versions_that_do_not_know_it() -> None:
+    """One that keeps everything is written as before, and what was stored before keeps everything."""
+    kept = json.loads(PLAN.to_json())
+    assert kept["format"] == 1 and "text" not in kept
+    assert decode(json.dumps(kept)).text == Text()
+    for some in ({"duplicate_keys": "last"}, {"nul": "replace"}, {"big_integers": "string"}):
+        plan = a_plan(text=Text(**some))
+        written = json.loads(plan.to_json())
+        assert written["format"] == 3
+        assert written["text"] == {**dict.fromkeys(("duplicate_keys", "nul", "big_integers"), "keep"), **some}
+        assert decode(plan.to_json()) == plan != PLAN
+
+
+def test_a_plan_says_how_many_records_it_mended() -> None:
+    assert PLAN.remarks({"delivered": 7, "replaced": 1}) == []
+    assert PLAN.remarks({"nul": 1, "big_integers": 2000, "duplicate_keys": 3}) == [
+        "in 3 records a name that stood twice has its last value",
+        "in 1 record U+FFFD stands for NUL",
+        "in 2,000 records integers beyond 2^53 - 1 are strings",
+    ]
 
 
 def test_a_plan_names_its_batch_its_anchor_and_its_instant() -> None:
