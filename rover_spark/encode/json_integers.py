@@ -1,12 +1,14 @@
 """Integers beyond ±(2^53 - 1) in a column of JSON lines, as strings of their digits: smaller ones are doubles, too.
 
 Tests over the whole buffer find where so many digits are in a row; only those places are looked at. An integer is a number
-without fraction and exponent, as readers that look at its text take it. Lines are valid JSON in UTF-8. Source: RFC 8259.
+without fraction and exponent, as readers that look at its text take it. Lines are valid JSON in UTF-8, or members of an object without
+its braces. Source: RFC 8259.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -36,37 +38,50 @@ def quoted_integers(lines: pa.Array) -> tuple[pa.Array, Mask]:
     if not len(places):
         return lines, marked
     rows = np.searchsorted(ends, places, side="right") - 1
-    text = bytes(octets)
-    found = [
-        (row, *number)
-        for row, place, begin in zip(rows.tolist(), places.tolist(), ends[rows].tolist(), strict=True)
-        if (number := _integer(text, begin, place)) is not None
-    ]
+    found = list(_integers(bytes(octets), rows.tolist(), ends[rows].tolist(), places.tolist()))
     if not found:
         return lines, marked
     marked[[row for row, _, _ in found]] = True
-    quotes = np.array([place for _, begin, end in found for place in (begin, end)])
-    moved = ends + np.searchsorted(quotes, ends)
+    opening, closing = np.array([begin for _, begin, _ in found]), np.array([end for _, _, end in found])
+    # a number may be the first of its line, or the last
+    moved = ends + np.searchsorted(opening, ends, side="left") + np.searchsorted(closing, ends, side="right")
+    quotes = np.column_stack([opening, closing]).ravel()
     return _column(lines, moved, np.insert(octets, quotes, ord('"'))), marked
 
 
-def _integer(text: bytes, line: int, place: int) -> tuple[int, int] | None:
-    """Where the integer that these digits begin begins and ends; None where they are no such integer. ``line`` begins theirs."""
-    begin, end = place, _RUN.match(text, place).end()  # type: ignore[union-attr]
+def _integers(
+    text: bytes, rows: list[int], lines: list[int], places: list[int]
+) -> Iterator[tuple[int, int, int]]:
+    """(row, begin, end) of the integers that begin with the digits at these places; ``lines`` are where their rows begin."""
+    before, at, quotes = -1, 0, 0
+    for row, line, place in zip(rows, lines, places, strict=True):
+        if row != before:
+            before, at, quotes = row, line, 0
+        # each octet is looked at once, however many numbers a line has; no escape ends where digits of a number begin
+        quotes, at = quotes + _quotes(text[at:place]), place
+        number = None if quotes % 2 else _integer(text, line, place)
+        if number is not None:
+            yield (row, *number)
+
+
+def _quotes(text: bytes) -> int:
+    """How many quotes begin or end a string."""
+    if b"\\\\" in text:
+        return _QUOTE.findall(text).count(b'"')
+    return text.count(b'"') - text.count(b'\\"')
+
+
+def _integer(text: bytes, line: int, begin: int) -> tuple[int, int] | None:
+    """Where the integer that these digits begin begins and ends, its sign included; None where they are no such integer."""
+    end = _RUN.match(text, begin).end()  # type: ignore[union-attr]
     if text[end : end + 1] in {b".", b"e", b"E"}:
         return None
     if end - begin == len(LARGEST) and text[begin:end] <= LARGEST:
         return None
-    if begin > line and text[begin - 1 : begin] == b"-":
-        begin -= 1
-        if text[begin - 1 : begin] in {b"e", b"E"}:
-            return None
-    before = text[line:begin]
-    if b"\\\\" in before:
-        quotes = _QUOTE.findall(before).count(b'"')
-    else:
-        quotes = before.count(b'"') - before.count(b'\\"')
-    return None if quotes % 2 else (begin, end)
+    if begin == line or text[begin - 1 : begin] != b"-":
+        return begin, end
+    begin -= 1
+    return None if begin > line and text[begin - 1 : begin] in {b"e", b"E"} else (begin, end)
 
 
 def _long_runs(octets: Index) -> Index:

@@ -240,6 +240,9 @@ def test_nulls_of_one_object_go_after_the_last_member_was_found(text: str, expec
 
 
 def test_neither_depth_nor_length_exhausts_anything() -> None:
+    numbers = "[" + ",".join(["12345678901234567", '"\\""'] * 60_000) + "]"
+    found, _ = quoted_integers(pa.array([numbers]))
+    assert found[0].as_py() == numbers.replace("12345678901234567", '"12345678901234567"')
     deep = b'{"a":1,"a":' * 3000 + b"0" + b"}" * 3000
     assert last_members(deep) == b'{"a":' * 3000 + b"0" + b"}" * 3000
     for long in (
@@ -267,6 +270,15 @@ def test_a_long_number_is_found_wherever_it_begins(lead: int, kind: pa.DataType)
             [quoted[1]],
             [int("9" * 15)],
         )
+
+
+def test_a_number_may_end_a_line_and_begin_it() -> None:
+    lines = ["-9007199254740992", "", None, '"a":-9007199254740993', '"b":1', "-9007199254740994"]
+    found, marked = quoted_integers(pa.array(lines))
+    assert found.to_pylist() == [
+        '"-9007199254740992"', "", None, '"a":"-9007199254740993"', '"b":1', '"-9007199254740994"'
+    ]  # fmt: skip
+    assert marked.tolist() == [True, False, False, True, False, True]
 
 
 def test_lines_that_grow_beyond_offsets_of_32_bits_get_wider_ones(monkeypatch: pytest.MonkeyPatch) -> None:

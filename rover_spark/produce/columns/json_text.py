@@ -24,9 +24,9 @@ _STRICT = {
 }
 # Possessive quantifiers throughout: Java matches them in a loop, so a hostile text cannot exhaust the stack.
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-LARGEST = "9007199254740991"  # 2^53 - 1
+_LARGEST = "9007199254740991"  # 2^53 - 1
 # text inside of strings is consumed whole, and extracts nothing
-_LONG_INTEGER = rf"{_STRING}|(?<![0-9.eE+-])-?([0-9]{{{len(LARGEST)},}}+)(?![.eE])"
+_LONG_INTEGER = rf"{_STRING}|(?<![0-9.eE+-])-?([0-9]{{{len(_LARGEST)},}}+)(?![.eE])"
 _DEPTH = 48
 _MOST_LEVELS = 1000  # that Spark's own reader follows
 
@@ -65,7 +65,7 @@ def one_line(text: Column) -> Column:
 def added_quotes(text: Column) -> Column:
     """How many octets valid JSON text grows by where its integers beyond ±(2^53 - 1) become strings."""
     found = F.regexp_extract_all(text, F.lit(_LONG_INTEGER), F.lit(1))
-    beyond = F.filter(found, lambda digits: (F.length(digits) > len(LARGEST)) | (digits > LARGEST))
+    beyond = F.filter(found, lambda digits: (F.length(digits) > len(_LARGEST)) | (digits > _LARGEST))
     return F.lit(2) * F.size(beyond)
 
 

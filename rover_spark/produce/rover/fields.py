@@ -188,7 +188,7 @@ def _size(text: Text, limit: int) -> Column:
         return size
     # an integer of 17 octets, its comma included, takes 2 more: smaller records than these do not get too large
     quotes = added_quotes(F.col("inner")) + added_quotes(F.col("tail"))
-    return F.when(size * 19 > limit * 17, size + quotes).otherwise(size)
+    return F.when(size.cast("bigint") * 19 > limit * 17, size + quotes).otherwise(size)
 
 
 def _rover_id(name: str) -> Column:
