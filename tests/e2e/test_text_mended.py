@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from rover_spark.face import commands
+from rover_spark.face.results import Result
+from rover_spark.model.dataset_state import BatchRecord
 from tests import NATIVE, receiver
 from tests.e2e.filed import EACH_READER, Filed, plans, write
 from tests.e2e.world import World, uuid
@@ -93,6 +95,11 @@ def expected(kinds: list[Any], first: int, last: int) -> dict[str, int]:
     return counts
 
 
+def of(result: Result, dataset: str) -> BatchRecord:
+    (found,) = (batch for batch in result.batches if batch.dataset == dataset)
+    return found
+
+
 def ours(counts: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name in OUR_COUNTS}
 
@@ -119,7 +126,7 @@ def test_text_is_mended_alike_by_each_reader_counted_and_delivered_again_with_th
     for name, world in worlds.items():
         world.options["text"] = MENDED
         result = world.delivered()
-        profiles, events = result.batches
+        profiles, events = of(result, "fan_profiles"), of(result, "fan_track_events")
         if name == "files":
             found = {dataset: plan.files.reader for dataset, plan in plans(result).items()}
             assert found == {"fan_profiles": reader, "fan_track_events": "spark"}
@@ -131,11 +138,12 @@ def test_text_is_mended_alike_by_each_reader_counted_and_delivered_again_with_th
 
     world = worlds["files"]
     known = {"traits": {"a": "1"}, "deep": {}, "points": 7}
+    fans, said = (told(world, dataset) for dataset in world.datasets)
     for n in range(36):
-        record = told(world, "fan_profiles")[uuid(n)]
+        record = fans[uuid(n)]
         assert {name: record[name] for name in known} == {**known, **KINDS[n % len(KINDS)][1]}, n
     for n, (_, text, _) in [(n, SAID[n % len(SAID)]) for n in range(36)]:
-        assert told(world, "fan_track_events")[uuid(n)]["name"] == "n\ufffd"
+        assert said[uuid(n)]["name"] == "n\ufffd"
         assert any(f'"attributes":{text},' in line for line in lines["files"]["fan_track_events"])
     intact = world.fingerprint()
     assert commands.verify(world.spark, world.settings).ok
@@ -150,7 +158,7 @@ def test_text_is_mended_alike_by_each_reader_counted_and_delivered_again_with_th
 def _kept_and_changed(filed: Filed, mended: World, reader: str) -> None:
     """What keep delivers has the ids that mending gives it; the settings may change, and count from the next batch on."""
     world = filed.by("files", reader, compression_level=2)
-    profiles, _ = world.delivered().batches
+    profiles = of(world.delivered(), "fan_profiles")
     assert not ours(profiles.counts) and profiles.counts["quarantined"] == 12, "three kinds have a key twice"
     assert profiles.counts["delivered"] == 24
     for dataset in world.datasets:
@@ -159,7 +167,7 @@ def _kept_and_changed(filed: Filed, mended: World, reader: str) -> None:
 
     world.options["text"] = MENDED
     filed.sql("UPDATE {t} SET at = at + INTERVAL 1 DAY WHERE points <> 7", t="fans")
-    changed = world.delivered().batches[0]
+    changed = of(world.delivered(), "fan_profiles")
     assert changed.phase == "changes" and changed.counts["delivered"] == 8
     assert ours(changed.counts) == {"big_integers": 4}
     assert commands.verify(world.spark, world.settings).ok
