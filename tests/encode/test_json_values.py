@@ -131,6 +131,40 @@ def test_a_key_that_stands_twice_is_found_at_every_depth() -> None:
     assert json_of(pa.array([[("a", "1")]], TEXTS)).twice is None
 
 
+def test_of_a_key_that_stands_twice_the_last_entry_may_be_chosen() -> None:
+    twice = [("b", "1"), ("a", "2"), ("b", None), ("a", "3")]
+    for values in ([twice, [], None, [("c", None), ("b", "9")]], [twice, twice], [[("z", "0")], twice]):
+        found = json_of(pa.array(values, TEXTS), last=True)
+        expected = [value and dict(value) for value in values]
+        assert [text and json.loads(text) for text in texts_of(found, len(values))] == [
+            {} if value == [] else value for value in expected
+        ]
+        assert texts_of(json_of(pa.array([twice], TEXTS), last=True, null_members=False), 1) == ['{"a":"3"}']
+        assert found.twice is not None and found.twice.tolist() == [value is twice for value in values]
+    deep = pa.struct([("m", pa.map_(pa.string(), pa.list_(TEXTS)))])
+    value = {"m": [("k", [twice]), ("l", [[], twice]), ("k", [twice[:2]])]}
+    assert texts_of(json_of(pa.array([value, None], deep), last=True), 2) == [
+        '{"m":{"k":[{"a":"2","b":"1"}],"l":[{},{"a":"3","b":null}]}}',
+        None,
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_of_each_key_is_that_of_a_reading_row_by_row(seed: int) -> None:
+    by = random.Random(seed)
+    keys, kind = ("a", "b", "\u00e9", "zz"), pa.map_(pa.string(), TEXTS)
+
+    def some() -> Any:
+        return [(by.choice(keys), by.choice([None, b"x", b"y"])) for _ in range(by.randrange(5))]
+
+    values = [[(by.choice(keys), some()) for _ in range(by.randrange(4))] for _ in range(200)]
+    expected = [[(key, list(dict(value).items())) for key, value in dict(row).items()] for row in values]
+    for begin in (0, 17):
+        part = pa.array(values, kind).slice(begin)
+        found = texts_of(json_of(part, last=True), len(part))
+        assert found == [row_by_row(row, kind) for row in expected[begin:]]
+
+
 def test_values_that_only_spark_writes_are_refused() -> None:
     for value, kind in (
         (YEAR_10000, pa.timestamp("us")),
