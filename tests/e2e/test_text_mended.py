@@ -117,6 +117,7 @@ def ours(counts: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name in OUR_COUNTS}
 
 
+@pytest.mark.law(3)
 @pytest.mark.law(4)
 @EACH_READER
 def test_text_is_mended_alike_by_each_reader_counted_and_delivered_again_with_the_same_bytes(
