@@ -134,7 +134,7 @@ def test_what_is_told_beside_a_record_is_told_of_delivered_ones_and_a_floor_of_e
     batch = pa.RecordBatch.from_pydict({**columns, "lateness": pa.array([7, 7, 9, 3], pa.int64())})
 
     class Files(RoverFiles):
-        marks = (*RoverFiles.marks, *EventFiles.marks[1:3])
+        marks = (*RoverFiles(PLAN).marks, *EventFiles.marks[1:3])
 
     found = stage_rows(
         [batch], PLAN.batch, Files(PLAN), open_store("memory://marks", PLAN.export)
