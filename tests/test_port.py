@@ -29,9 +29,10 @@ _FOLDERS = (
     "rover_spark.contract.keys",
     "rover_spark.config.currents",
 )
-# no dispatch: a plan's mark in its own stored text, the auditor that the port gives for it, and what `status` gives
+# no dispatch: a plan's mark in its own stored text and in its manifest, the auditor that the port gives for it, and what `status` gives
 _ALLOWED = {
     "model/plan.py": [".contract"],
+    "deliver/completion.py": [".contract"],
     "audit/verify.py": [".contract"],
     "face/results.py": [".datasets"],
     "face/console/results.py": [".datasets"],
@@ -76,7 +77,7 @@ def test_a_stored_plan_says_its_contract_and_format_and_a_newer_one_is_refused()
     text = PLAN.to_json()
     assert text.startswith('{"contract":"rover","format":1,')
     assert decode(text) == PLAN == decode(text.replace('"contract":"rover","format":1,', "")), "0.1.0"
-    for newer in (text.replace('"format":1', '"format":3'), text.replace('"rover"', '"rover_next"', 1)):
+    for newer in (text.replace('"format":1', '"format":4'), text.replace('"rover"', '"rover_next"', 1)):
         with pytest.raises(ConfigError, match="fan_profiles") as caught:
             decode(newer)
         assert (caught.value.code, caught.value.exit_code) == ("plan_newer", 2)

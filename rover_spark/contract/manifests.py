@@ -161,6 +161,16 @@ def key_of(root: str, stream: str, instant: datetime, token: str, form: str | No
     return "/".join([*parts, f"date={utc:%Y-%m-%d}", f"hour={utc:%H}", stamped])
 
 
+def manifest_of(key: str) -> str:
+    """The key of the manifest that a key of another form belongs to; any other key as it is."""
+    above, day, rest = key.partition("/date=")
+    folder, _, name = above.rpartition("/")
+    ending = f".{FORMATS.get(name)}"
+    return (
+        f"{folder}{day}{rest.removesuffix(ending)}.json" if name in FORMATS and rest.endswith(ending) else key
+    )
+
+
 def parse_key(key: str) -> ManifestKey | None:
     """The parts of a key, or None where no manifest of either contract has it; other forms of one have no such key."""
     found = _KEY.fullmatch(key)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from rover_spark.contract.rover import CONTRACT, DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import rerun_remedy
-from rover_spark.model.plan import Phase, Plan
+from rover_spark.model.plan import Manifests, Phase, Plan
 from rover_spark.model.table import HistoryRow
 
 
@@ -187,6 +187,7 @@ def decode(tree: dict[str, Any]) -> BatchPlan:
         "source": Source(**source),
         "files": Files(**tree["files"]),
         "aborted": tuple(tree["aborted"]),
+        "manifests": Manifests.of(tree.get("manifests")),
     }
     return BatchPlan(**{**tree, **values})
 
