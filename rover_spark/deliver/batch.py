@@ -219,10 +219,8 @@ class Delivery:
                 for start in range(0, len(files), size):
                     if start:
                         note()
-                    lost |= {
-                        file.key
-                        for file in publish(store, files[start : start + size], notice, self._at_once)
-                    }
+                    group = publish(store, files[start : start + size], notice, self._at_once)
+                    lost |= {file.key for file in group}
             except StoreError:
                 note()
                 raise
@@ -261,10 +259,8 @@ class Delivery:
         self, dataset_state: DatasetState, plan: Plan, record: BatchRecord
     ) -> tuple[DatasetState, BatchRecord]:
         """Records a batch STAGED with these files and a completion manifest that names them; the one before is removed."""
-        before, record = (
-            record.completion,
-            replace(record, completion=self._completion.stage(plan, record.files)),
-        )
+        before = record.completion
+        record = replace(record, completion=self._completion.stage(plan, record.files))
         dataset_state = self._record_staged(dataset_state, plan, record)
         self._completion.abort(plan, before)
         return dataset_state, record
