@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,9 +30,12 @@ from rover_spark.model.plan import Manifests
 from rover_spark.model.table import HistoryRow
 from rover_spark.produce.port import decode
 from rover_spark.produce.rover.plan import BatchPlan
-from rover_spark.store import open_store, staged_whole
+from rover_spark.store import open_store, prefix_of, staged_whole
+from rover_spark.store.s3 import S3Store
 from tests.effects import Fault, Killed, effects, no_answer
 from tests.plans import batch_plan
+from tests.proxy import LEAST, UsedUp, least_rights
+from tests.store.buckets import SERVERS
 
 FILES = 5
 PREVIOUS = Previous("manifests/fan_profiles/before.json", "0" * 64)
@@ -46,6 +49,7 @@ class Scene:
     root: Path
     plan: BatchPlan
     at_once: int = 8
+    access: Access = field(default_factory=Access)
 
     def __post_init__(self) -> None:
         def no_spark() -> Any:
@@ -66,18 +70,18 @@ class Scene:
     def staged(self, number: int, attempt: str = "one") -> StagedFile:
         plan, data = self.plan, f"payload {number}".encode()
         token = file_token(plan.export, plan.epoch, plan.dataset, plan.batch, number, 0)
-        key = rover_key("", plan.dataset, plan.emitted_at, token)
-        staging = open_store(plan.destination, "acme").stage(key, plan.batch, attempt)
+        key = rover_key(prefix_of(plan.destination), plan.dataset, plan.emitted_at, token)
+        staging = open_store(plan.destination, "acme", self.access).stage(key, plan.batch, attempt)
         return replace(staged_whole(staging, key, data), chunk=number)
 
     @property
     def completion(self) -> CompletionManifests:
-        return CompletionManifests(lambda _: Access())
+        return CompletionManifests(lambda _: self.access)
 
     def delivery(self) -> Delivery:
         producer: Any = SimpleNamespace(encoder="test", now=self.plan.instant)
         return Delivery(
-            self.session, self.ledger, producer, lambda _: Access(), LoggedProgress(), self.at_once
+            self.session, self.ledger, producer, lambda _: self.access, LoggedProgress(), self.at_once
         )
 
     def to_staged(self) -> None:
@@ -313,6 +317,34 @@ def test_nothing_stays_staged_of_a_manifest_that_could_not_be_staged_whole(
         found.completion.stage(found.plan, files)
     staged = [path for path in (found.bucket / "_rover_staging").rglob("*") if path.is_file()]
     assert len(staged) == len(files), "only the files"
+
+
+@pytest.mark.law(7)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_role_that_may_only_put_and_abort_publishes_the_manifest_again_with_the_same_bytes(
+    scene: Made, s3: str, when: Any
+) -> None:
+    """It cannot look: an upload that is gone may be one that was completed, so the manifest is staged once more."""
+    found, bucket = scene(formats=("redshift",)), SERVERS["s3"](s3)
+    url = f"{bucket.url}/acme"
+    found.plan = replace(found.plan, destination=url, manifests=Manifests(url, ("redshift",), PREVIOUS))
+    with UsedUp(s3, least_rights) as proxy:
+        found.access = Access(can_read=False, endpoint=proxy.endpoint)
+        found.to_staged()
+        (record,) = found.ledger.batches(found.plan.batch)
+        fault = Fault("store publish", when, number=FILES + 2)  # after the manifest in another form
+        with pytest.raises(Killed), effects(fault, store=S3Store):
+            found.go_on()
+        seen = bucket.fingerprint()
+        assert [parse_key(key) is not None for key in sorted(seen)].count(True) == (when == "after")
+        state = found.ledger.dataset_states()["fan_profiles"]
+        found.ledger.record_published(state, found.plan, record.files)  # else the files are in doubt, too
+        assert found.go_on().state == "COMMITTED"
+        assert set(proxy.seen) <= LEAST
+    after = bucket.fingerprint()
+    assert seen.items() <= after.items() and len(after) == FILES + 2
+    assert after[record.completion[-1].key] == record.completion[-1].sha256
+    assert bucket.staged() == 0
 
 
 # -- its other forms ---------------------------------------------------------------------------------------------
