@@ -84,7 +84,7 @@ def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rig
         )
         ledger.open(create=False)
         (batch,) = ledger.batches()
-        for file in batch.files:
+        for file in (*batch.files, *batch.completion):
             bucket.lose(file)
         assert bucket.staged() == 0 and bucket.fingerprint() == {}
         assert commands.export(spark, settings_of(tmp_path), now=NOW).ok
