@@ -1,15 +1,16 @@
 """Compares the bucket with the ledger: reads every object that the ledger names, writes nothing.
 
 Finds a missing object, changed bytes, other text or counts inside, a foreign object where receivers read, and counts
-that do not add up; of events also keys, thresholds and offsets that differ from the plan. Reads an object in pieces,
-and at most one byte more than the ledger says it has.
+that do not add up; of events also keys, thresholds and offsets that differ from the plan. Completion manifests are
+compared byte by byte, too, at the place where they were published. Reads an object in pieces, and at most one byte more
+than the ledger says it has.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 
 from rover_spark.audit.found import Verified
 from rover_spark.errors import Problem
@@ -18,7 +19,7 @@ from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import OUTCOMES
 from rover_spark.model.plan import Plan
 from rover_spark.model.schema import RegisteredSchema
-from rover_spark.produce.port import Auditor, Owner, auditor
+from rover_spark.produce.port import Auditor, Owner, Read, auditor
 from rover_spark.store import ObjectInfo, Store, below, prefix_of
 
 _LOOK_FIRST = (
@@ -40,12 +41,14 @@ def verify(
     *,
     schemas: Mapping[int, RegisteredSchema] | None = None,
     destination: str | None = None,
+    open_place: Callable[[str], Store] | None = None,
     notice: Callable[[StagedFile], None] | None = None,
 ) -> Verified:
     """Compares every COMMITTED file with its object, and every object that receivers read with the ledger.
 
     ``schemas`` is the registry, by id; ``receives`` the folder below the prefix that receivers read. A file that is not
-    there counts as ``elsewhere`` if its batch went to another bucket than ``destination``, today's.
+    there counts as ``elsewhere`` if its batch went to another bucket than ``destination``, today's. ``open_place`` opens the
+    place of manifests by its URL; without it they are read from ``store``. Manifests are no part of the counts.
     """
     problems: list[Problem] = []
     known: set[str] = set()
@@ -61,7 +64,7 @@ def verify(
         mine: Auditor = auditors(batch.plan.contract)
         problems += [*_counts(batch), *mine.problems(batch)]
         for file in batch.files:
-            found = _file(store, file, batch, mine)
+            found = _file(store, file, batch, partial(mine.content, batch, file))
             if found and found.code == "object_missing" and _moved(batch.plan, destination):
                 elsewhere += 1
                 continue
@@ -69,10 +72,21 @@ def verify(
             files, records, size = files + 1, records + file.records, size + file.bytes
             if notice is not None:
                 notice(file)
+        if not _moved(batch.plan, destination):
+            problems += _completion(batch, store, open_place)
     for each in sorted(store.listing(below(store.prefix, receives, "")), key=lambda info: info.key):
         if each.key not in known:
             problems.append(_foreign(each, owner.batch_of(each.key)))
     return Verified(files, records, size, elsewhere, tuple(problems))
+
+
+def _completion(batch: BatchRecord, store: Store, open_place: Callable[[str], Store] | None) -> list[Problem]:
+    """What differs of a batch's completion manifest. Its bytes say all: there is nothing inside to be looked at."""
+    pinned = batch.plan.manifests if batch.plan else None
+    if pinned is not None and open_place is not None and batch.completion:
+        store = open_place(pinned.place)
+    found = (_file(store, file, batch, lambda _: None) for file in batch.completion)
+    return [each for each in found if each is not None]
 
 
 def _foreign(found: ObjectInfo, batch: str | None) -> Problem:
@@ -106,7 +120,9 @@ def _counts(batch: BatchRecord) -> list[Problem]:
     return [Problem("counts_differ", message, BY_HAND)]
 
 
-def _file(store: Store, file: StagedFile, batch: BatchRecord, auditor: Auditor) -> Problem | None:
+def _file(
+    store: Store, file: StagedFile, batch: BatchRecord, content: Callable[[Read], str | None]
+) -> Problem | None:
     def problem(code: str, what: str) -> Problem:
         return Problem(code, f"{file.key}: {what}", _HEAL.format(batch=batch.batch))
 
@@ -121,7 +137,7 @@ def _file(store: Store, file: StagedFile, batch: BatchRecord, auditor: Auditor) 
             return problem("object_changed", f"has another size than the {file.bytes} bytes delivered")
         if packed.hexdigest() != file.sha256:
             return problem("object_changed", "its bytes are not those delivered")
-        wrong = auditor.content(batch, file, lambda: store.read(file.key))
+        wrong = content(lambda: store.read(file.key))
     except FileNotFoundError:
         return problem("object_missing", "is not in the bucket")
     except OSError as error:

@@ -28,7 +28,9 @@ from pydantic import (
 from rover_spark.config.access import Access, Frozen, TableAccess
 from rover_spark.config.currents import CurrentsSettings, EventSettings, check_integration
 from rover_spark.config.expressions import Expression, Number, Start, Table, place_of
+from rover_spark.config.manifests import ManifestSettings, check_manifests, manifests_of
 from rover_spark.config.mistakes import described, likely
+from rover_spark.config.urls import bucket_of, url_of
 from rover_spark.contract.keys import EXPORTS, PARTITIONS
 from rover_spark.contract.rover import DATASETS, RESERVED, SPREAD, Dataset
 from rover_spark.errors import ConfigError
@@ -39,20 +41,6 @@ else:
     import tomli as tomllib
 
 ENV_PREFIX = "ROVER_SPARK__"
-_SCHEMES = ("s3", "gs", "az", "file", "memory")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,7}", re.ASCII)
-# what others call them -> ours
-_SYNONYMS = {
-    "s3a": "s3",
-    "s3n": "s3",
-    "gcs": "gs",
-    "azure": "az",
-    "wasb": "az",
-    "wasbs": "az",
-    "abfs": "az",
-    "abfss": "az",
-}
-_BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
@@ -63,6 +51,7 @@ class FilesSettings(Frozen):
     max_bytes: Number = Field(268_435_456, ge=1)
     max_record_bytes: Number = Field(1_000_000, ge=1)
     compression_level: Number = Field(1, ge=0, le=3)
+    publish_at_once: Number = Field(8, ge=1, le=64)
     layout: Literal["auto", "hash"] = "auto"
     reader: Literal["auto", "arrow", "spark"] = "auto"
 
@@ -99,6 +88,7 @@ class Settings(Frozen):
     files: FilesSettings = FilesSettings()
     text: TextSettings = TextSettings()
     store: Access = Access()
+    manifests: ManifestSettings = ManifestSettings()
     tables: TableAccess = TableAccess()
     datasets: dict[str, DatasetSettings] = Field({})
     currents: CurrentsSettings | None = None
@@ -114,26 +104,7 @@ class Settings(Frozen):
     @field_validator("destination")
     @classmethod
     def _destination(cls, value: str) -> str:
-        scheme, separator, rest = value.partition("://")
-        if not separator or scheme not in _SCHEMES:
-            raise ValueError(_no_scheme(scheme if separator else ""))
-        path = rest.rstrip("/")
-        if scheme in {"s3", "gs", "az"} and any(sign in rest for sign in "?#"):
-            raise ValueError(  # what follows may be a SAS: it would become part of every key
-                f"takes {scheme}://BUCKET/PREFIX and no '?' or '#': a SAS or a key belongs into the environment, "
-                "where the SDK finds it (AZURE_STORAGE_SAS_TOKEN, AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS)"
-            )
-        if scheme == "file":
-            if not path.startswith("/"):
-                raise ValueError("takes an absolute path: file:///data/bucket")
-            path = path[1:]
-        if not path or any(part in {"", ".", ".."} for part in path.split("/")):
-            raise ValueError("must not hold '..', '.', an empty segment or a second leading slash")
-        if any(ord(char) < 32 or ord(char) == 127 for char in path):
-            raise ValueError("must not hold control characters")
-        if scheme in {"s3", "gs", "az"} and not _BUCKET.fullmatch(path.partition("/")[0]):
-            raise ValueError(f"takes {scheme}://BUCKET/PREFIX: a bucket's name, no user, no query")
-        return value.rstrip("/")
+        return url_of(value)
 
     @property
     def delivers(self) -> tuple[str, ...]:
@@ -150,8 +121,18 @@ class Settings(Frozen):
         """Access to today's destination."""
         return self.access_at(self.destination)
 
+    @property
+    def manifests_at(self) -> str | None:
+        """The URL below which completion manifests are published; None where there are none."""
+        return manifests_of(self.manifests, self.contract, self.destination)
+
     def access_at(self, destination: str) -> Access:
-        """``store``, with a staging place beside the prefix where receivers read everything below it."""
+        """``store``, with a staging place beside the prefix where receivers read everything below it.
+
+        A place of manifests has its own: ``store.staging`` may lie in another bucket.
+        """
+        if destination != self.destination and destination == self.manifests_at:
+            return self.store.model_copy(update={"staging": None})
         scheme, _, rest = destination.partition("://")
         above, _, last = rest.rpartition("/")
         derived = self.contract == "currents" and scheme in {"file", "gs"} and above and last
@@ -172,11 +153,13 @@ class Settings(Frozen):
             if "text" in self.model_fields_set:
                 raise ValueError('text: belongs to contract = "rover"; an Avro file holds no JSON lines')
             check_integration(self.currents, self.events)
+            check_manifests(self.manifests, self.contract, self.destination, self.receives)
             return self
         if self.currents is not None or self.events:
             raise ValueError('currents and events: belong to contract = "currents"')
         if not self.datasets:
             raise ValueError("datasets: there is none; name at least one")
+        check_manifests(self.manifests, self.contract, self.destination, self.receives)
         return self
 
     @model_validator(mode="after")
@@ -187,7 +170,7 @@ class Settings(Frozen):
                     f"datasets.{name}: unknown dataset{likely(name, DATASETS)}; there are {', '.join(DATASETS)}"
                 )
             _check_dataset(DATASETS[name], dataset)
-        if self.store.staging and not self.store.staging.startswith(_bucket_of(self.destination)):
+        if self.store.staging and not self.store.staging.startswith(bucket_of(self.destination)):
             raise ValueError("store.staging: must lie in the destination's own bucket or file system")
         if (
             self.access.staging is None
@@ -208,21 +191,11 @@ class Settings(Frozen):
         bucket = self.destination.removeprefix("file://") + "/"
         if (place_of(self.ledger) + "/").startswith(bucket):
             raise ValueError("ledger: lies inside the destination, where receivers read")
+        if self.manifests.place and f"{place_of(self.ledger)}/".startswith(
+            f"{self.manifests.place.removeprefix('file://')}/"
+        ):
+            raise ValueError("ledger: lies inside manifests.place, where receivers read")
         return self
-
-
-def _no_scheme(scheme: str) -> str:
-    there = f"there are {', '.join(f'{each}://' for each in _SCHEMES)}"
-    if not _SCHEME.fullmatch(scheme):  # not repeated: it may be a connection string, with its key
-        return f"has no scheme; {there}; a directory is file:///absolute/path"
-    meant = _SYNONYMS.get(scheme.lower())
-    hint = f", did you mean {meant}?" if meant else likely(scheme, _SCHEMES)
-    return f"{scheme}:// is not a supported destination scheme{hint or ';'} {there}"
-
-
-def _bucket_of(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://" if scheme == "file" else f"{scheme}://{rest.partition('/')[0]}/"
 
 
 def _check_dataset(contract: Dataset, dataset: DatasetSettings) -> None:

@@ -1,5 +1,7 @@
 """One batch from its plan to COMMITTED: stage, record, publish, record. Each step is durable before the next begins.
 
+Its completion manifest is staged after its files, before STAGED is recorded, and is published after the last of them.
+
 A process may die between any two lines here, and the next run ends as if it had not. From STAGED on a batch only goes
 forward. This process removes what it staged only while no manifest names it.
 """
@@ -12,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from rover_spark.config.access import Access
+from rover_spark.deliver.completion import CompletionManifests
 from rover_spark.deliver.journal import Journal
 from rover_spark.deliver.progress import Progress, file_by_file
-from rover_spark.deliver.publish import overwrite, publish
+from rover_spark.deliver.publish import AT_ONCE, overwrite, publish
 from rover_spark.deliver.staging import staged
 from rover_spark.deliver.watch import watched
 from rover_spark.delta.session import Session
@@ -62,11 +65,14 @@ class Delivery:
         producer: Producer,
         access: Callable[[str], Access],
         progress: Progress,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._session = session
         self._producer = producer
         # today's access per destination: access does not change what is delivered
         self._access = access
+        self._completion = CompletionManifests(access)
+        self._at_once = at_once  # files that are published side by side
         self._ledger = ledger
         self._progress = progress
         self._versions = cache(lambda rows: versions(session, producer.encoder, rows=rows))
@@ -104,17 +110,33 @@ class Delivery:
             if isinstance(refused, ReaderRefused) or refused.code == "chunk_split":
                 self.abort(dataset_state, plan, refused.message)
             raise
-        counts, floors, files = manifest.counts, manifest.floors, manifest.files
+        record = replace(
+            BatchRecord.of(plan, "STAGED", manifest.counts, manifest.files),
+            floors=manifest.floors,
+            completion=self._completion.stage(plan, manifest.files),
+        )
         try:
-            dataset_state = self._ledger.record(
-                dataset_state, plan, "STAGED", counts=counts, floors=floors, files=files
+            dataset_state = self._record_staged(dataset_state, plan, record)
+        except LedgerConflict:
+            self._abort_unnamed(plan, record.files, done)
+            raise
+        return self.finish(dataset_state, plan, record)
+
+    def _record_staged(self, dataset_state: DatasetState, plan: Plan, record: BatchRecord) -> DatasetState:
+        """Raises LedgerConflict where another driver went first; the completion manifest of this one is removed then."""
+        try:
+            return self._ledger.record(
+                dataset_state,
+                plan,
+                "STAGED",
+                counts=record.counts,
+                floors=record.floors,
+                files=record.files,
+                completion=record.completion,
             )
         except LedgerConflict:
-            self._abort_unnamed(plan, files, done)
+            self._completion.abort(plan, record.completion)
             raise
-        return self.finish(
-            dataset_state, plan, replace(BatchRecord.of(plan, "STAGED", counts, files), floors=floors)
-        )
 
     def _abort_unnamed(self, plan: Plan, files: Sequence[StagedFile], done: Chunks) -> None:
         """Removes what this run staged, after another driver went first: but for what that one found in the journal."""
@@ -148,18 +170,24 @@ class Delivery:
     def finish(self, dataset_state: DatasetState, plan: Plan, record: BatchRecord) -> DatasetState:
         """Takes a batch from STAGED to COMMITTED; staged bytes that are gone are staged again from the plan.
 
+        Files are published in ascending order of their keys, then the completion manifest.
+
         Raises:
             PublishUnknown, KeyTaken: the batch stays STAGED; nothing is removed.
             SourceGap: some files cannot be staged again; all others are published.
             StagedLost: the staged bytes are gone a second time.
         """
-        waiting = [file for file in record.files if file.key not in record.published]
+        waiting = [file for file in _in_order(record.files) if file.key not in record.published]
         self._progress.step("publishing", batch=plan.batch, files=len(waiting))
         if lost := self._publish(dataset_state, plan, waiting):
             dataset_state, record = self._made_good(dataset_state, plan, record, lost)
-            again = [file for file in record.files if file.key in lost]
+            again = [file for file in _in_order(record.files) if file.key in lost]
             if gone := self._publish(dataset_state, plan, again):
                 raise staged_lost(next(file for file in again if file.key in gone))
+        if not self._completion.publish(plan, record.completion):
+            dataset_state, record = self._staged_once_more(dataset_state, plan, record)
+            if not self._completion.publish(plan, record.completion):
+                raise staged_lost(record.completion[-1])
         dataset_state = self._ledger.record(
             dataset_state, plan, "COMMITTED", counts=record.counts, floors=record.floors, note=record.note
         )
@@ -191,7 +219,8 @@ class Delivery:
                 for start in range(0, len(files), size):
                     if start:
                         note()
-                    lost |= {file.key for file in publish(store, files[start : start + size], notice)}
+                    group = publish(store, files[start : start + size], notice, self._at_once)
+                    lost |= {file.key for file in group}
             except StoreError:
                 note()
                 raise
@@ -221,13 +250,20 @@ class Delivery:
         store.abort(file.staged for file in again.values() if file.key not in lost)
         files = tuple(again[file.key] if file.key in lost else file for file in record.files)
         try:
-            dataset_state = self._ledger.record(
-                dataset_state, plan, "STAGED", counts=record.counts, floors=record.floors, files=files
-            )
+            return self._staged_once_more(dataset_state, plan, replace(record, files=files))
         except LedgerConflict:
             store.abort(file.staged for file in again.values() if file.key in lost)
             raise
-        return dataset_state, replace(record, files=files)
+
+    def _staged_once_more(
+        self, dataset_state: DatasetState, plan: Plan, record: BatchRecord
+    ) -> tuple[DatasetState, BatchRecord]:
+        """Records a batch STAGED with these files and a completion manifest that names them; the one before is removed."""
+        before = record.completion
+        record = replace(record, completion=self._completion.stage(plan, record.files))
+        dataset_state = self._record_staged(dataset_state, plan, record)
+        self._completion.abort(plan, before)
+        return dataset_state, record
 
     def _waits(self, plan: Plan, record: BatchRecord, lost: set[str], gap: SourceGap) -> SourceGap:
         """The error of a batch whose lost files cannot be staged again, while all others are published."""
@@ -250,8 +286,10 @@ class Delivery:
         self._progress.step("redelivering", batch=plan.batch)
         files = self._again(plan, record, {file.key for file in record.files})
         try:
+            completion = self._completion.stage(plan, files)
             with self._shown(plan.batch, files) as notice:
-                overwrite(self._store(plan), files, notice)
+                overwrite(self._store(plan), _in_order(files), notice, self._at_once)
+            self._completion.overwrite(plan, completion)
         except StoreError as error:
             raise type(error)(
                 f"{error.message}; files of {plan.batch} that were put back before it stay",
@@ -260,9 +298,15 @@ class Delivery:
             ) from None
         dataset_state = self._ledger.dataset_states()[plan.dataset]
         self._ledger.record(
-            dataset_state, plan, "COMMITTED", counts=record.counts, files=files, note=REDELIVERED
+            dataset_state,
+            plan,
+            "COMMITTED",
+            counts=record.counts,
+            files=files,
+            completion=completion,
+            note=REDELIVERED,
         )
-        return replace(record, files=files, note=REDELIVERED)
+        return replace(record, files=files, completion=completion, note=REDELIVERED)
 
     def _again(self, plan: Plan, record: BatchRecord, keys: set[str]) -> tuple[StagedFile, ...]:
         """Stages the chunks of these files again; returns all files of those chunks.
@@ -316,6 +360,11 @@ class Delivery:
                 more(file.records, file.bytes)
 
             yield notice
+
+
+def _in_order(files: Iterable[StagedFile]) -> list[StagedFile]:
+    """In ascending order of their keys: a reader that lists what comes after the last key it saw misses none."""
+    return sorted(files, key=lambda file: file.key)
 
 
 def _some(keys: Iterable[str]) -> str:

@@ -1,4 +1,6 @@
-"""Driver side: makes staged files visible, eight at a time, each as a whole object. Its batch must be STAGED.
+"""Driver side: makes staged files visible, several at a time, each as a whole object. Its batch must be STAGED.
+
+They are begun in the order in which they are given; with one at a time, none is visible before those that come before it.
 
 A failure says nothing about what is visible: the caller runs again, and removes nothing.
 """
@@ -16,7 +18,10 @@ AT_ONCE = 8
 
 
 def publish(
-    store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
+    store: Store,
+    files: Sequence[StagedFile],
+    notice: Callable[[StagedFile], None] | None = None,
+    at_once: int = AT_ONCE,
 ) -> list[StagedFile]:
     """Makes every file visible under its key; returns those whose staged bytes are gone. It may be repeated.
 
@@ -35,12 +40,15 @@ def publish(
         else:
             _call(notice, file)
 
-    _each(one, files)
+    _each(one, files, at_once)
     return [file for file in files if file.key in lost]
 
 
 def overwrite(
-    store: Store, files: Sequence[StagedFile], notice: Callable[[StagedFile], None] | None = None
+    store: Store,
+    files: Sequence[StagedFile],
+    notice: Callable[[StagedFile], None] | None = None,
+    at_once: int = AT_ONCE,
 ) -> None:
     """Puts every file at its key whatever is there: redelivery.
 
@@ -52,7 +60,7 @@ def overwrite(
         store.overwrite(file)
         _call(notice, file)
 
-    _each(one, files)
+    _each(one, files, at_once)
 
 
 def _call(notice: Callable[[StagedFile], None] | None, file: StagedFile) -> None:
@@ -60,8 +68,12 @@ def _call(notice: Callable[[StagedFile], None] | None, file: StagedFile) -> None
         notice(file)
 
 
-def _each(act: Callable[[StagedFile], None], files: Sequence[StagedFile]) -> None:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def _each(act: Callable[[StagedFile], None], files: Sequence[StagedFile], at_once: int) -> None:
+    if at_once == 1:  # a pool would begin the next file before it knows that one failed
+        for file in files:
+            act(file)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
         pending = [pool.submit(act, file) for file in files]
         _, waiting = wait(pending, return_when=FIRST_EXCEPTION)
         for future in waiting:

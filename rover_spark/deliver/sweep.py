@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rover_spark.ledger.rows import COMPLETION
 from rover_spark.ledger.side_tables import aborted_batches
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce.port import Owner
@@ -15,13 +16,14 @@ from rover_spark.store import Store
 
 
 def sweep(store: Store, ledger: Ledger, owner: Owner, older_than: datetime, destination: str) -> list[str]:
-    """Names of what was removed."""
+    """Names of what was removed. ``destination`` is the URL of the store: where files are delivered, or manifests."""
     opened = [
         dataset_state.open.batch
         for dataset_state in ledger.dataset_states().values()
         if dataset_state.open is not None
     ]
-    kept = [file.staged for record in (ledger.batches(*opened) if opened else []) for file in record.files]
+    records = ledger.batches(*opened) if opened else []
+    kept = [file.staged for record in records for file in (*record.files, *record.completion)]
     # the next run goes on from what the journal of an open batch names
     kept += [staged for found in ledger.journaled(opened).values() for staged in found]
     planned = _planned(ledger)
@@ -35,12 +37,18 @@ def _planned(ledger: Ledger) -> set[tuple[str, int]]:
 
 
 def _superseded(ledger: Ledger, destination: str) -> list[str]:
-    """References to files of a destination that an earlier try at a batch staged and the later one did not take over.
+    """References to what an earlier try at a batch staged at a destination and the later one did not take over.
 
-    And those that the journal of an aborted batch names.
+    And those that the journal of an aborted batch names. The destination may be the place of manifests.
     """
-    found = {**ledger.superseded(), **ledger.journaled(aborted_batches(ledger))}
-    # another store's references mean nothing to this one
-    batches = ledger.batches(*found) if found else []
-    here = {each.batch for each in batches if each.plan and each.plan.destination == destination}
-    return [staged for batch, references in found.items() if batch in here for staged in references]
+    files = {**ledger.superseded(), **ledger.journaled(aborted_batches(ledger))}
+    manifests = ledger.superseded(COMPLETION)
+    named = files.keys() | manifests.keys()
+    found = list[str]()
+    for each in ledger.batches(*named) if named else []:
+        # another store's references mean nothing to this one
+        if each.plan is not None and each.plan.destination == destination:
+            found += files.get(each.batch, ())
+        if each.plan is not None and each.plan.manifests and each.plan.manifests.place == destination:
+            found += manifests.get(each.batch, ())
+    return found

@@ -23,7 +23,8 @@ _SOME_QUARANTINED = re.compile(r'"quarantined":\s*[1-9]')
 
 
 def still_counting(rows: Iterable[Row]) -> list[Row]:
-    """Of each dataset the newest batches, the last delivered one and the first that left floors; all that count for ever.
+    """Of each dataset the newest batches, the last delivered one, the last with a manifest (``manifest``) and the first that
+    left floors; all that count for ever.
 
     These are snapshots, LOST ranges, reruns, accepted changes and aborted batches.
     """
@@ -38,6 +39,7 @@ def _of_one_dataset(rows: Sequence[Row]) -> list[Row]:
     last = max((row["seq"] for row in rows if row["seq"] is not None), default=0)
     done = [row for row in rows if row["state"] in _DELIVERED]
     delivered = max((row["seq"] for row in done if row["seq"] is not None), default=None)
+    manifest = max((row["seq"] for row in rows if row.get("manifest")), default=None)
     floors = min((row["transition"] for row in done if _left_floors(row["counts"])), default=None)
     return [
         row
@@ -45,7 +47,7 @@ def _of_one_dataset(rows: Sequence[Row]) -> list[Row]:
         if row["state"] in _ALWAYS
         or row["phase"] in _PHASES
         or row["transition"] in {newest, floors}
-        or (row["seq"] is not None and (row["seq"] > last - _RECENT or row["seq"] == delivered))
+        or (row["seq"] is not None and (row["seq"] > last - _RECENT or row["seq"] in {delivered, manifest}))
     ]
 
 

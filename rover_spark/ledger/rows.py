@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rover_spark.contract.manifests import Previous
 from rover_spark.model.dataset_state import FLOORS, BatchRecord, DatasetState
 from rover_spark.model.file import StagedFile
 from rover_spark.model.plan import Plan
@@ -21,7 +22,7 @@ COLUMNS = (
 )
 NAMES = tuple(column.split()[0] for column in COLUMNS.split(", "))
 BATCH_COLUMNS = NAMES[2 : NAMES.index("key")]
-PUBLISHED, JOURNAL = "published", "journal"
+PUBLISHED, JOURNAL, COMPLETION = "published", "journal", "completion"
 
 
 def record_of(row: Any, plan: Plan | None) -> BatchRecord:
@@ -40,6 +41,12 @@ def record_of(row: Any, plan: Plan | None) -> BatchRecord:
         note=row["note"],
         plan=plan,
     )
+
+
+def manifests_of(rows: Iterable[Any]) -> dict[tuple[str, int], Previous]:
+    """By dataset and transition the manifest that rows of kind ``completion`` name: the last of its objects to be published."""
+    ordered = sorted(rows, key=lambda row: row["part"])
+    return {(row["dataset"], row["transition"]): Previous(row["key"], row["sha256"]) for row in ordered}
 
 
 def file_of(row: Any) -> StagedFile:

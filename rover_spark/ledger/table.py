@@ -16,12 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from rover_spark.config.access import TableAccess
+from rover_spark.contract.manifests import Previous
 from rover_spark.delta.session import Session
 from rover_spark.errors import ConfigError, LedgerConflict
 from rover_spark.ledger.counting import quarantined_by, still_counting
 from rover_spark.ledger.lease import leased, locked
 from rover_spark.ledger.rows import (
     BATCH_COLUMNS,
+    COMPLETION,
     FORMAT,
     FORMAT_KEY,
     JOURNAL,
@@ -30,6 +32,7 @@ from rover_spark.ledger.rows import (
     file_of,
     journal_of,
     journal_row,
+    manifests_of,
     published_among,
     published_row,
     record_of,
@@ -141,11 +144,19 @@ class Ledger:
 
     def transitions(self) -> list[Transition]:
         """The transitions that dataset states are folded from, in order: of long histories only those that still count."""
-        kept = still_counting(self._rows(_WITHOUT_PLAN, "batch"))
+        rows = self._rows((*_WITHOUT_PLAN, "kind", "key", "sha256", "part"), "batch", COMPLETION)
+        manifests = manifests_of(row for row in rows if row["kind"] == COMPLETION)
+        for row in (batches := [row for row in rows if row["kind"] == "batch"]):
+            row["manifest"] = manifests.get((row["dataset"], row["transition"]))
+        kept = still_counting(batches)
         plans = self._plans_of({row["batch"] for row in kept if row["batch"]})
         found = [
             Transition(
-                row["dataset"], row["transition"], row["state"], record_of(row, plans.get(row["batch"]))
+                row["dataset"],
+                row["transition"],
+                row["state"],
+                record_of(row, plans.get(row["batch"])),
+                row["manifest"],
             )
             for row in kept
         ]
@@ -171,17 +182,19 @@ class Ledger:
 
     def batches(self, *names: str) -> list[BatchRecord]:
         """Whole records, files included, of the batches named, or of all; in order of dataset and seq."""
-        rows = self._rows(NAMES, "batch", "file", PUBLISHED, named=names)
+        rows = self._rows(NAMES, "batch", "file", COMPLETION, PUBLISHED, named=names)
         found: dict[str, BatchRecord] = {}
         files: dict[str, list[tuple[int, StagedFile]]] = {}
+        completion: dict[str, list[tuple[int, StagedFile]]] = {}
         visible: dict[str, list[Row]] = {}
         counting = [row for row in rows if row["kind"] == PUBLISHED or row["batch"] is not None]
         for row in sorted(counting, key=lambda row: row["transition"]):
             if row["kind"] == PUBLISHED:
                 visible.setdefault(row["key"], []).append(row)
                 continue
-            if row["kind"] == "file":
-                files.setdefault(row["batch"], []).append((row["transition"], file_of(row)))
+            if row["kind"] in {"file", COMPLETION}:
+                into = files if row["kind"] == "file" else completion
+                into.setdefault(row["batch"], []).append((row["transition"], file_of(row)))
                 continue
             plan = self._decode(row["plan"]) if row["plan"] else None
             before, now = found.get(row["batch"]), record_of(row, plan)
@@ -192,10 +205,10 @@ class Ledger:
                 floors=now.floors or (before.floors if before else 0),
             )
         for name, rows_of in files.items():
-            newest = max(transition for transition, _ in rows_of)
-            chosen = sorted((f for t, f in rows_of if t == newest), key=lambda file: (file.chunk, file.part))
+            chosen = _of_the_newest(rows_of)
             known = published_among(chosen, visible.get(name, ()))
-            found[name] = replace(found[name], files=tuple(chosen), published=known)
+            last = _of_the_newest(completion.get(name, ()))
+            found[name] = replace(found[name], files=chosen, published=known, completion=last)
         return sorted(found.values(), key=lambda record: (record.dataset, record.seq))
 
     def quarantined(self) -> dict[str, int]:
@@ -215,11 +228,14 @@ class Ledger:
         rows = self._rows(("dataset", "instant"), "batch", having="instant")
         return {(row["dataset"], row["instant"]) for row in rows}
 
-    def superseded(self) -> dict[str, set[str]]:
-        """References to files, by batch, that an earlier try at it staged and the latest one did not take over."""
+    def superseded(self, kind: str = "file") -> dict[str, set[str]]:
+        """References to files, by batch, that an earlier try at it staged and the latest one did not take over.
+
+        Of kind ``completion``: to its completion manifest.
+        """
         newest: dict[str, int] = {}
         named: dict[tuple[str, str], int] = {}
-        for row in self._rows(("batch", "staged", "transition"), "file"):
+        for row in self._rows(("batch", "staged", "transition"), kind):
             batch, transition = row["batch"], row["transition"]
             newest[batch] = max(transition, newest.get(batch, 0))
             named[batch, row["staged"]] = max(transition, named.get((batch, row["staged"]), 0))
@@ -266,9 +282,12 @@ class Ledger:
         counts: dict[str, int] | None = None,
         floors: int = 0,
         files: Sequence[StagedFile] = (),
+        completion: Sequence[StagedFile] = (),
         note: str | None = None,
     ) -> DatasetState:
         """Records one transition of a batch, all of its file rows with it; the dataset state with the transition taken.
+
+        ``completion`` is its completion manifest, in the order of publishing.
 
         Raises:
             LedgerConflict: another driver took this transition.
@@ -294,8 +313,14 @@ class Ledger:
             "note": note,
         }
         rows = [batch, *({**common, "kind": "file", **vars(file)} for file in files)]
+        rows += [{**common, "kind": COMPLETION, **vars(file)} for file in completion]
         self._append(plan.dataset, number, [*rows, *(schema_rows(plan, common) if pinned else ())])
-        return replace(dataset_state, transition=number, floors=dataset_state.floors or floors > 0)
+        dataset_state = replace(dataset_state, transition=number, floors=dataset_state.floors or floors > 0)
+        if completion:
+            dataset_state = replace(
+                dataset_state, manifest=Previous(completion[-1].key, completion[-1].sha256)
+            )
+        return dataset_state
 
     def record_published(self, dataset_state: DatasetState, plan: Plan, files: Sequence[StagedFile]) -> None:
         """Records that these files of a STAGED batch are visible, in one commit that takes no transition.
@@ -344,3 +369,10 @@ class Ledger:
         if self._storage is None or not self._exists:
             raise AssertionError("the ledger is written before it was opened")
         return self._storage
+
+
+def _of_the_newest(found: Sequence[tuple[int, StagedFile]]) -> tuple[StagedFile, ...]:
+    """The files of the last transition that recorded any, in order of chunk and part."""
+    newest = max((transition for transition, _ in found), default=0)
+    files = (file for transition, file in found if transition == newest)
+    return tuple(sorted(files, key=lambda file: (file.chunk, file.part)))

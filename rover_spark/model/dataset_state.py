@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
+from rover_spark.contract.manifests import Previous
 from rover_spark.model.file import StagedFile
 from rover_spark.model.plan import Plan
 
@@ -48,7 +49,7 @@ class DatasetState:
     ``transition`` and ``seq`` are the last ones taken, ``instant`` the last one planned (ms). ``last`` is the plan
     whose versions count as delivered (or lost), ``open`` one that is PLANNED or STAGED. ``rerun`` holds while one
     has been asked for; ``settled`` once its outstanding changes were recorded LOST. ``accepted`` holds until a batch was
-    delivered with it.
+    delivered with it. ``manifest`` is the completion manifest of the newest batch that has one.
     """
 
     transition: int = 0
@@ -62,6 +63,7 @@ class DatasetState:
     rerun: bool = False
     settled: bool = False
     accepted: Accepted | None = None
+    manifest: Previous | None = None
 
     def after(self, plan: Plan) -> DatasetState:
         """The dataset state once ``plan`` is COMMITTED (or LOST)."""
@@ -95,6 +97,7 @@ class BatchRecord:
     """What the ledger knows of one batch. ``plan`` is None for old batches whose plan was not loaded.
 
     ``published`` are keys of a STAGED batch that the ledger knows to be visible; of the others it says nothing.
+    ``completion`` is its completion manifest, in the order of publishing; ``files`` and counts leave it out.
     """
 
     batch: str
@@ -110,6 +113,7 @@ class BatchRecord:
     plan: Plan | None = None
     files: tuple[StagedFile, ...] = ()
     published: frozenset[str] = frozenset()
+    completion: tuple[StagedFile, ...] = ()
 
     @classmethod
     def of(
@@ -132,12 +136,13 @@ class BatchRecord:
 
 @dataclass(frozen=True)
 class Transition:
-    """One row of kind ``batch``."""
+    """One row of kind ``batch``, and the completion manifest that was recorded with it."""
 
     dataset: str
     transition: int
     state: str
     record: BatchRecord
+    manifest: Previous | None = None
 
 
 def fold(transitions: Iterable[Transition]) -> dict[str, DatasetState]:
@@ -146,6 +151,8 @@ def fold(transitions: Iterable[Transition]) -> dict[str, DatasetState]:
     for each in transitions:
         dataset_state = replace(dataset_states.get(each.dataset, DatasetState()), transition=each.transition)
         record, plan = each.record, each.record.plan
+        if each.manifest is not None and not _is_older(each, dataset_state):
+            dataset_state = replace(dataset_state, manifest=each.manifest)
         if each.state == RERUN:
             dataset_state = replace(dataset_state, rerun=True, settled=False)
         elif each.state == ACCEPTED:
@@ -168,6 +175,17 @@ def fold(transitions: Iterable[Transition]) -> dict[str, DatasetState]:
             )
         dataset_states[each.dataset] = dataset_state
     return dataset_states
+
+
+def _is_older(each: Transition, dataset_state: DatasetState) -> bool:
+    """Whether the manifest is that of a batch before the newest one that has one: an old batch was delivered again."""
+    newest = dataset_state.manifest
+    return (
+        newest is not None
+        and each.manifest is not None
+        and each.record.seq < dataset_state.seq
+        and each.manifest.key != newest.key
+    )
 
 
 def _delivered(dataset_state: DatasetState, record: BatchRecord) -> DatasetState:

@@ -7,13 +7,36 @@ Each contract has a plan of its own in its folder of ``produce``; the rest of th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from rover_spark.contract.manifests import Previous
 from rover_spark.model.schema import RegisteredSchema
 
 Phase = Literal["snapshot", "changes", "enable", "lost"]
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """Where a batch's completion manifest is published, and in which other forms; ``previous`` is the one of the stream before it."""
+
+    place: str
+    formats: tuple[str, ...]
+    previous: Previous | None
+
+    @classmethod
+    def at(cls, place: str | None, formats: Sequence[str], previous: Previous | None) -> Manifests | None:
+        """None where no manifest is asked for."""
+        return None if place is None else cls(place, tuple(formats), previous)
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any] | None) -> Manifests | None:
+        """What a stored plan holds; None in one that publishes no manifest, such as those of version 0.4.0 and before."""
+        if tree is None:
+            return None
+        previous = tree["previous"]
+        return cls(tree["place"], tuple(tree["formats"]), Previous(**previous) if previous else None)
 
 
 @dataclass(frozen=True)
@@ -22,12 +45,12 @@ class Plan:
 
     ``dataset`` is the stream that the ledger counts batches of. ``source_rows`` is the number of rows the source gave
     when the batch was planned, after ``where``: as many must arrive when it is staged. ``versions`` are set as the ledger
-    records the plan: only then Spark is sure to run.
+    records the plan: only then Spark is sure to run. ``manifests`` is None where no completion manifest is published.
     """
 
     contract: ClassVar[str]
     newest_format: ClassVar[int] = (
-        3  # of the stored text: 2 where a chunk is a data file, 3 where text is mended
+        3  # of the stored text: 2 where a chunk is a data file, 3 with a completion manifest or mended text
     )
 
     export: str
@@ -39,6 +62,7 @@ class Plan:
     destination: str
     source_rows: int
     versions: dict[str, str] = field(default_factory=dict, kw_only=True)
+    manifests: Manifests | None = field(default=None, kw_only=True)
 
     @property
     def batch(self) -> str:
@@ -57,7 +81,7 @@ class Plan:
 
     @property
     def format(self) -> int:
-        """The format of the stored text: the oldest one that says all of the plan."""
+        """The format of the stored text without ``manifests``: the oldest one that says all of the plan."""
         return 1
 
     @property
@@ -91,7 +115,9 @@ class Plan:
     def to_json(self) -> str:
         """The plan as one line of JSON; ``produce.port.decode`` gives an equal plan back."""
         # keys stay in their order: additional fields are emitted in it
-        tree = {"contract": self.contract, "format": self.format, **self._tree()}
+        tree = {"contract": self.contract, "format": 3 if self.manifests else self.format, **self._tree()}
+        if self.manifests is None:  # earlier versions read the plans that do without
+            del tree["manifests"]
         return json.dumps(tree, separators=(",", ":"))
 
     def _tree(self) -> dict[str, Any]:

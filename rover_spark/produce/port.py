@@ -13,9 +13,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
+from rover_spark.contract.manifests import Window
 from rover_spark.encode.counted import CountedFile
 from rover_spark.encode.lines import Lines
 from rover_spark.errors import ConfigError, Problem, RunError
@@ -292,6 +294,23 @@ class Auditor(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Announced:
+    """What the completion manifest of a plan says beside its files; the names are those of ``contract.manifests.Completion``.
+
+    ``folder`` is the dataset, or the name of the integration's folder; ``of_file`` gives a file's event type and schema id.
+    """
+
+    folder: str
+    window: Window
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    event_time: str
+    dataset: str | None = None
+    event_types: tuple[str, ...] = ()
+    of_file: Callable[[str], tuple[str | None, int | None]] = lambda key: (None, None)
+
+
 class SchemaPages(Protocol):
     """The schemas of an export where receivers can look them up."""
 
@@ -349,6 +368,17 @@ def auditor(contract: str, schemas: Mapping[int, RegisteredSchema]) -> Auditor:
     """The auditor of a contract's batches; ``schemas`` is the registry, by id."""
     made: Auditor = _file(contract, "audit").auditor(schemas)
     return made
+
+
+def announced(plan: Plan) -> Announced:
+    """What the completion manifest of a plan says."""
+    made: Announced = _file(plan.contract, "completion").announced(plan)
+    return made
+
+
+def moment(instant: int) -> datetime:
+    """Milliseconds since 1970 as a UTC datetime."""
+    return datetime.fromtimestamp(instant // 1000, timezone.utc) + timedelta(milliseconds=instant % 1000)
 
 
 def schema_pages(settings: Settings) -> SchemaPages:

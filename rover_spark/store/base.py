@@ -178,7 +178,14 @@ def unreachable(error: BaseException) -> str | None:
     return None
 
 
-_CONTENT_TYPES = {".avro": "application/avro", ".avsc": "application/json", ".md": "text/markdown"}
+_CONTENT_TYPES = {
+    ".avro": "application/avro",
+    ".avsc": "application/json",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".sha256": "text/plain",
+    ".txt": "text/plain",
+}
 
 
 def content_type(key: str) -> str:

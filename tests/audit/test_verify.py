@@ -19,8 +19,9 @@ from rover_spark.encode.ndjson import NdjsonFile
 from rover_spark.model.dataset_state import BatchRecord, State
 from rover_spark.model.file import StagedFile
 from rover_spark.model.manifest import OUTCOMES
+from rover_spark.model.plan import Manifests
 from rover_spark.produce.rover.keys import RoverOwner
-from rover_spark.store import Store, open_store
+from rover_spark.store import Store, open_store, staged_whole
 from tests.produce.rover.test_plan import a_plan
 
 MIB = 1 << 20
@@ -313,3 +314,42 @@ def test_every_problem_is_found_in_one_go(bucket: Bucket) -> None:
         ("object_foreign", "exports/x"),
     ]
     assert bucket.path(three).exists(), "verify writes nothing"
+
+
+def announced(bucket: Bucket, place: str) -> StagedFile:
+    """The manifest of the last batch, published at a place that its plan pins."""
+    store = open_store(place, "acme")
+    key = "manifests/fan_profiles/date=2026-11-21/hour=10/one.json"
+    file = staged_whole(store.stage(key, "fan_profiles.1.1", "one"), key, b'{"manifest":1}\n')
+    store.publish(file)
+    plan = replace(PLAN, manifests=Manifests(place, (), None))
+    bucket.batches[-1] = replace(bucket.batches[-1], plan=plan, completion=(file,))
+    return file
+
+
+@pytest.mark.parametrize("where", ["", "announced"])
+@pytest.mark.parametrize(
+    ("damage", "code"), [(None, ""), (b"", "object_changed"), (b'{"manifest":2}\n', "object_changed")]
+)
+def test_a_manifest_is_compared_byte_by_byte_and_counted_with_no_file(
+    bucket: Bucket, tmp_path: Path, where: str, damage: bytes | None, code: str
+) -> None:
+    bucket.deliver(1, *TEXTS)
+    place = f"file://{tmp_path / where}" if where else f"file://{bucket.root}"
+    file = announced(bucket, place)
+    if damage is not None:
+        Path(place.removeprefix("file://"), file.key).write_bytes(damage)
+    found = held(bucket.store, bucket.batches, open_place=lambda url: open_store(url, "acme"))
+    assert [(each.code, each.message.split(":")[0]) for each in found.problems] == (
+        [(code, file.key)] if code else []
+    )
+    assert found.files == len(TEXTS)
+
+
+def test_a_manifest_that_is_gone_is_missing_but_not_of_a_batch_that_went_elsewhere(bucket: Bucket) -> None:
+    bucket.deliver(1, *TEXTS)
+    file = announced(bucket, f"file://{bucket.root}")
+    bucket.path(file).unlink()
+    (problem,) = bucket.verify().problems
+    assert problem.code == "object_missing" and "redeliver" in problem.remedy
+    assert held(bucket.store, bucket.batches, destination="s3://another/acme").problems == ()

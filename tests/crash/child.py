@@ -32,8 +32,16 @@ POINTS = {
     "before STAGED": Fault("ledger STAGED"),
     "STAGED": Fault("ledger STAGED", "after"),
     "half published": Fault("store publish", number=FILES // 2 + 1, times=FILES),
+    "before the manifest": Fault("store publish", number=FILES + 1),
     "before COMMITTED": Fault("ledger COMMITTED"),
     "COMMITTED": Fault("ledger COMMITTED", "after"),
+}
+# what receivers see of a run that ended there, at the least; the manifest of the batch comes after its files
+VISIBLE = {
+    "half published": FILES // 2,
+    "before the manifest": FILES,
+    "before COMMITTED": FILES + 1,
+    "COMMITTED": FILES + 1,
 }
 # and where only a process can die: files that are on their way die with it. The last two are with a role that may put
 # only, in groups of so many files: between two of them, or inside the second one
@@ -69,6 +77,7 @@ def events_of(table: str, partitions: int = FILES) -> dict[str, Any]:
     currents = {**place, "partitions": partitions}
     return {
         "contract": "currents",
+        "manifests": {"enabled": True},
         "datasets": {},
         "currents": currents,
         "events": {"users.behaviors.CustomEvent": custom},

@@ -19,7 +19,7 @@ from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce.port import decode
 from tests import NATIVE
-from tests.crash.child import FILES, NOW, ROVER, settings_of
+from tests.crash.child import FILES, NOW, ROVER, VISIBLE, settings_of
 from tests.e2e.world import fingerprint
 from tests.store.buckets import Bucket
 
@@ -39,18 +39,29 @@ def copy_tables(undisturbed: Path, root: Path) -> None:
         shutil.copy2(agreed, root)
 
 
+def delivered_in(root: Path) -> dict[str, str]:
+    """Key and hash of each file of the bucket, what is staged included, and of what lies beside it."""
+    beside = fingerprint(root / "manifests.bucket")
+    return {
+        **fingerprint(root / "bucket"),
+        **{f"manifests.bucket/{key}": each for key, each in beside.items()},
+    }
+
+
 def seen_by_receivers(root: Path) -> dict[str, str]:
     """Key and hash of each file that a receiver can see; what is staged is none of them."""
-    found = fingerprint(root / "bucket")
-    return {key: digest for key, digest in found.items() if not key.startswith("_rover_staging/")}
+    found = delivered_in(root)
+    return {key: digest for key, digest in found.items() if "_rover_staging/" not in key}
 
 
 def require_visible(root: Path, point: str) -> None:
     """What receivers see where a run ended at that point: nothing before the manifest is durable."""
-    visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
-    seen = seen_by_receivers(root)
+    visible, seen = VISIBLE.get(point, 0), seen_by_receivers(root)
     assert len(seen) >= visible, "what was published stays"
     assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
+    if visible >= FILES:
+        announced = sum(1 for key in seen if "manifests" in key)
+        assert len(seen) - announced == FILES and announced == visible - FILES, "the manifest comes last"
 
 
 def require_ended(spark: SparkSession, whole: Path, root: Path, point: str, *, strays: bool) -> None:
@@ -61,7 +72,7 @@ def require_ended(spark: SparkSession, whole: Path, root: Path, point: str, *, s
     # what a try left that no manifest names is sweep's; a finished run leaves nothing itself
     swept = commands.sweep(spark, settings, older_than=timedelta(0), now=datetime.now(timezone.utc))
     assert bool(swept.removed) == strays
-    assert fingerprint(root / "bucket") == fingerprint(whole / "bucket")
+    assert delivered_in(root) == delivered_in(whole)
     assert _ledger(spark, root) == _ledger(spark, whole)
     assert commands.verify(spark, settings).ok
     assert commands.export(spark, settings, now=NOW).result == "nothing to do"
@@ -72,7 +83,10 @@ def _ledger(spark: SparkSession, root: Path) -> list[object]:
     ledger = Ledger(Session.of(spark), settings_of(root).ledger, "acme", decode, settings_of(root).tables)
     ledger.open(create=False)
     return [
-        (each.batch, each.state, each.counts, each.instant, [replace(file, staged="") for file in each.files])
+        (
+            *(each.batch, each.state, each.counts, each.instant),
+            [replace(file, staged="") for file in (*each.files, *each.completion)],
+        )
         for each in ledger.batches()
     ]
 
@@ -98,7 +112,7 @@ def blows_of(root: Path) -> list[dict[str, Any]]:
 def parted(bucket: Path) -> tuple[dict[str, str], dict[str, str]]:
     """What a receiver sees, and what lies beside it in staging."""
     found = fingerprint(bucket)
-    visible = {key: digest for key, digest in found.items() if key.startswith("exports/")}
+    visible = {key: digest for key, digest in found.items() if key.startswith(("exports/", "manifests/"))}
     return visible, {key: digest for key, digest in found.items() if key not in visible}
 
 

@@ -21,6 +21,7 @@ from tests.store.buckets import SERVERS, Bucket
 
 SETTLED = {**SESSION, "spark.master": "local[2]"}
 COMPLETE, BEGIN, PART = "CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"
+ABORT, MANIFEST = "AbortMultipartUpload", 1
 
 
 @dataclass
@@ -59,7 +60,7 @@ def test_a_run_that_is_killed_between_two_groups_stages_nothing_again(
     assert run_child(scene.root, GROUP_NOTED, SETTLED) == -signal.SIGKILL
     assert len(scene.bucket.fingerprint()) == GROUP
     result, asked = scene.export()
-    assert result.ok and asked == {COMPLETE: FILES - GROUP}
+    assert result.ok and asked == {COMPLETE: FILES - GROUP + MANIFEST}
     assert scene.bucket.fingerprint() == delivered and scene.bucket.staged() == 0
 
 
@@ -85,7 +86,9 @@ def test_of_a_run_that_is_killed_inside_a_group_only_that_group_is_staged_again_
     assert problem.code == "source_gap" and "store.can_read = true" in problem.remedy
     assert f"{FILES - doubt} of its {FILES} files are published" in problem.message
     assert asked == {COMPLETE: FILES - GROUP}
-    assert scene.bucket.fingerprint() == delivered, "what was in doubt was visible, and the rest is so now"
+    files = {key: digest for key, digest in delivered.items() if "manifests" not in key}
+    assert scene.bucket.fingerprint() == files, "what was in doubt was visible, and the rest is so now"
+    assert len(delivered) == len(files) + MANIFEST, "which waits with what is in doubt"
     result, asked = scene.export()
     assert [*result.problems] == [problem] and asked == {COMPLETE: doubt}, "the rest is not published again"
 
@@ -93,5 +96,8 @@ def test_of_a_run_that_is_killed_inside_a_group_only_that_group_is_staged_again_
         path.rename(table / path.name)
     result, asked = scene.export()
     assert result.ok
-    assert asked == {COMPLETE: 2 * doubt, BEGIN: doubt, PART: doubt}, "nothing else is staged again"
+    again = doubt + MANIFEST
+    assert asked == {COMPLETE: doubt + again, BEGIN: again, PART: again, ABORT: MANIFEST}, (
+        "nothing else is staged again"
+    )
     assert scene.bucket.fingerprint() == delivered and scene.bucket.staged() == 0

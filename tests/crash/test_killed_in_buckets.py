@@ -15,7 +15,7 @@ from rover_spark.demo import SESSION
 from rover_spark.face import commands
 from rover_spark.ledger.table import Ledger
 from rover_spark.produce.port import decode
-from tests.crash.child import FILES, NOW, POINTS, settings_of
+from tests.crash.child import NOW, POINTS, VISIBLE, settings_of
 from tests.crash.scene import copy_tables, destined, run_child
 from tests.crash.undisturbed import Undisturbed
 from tests.e2e.world import fingerprint
@@ -58,7 +58,7 @@ def test_a_killed_run_is_finished_by_the_next_one(
     destined(bucket, tmp_path, can_read=can_read)
     assert run_child(tmp_path, point, SETTLED) == -signal.SIGKILL
     seen = bucket.fingerprint()
-    visible = {"half published": FILES // 2, "before COMMITTED": FILES, "COMMITTED": FILES}.get(point, 0)
+    visible = VISIBLE.get(point, 0)
     assert len(seen) >= visible, "what was published stays"
     assert bool(seen) == bool(visible), "nothing is visible before the manifest is durable"
     settings = settings_of(tmp_path)
@@ -84,7 +84,7 @@ def test_staged_bytes_that_the_store_dropped_are_staged_again_with_the_least_rig
         )
         ledger.open(create=False)
         (batch,) = ledger.batches()
-        for file in batch.files:
+        for file in (*batch.files, *batch.completion):
             bucket.lose(file)
         assert bucket.staged() == 0 and bucket.fingerprint() == {}
         assert commands.export(spark, settings_of(tmp_path), now=NOW).ok

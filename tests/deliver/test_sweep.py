@@ -8,6 +8,7 @@ import pytest
 
 from rover_spark.contract.currents import Integration
 from rover_spark.contract.keys import rover_key
+from rover_spark.contract.manifests import FORMATS, key_of
 from rover_spark.produce.currents.keys import EventOwner
 from rover_spark.produce.rover.keys import RoverOwner
 
@@ -43,6 +44,23 @@ def test_an_upload_is_ours_by_its_whole_prefix_its_dataset_and_its_instant(
 
 
 @pytest.mark.parametrize(
+    ("root", "dataset", "at", "ours"),
+    [
+        ("announced", "fan_profiles", AT, True),
+        ("", "fan_profiles", AT, False),
+        ("announced", "fan_track_events", AT, False),
+        ("announced", "fan_profiles", AT.replace(second=1), False),
+    ],
+)
+@pytest.mark.parametrize("form", [None, *FORMATS])
+def test_the_upload_of_a_manifest_is_ours_by_its_place_its_dataset_and_its_instant(
+    root: str, dataset: str, at: datetime, ours: bool, form: str | None
+) -> None:
+    owner = RoverOwner("acme", "acme", manifests="announced")
+    assert owner.planned(key_of(root, dataset, at, "0" * 32, form), PLANNED) is ours
+
+
+@pytest.mark.parametrize(
     ("prefix", "name", "ours"),
     [
         ("", BEHAVIORS, True),
@@ -55,3 +73,9 @@ def test_an_upload_is_ours_by_its_whole_prefix_its_dataset_and_its_instant(
 )
 def test_an_integrations_uploads_lie_in_its_own_folder(prefix: str, name: str, ours: bool) -> None:
     assert EventOwner(PLACE, prefix, ()).planned(name, set()) is ours
+
+
+def test_an_integrations_manifests_lie_beside_it() -> None:
+    owner = EventOwner(PLACE, "acme", (), manifests="manifests.acme")
+    assert owner.planned(key_of("manifests.acme", FOLDER, AT, "0" * 32), set())
+    assert not owner.planned(key_of("manifests.other", FOLDER, AT, "0" * 32), set())

@@ -97,6 +97,7 @@ def bucket(place: Path) -> str:
             lines += [f"│   │           ├── {file}", "│   │           └── …"]
         else:
             lines.append(f"│   {turn} {name}/{date}/{hour}/…")
+    lines.append(f"├── {'manifests/':<46}one object a batch, after its last file: the batch is complete")
     lines.append(f"└── {'_rover_staging/acme/':<46}what is not published yet; receivers ignore it")
     first = min((exports / "fan_track_events").glob("date=*/hour=*/*.ndjson.gz"))
     with gzip.open(first, "rt", encoding="utf-8", newline="\n") as text:

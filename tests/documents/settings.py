@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from rover_spark.config.access import Access, TableAccess
 from rover_spark.config.currents import CurrentsSettings, EventSettings
+from rover_spark.config.manifests import ManifestSettings
 from rover_spark.config.settings import DatasetSettings, FilesSettings, Settings, TextSettings
 from tests.documents.blocks import ROOT, table
 
@@ -22,6 +23,7 @@ _TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("`[files]`", FilesSettings, "files."),
     ("`[text]`", TextSettings, "text."),
     ("`[store]`", Access, "store."),
+    ("`[manifests]`", ManifestSettings, "manifests."),
     ("`[tables]`", TableAccess, "tables."),
     ("`[datasets.NAME]`", DatasetSettings, "datasets.fan_"),
     ("`[currents]`", CurrentsSettings, "currents."),

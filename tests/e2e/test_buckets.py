@@ -22,6 +22,9 @@ FIRST = ", ".join(row(n, "email", f"{n}@example.com", "2026-11-20 10:00:00") for
 IN_CI = ("rover", "s3", True)
 
 
+OBJECTS = 3  # two files of one batch, and its manifest
+
+
 class Remote:
     """A world that delivers through a proxy, and the bucket as it really is."""
 
@@ -89,9 +92,13 @@ def test_put_and_abort_are_rights_enough_to_export_and_to_redeliver(remote: Remo
     world.sql("DELETE FROM {t} WHERE value = '3@example.com'", t="ids")
     world.delivered()
     whole = remote.bucket.objects()
-    assert len(whole) > 2 and all(key.startswith("acme/exports/fan_identity_graph/") for key in whole)
-    # one object damaged, one removed: redelivery puts both back
+    folders = {key.partition("/date=")[0] for key in whole}
+    assert len(whole) > 4 and folders == {
+        f"acme/{each}/fan_identity_graph" for each in ("exports", "manifests")
+    }
+    # one object damaged, one removed, and the manifest: redelivery puts all back
     one, two = (file.key for file in batch.files[:2])
+    put(remote.bucket, batch.completion[-1].key, b"damaged")
     direct, name = client(remote.bucket.access.model_dump_json()), remote.bucket.url.removeprefix("s3://")
     put(remote.bucket, one, b"damaged")
     direct.delete_object(Bucket=name, Key=two)
@@ -152,7 +159,7 @@ def test_a_bucket_that_goes_away_half_way_is_filled_when_it_is_back(
     remote.recovers()
     world.delivered()
     whole = remote.bucket.objects()
-    assert len(whole) == 2 and seen.items() <= whole.items()
+    assert len(whole) == OBJECTS and seen.items() <= whole.items()
     remote.straight()
     assert commands.verify(world.spark, world.settings).ok
     assert world.export().result == "nothing to do"
@@ -172,7 +179,10 @@ def test_a_server_that_is_gone_for_a_minute_in_the_middle_of_a_run_costs_a_run_a
         assert remote.bucket.objects() == {}
         remote.world.delivered()
     remote.straight()
-    assert len(remote.bucket.objects()) == 2 and commands.verify(remote.world.spark, remote.world.settings).ok
+    assert (
+        len(remote.bucket.objects()) == OBJECTS
+        and commands.verify(remote.world.spark, remote.world.settings).ok
+    )
 
 
 @pytest.mark.law(8)

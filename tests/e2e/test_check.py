@@ -80,6 +80,7 @@ def test_nothing_stands_in_the_way_and_nothing_is_left_for_receivers(
         ("fan_identity_graph", "retention"),
         ("destination", "stage"),
         ("destination", "abort"),
+        ("destination", "stage a manifest"),
         ("destination", "stage in a task"),
         ("destination", "publish, read, list"),
         ("clock", "against the destination's"),

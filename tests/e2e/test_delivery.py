@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rover_spark.contract.manifests import Previous, parse
 from rover_spark.deliver import batch as deliver
 from rover_spark.errors import ConfigError
 from rover_spark.face import commands
@@ -63,7 +64,17 @@ def test_a_snapshot_is_followed_by_changes_and_then_by_nothing(world: World) -> 
     assert told == {(uuid(7), "delete"), (uuid(8), "delete"), (uuid(99), "create")}
     table = world.spark.read.format("delta").load(world.table("ids")).collect()
     assert receiver.identities(world.bucket) == {(r["rover_id"], r["kind"], r["value"]) for r in table}
-    assert not [key for key in world.fingerprint() if not key.startswith("exports/")], "nothing stays staged"
+    one, two = world.announced()
+    assert not (world.fingerprint().keys() - {one, two} - {*receiver.keys(world.bucket)}), (
+        "nothing stays staged"
+    )
+    said = parse((world.bucket / two).read_bytes())
+    assert said.previous == Previous(one, world.fingerprint()[one])
+    assert [file.key for file in said.files] == sorted(file.key for file in second.files)
+    assert (said.columns, said.key) == (
+        ("id", "version", "roverID", "emittedAt", "identifierType", "identifier", "operation", "updatedAt"),
+        ("roverID", "identifierType", "identifier"),
+    )
     assert commands.verify(world.spark, world.settings).ok
 
     status = commands.status(world.spark, world.settings, now=world.now()).document()
@@ -94,6 +105,12 @@ def test_redelivery_heals_a_damaged_object_with_the_same_bytes(world: World) -> 
     assert [p.code for p in commands.verify(world.spark, world.settings).problems] == ["object_missing"]
     again = commands.redeliver(world.spark, world.settings, batch.batch, now=world.now())
     assert again.ok and world.fingerprint() == intact
+    (manifest,) = world.announced()
+    (world.bucket / manifest).write_bytes(b"lies")
+    (problem,) = commands.verify(world.spark, world.settings).problems
+    assert (problem.code, problem.message.split(":")[0]) == ("object_changed", manifest)
+    assert commands.redeliver(world.spark, world.settings, batch.batch, now=world.now()).ok
+    assert world.fingerprint() == intact
     assert commands.verify(world.spark, world.settings).ok
     assert world.delivered().batches[0].counts["delivered"] == 1, "a redelivery changes no dataset state"
     with pytest.raises(ConfigError, match="not in the ledger"):

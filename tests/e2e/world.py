@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from rover_spark.config.settings import Settings, parse
+from rover_spark.contract.manifests import key_of, parse_key
 from rover_spark.deliver.schedule import Sources
 from rover_spark.delta.session import Session
 from rover_spark.face import commands
@@ -90,6 +91,14 @@ columns = {{ roverID = "rover_id", identifierType = "kind", identifier = "value"
         result = self.export(**options)
         assert result.ok, result.problems
         return result
+
+    def announced(self) -> list[str]:
+        """The keys of the completion manifests, in the order of their instants."""
+        found = (parse_key(key) for key in self.fingerprint())
+        return [
+            key_of(each.root, each.stream, each.instant, each.token)
+            for each in sorted((each for each in found if each), key=lambda each: each.instant)
+        ]
 
     def fingerprint(self) -> dict[str, str]:
         """Every file below the bucket, staging included, with its hash."""

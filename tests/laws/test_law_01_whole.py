@@ -28,6 +28,8 @@ def test_whoever_looks_after_each_effect_sees_whole_files_and_none_before_the_ma
     def look(effect: str) -> None:
         there = seen_by_receivers(tmp_path)
         assert there.items() <= sound.items(), "what can be seen is what was to be delivered"
+        announced = any("manifests" in key for key in there)
+        assert not announced or there == sound, "whoever sees the manifest sees all of the batch"
         seen.append((effect, len(there)))
 
     with effects(look=look) as journal:
@@ -44,5 +46,5 @@ def test_whoever_looks_after_each_effect_sees_whole_files_and_none_before_the_ma
     assert not [name for name in order[order.index("ledger STAGED") :] if name.startswith("source")]
     staged = next(n for n, (effect, _) in enumerate(seen) if effect == "ledger STAGED")
     assert {count for _, count in seen[: staged + 1]} == {0}, "nothing before the manifest is durable"
-    assert seen[-1] == ("ledger COMMITTED", FILES)
+    assert seen[-1] == ("ledger COMMITTED", FILES + 1)
     assert seen_by_receivers(tmp_path) == sound

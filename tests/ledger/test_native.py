@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rover_spark.config.access import TableAccess
+from rover_spark.contract.manifests import Previous
 from rover_spark.delta import credentials, storage
 from rover_spark.delta.native_errors import NativeFailed, native_errors
 from rover_spark.delta.session import Session
@@ -19,6 +20,7 @@ from rover_spark.delta.storage import Reached
 from rover_spark.errors import ConfigError, LedgerConflict, RunError
 from rover_spark.ledger import storage as found_by
 from rover_spark.ledger.counting import quarantined_by, still_counting
+from rover_spark.ledger.rows import COMPLETION
 from rover_spark.ledger.storage import native
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
@@ -81,6 +83,56 @@ def test_an_earlier_try_is_superseded_where_the_later_one_did_not_take_its_file_
     state = ledger.record(DatasetState(), PLAN, "STAGED", files=first)
     ledger.record(state, PLAN, "STAGED", files=[first[0], replace(first[1], staged="later"), first[2]])
     assert ledger.superseded() == {PLAN.batch: {"first1"}}
+
+
+def _manifest(seq: int, sha256: str, staged: str = "") -> list[StagedFile]:
+    """The manifest of a batch, after another form of it."""
+    return [
+        StagedFile(f"{form}{seq}", 0, 2, sha256, 2, sha256, 0, part, f"{staged}{form}{seq}")
+        for part, form in enumerate(("list", "manifest"))
+    ]
+
+
+def _deliver(ledger: Ledger, state: DatasetState, seq: int, files: int = 1) -> DatasetState:
+    plan = replace(PLAN, seq=seq, phase="changes", instant=PLAN.instant + seq)
+    staged = [StagedFile(f"k{seq}.{n}", 1, 2, "s", 3, "r", n, 0, f"s{seq}.{n}") for n in range(files)]
+    state = ledger.record(state, plan, "PLANNED")
+    state = ledger.record(
+        state, plan, "STAGED", files=staged, completion=_manifest(seq, f"sha{seq}") if files else ()
+    )
+    return ledger.record(state, plan, "COMMITTED").after(plan)
+
+
+def test_a_manifest_is_recorded_with_its_batch_and_is_none_of_its_files(place: Path) -> None:
+    ledger = opened(place)
+    state = _deliver(ledger, DatasetState(), 1, files=2)
+    (record,) = opened(place, create=False).batches()
+    assert [file.key for file in record.files] == ["k1.0", "k1.1"]
+    assert list(record.completion) == _manifest(1, "sha1"), "in the order of publishing"
+    assert state.manifest == ledger.dataset_states()[NAME].manifest == Previous("manifest1", "sha1")
+
+
+def test_the_manifest_before_is_known_behind_any_number_of_batches_that_have_none(place: Path) -> None:
+    ledger, state = opened(place), DatasetState()
+    for seq in range(1, 12):
+        state = _deliver(ledger, state, seq, files=seq <= 2)
+    assert state.manifest == opened(place, create=False).dataset_states()[NAME].manifest
+    assert state.manifest == Previous("manifest2", "sha2")
+
+
+def test_a_redelivered_batch_is_no_newer_manifest_but_its_own_bytes_count(place: Path) -> None:
+    ledger, state = opened(place), DatasetState()
+    for seq in range(1, 4):
+        state = _deliver(ledger, state, seq, files=seq <= 2)
+    old, newest = (replace(PLAN, seq=seq, phase="changes") for seq in (1, 2))
+    state = ledger.record(
+        state, old, "COMMITTED", completion=_manifest(1, "new1", "again"), note="redelivered"
+    )
+    assert ledger.dataset_states()[NAME].manifest == Previous("manifest2", "sha2")
+    state = ledger.record(state, newest, "COMMITTED", completion=_manifest(2, "new2"), note="redelivered")
+    assert ledger.dataset_states()[NAME].manifest == Previous("manifest2", "new2")
+    assert ledger.batches(old.batch)[0].completion == tuple(_manifest(1, "new1", "again"))
+    assert ledger.superseded(COMPLETION) == {old.batch: {"list1", "manifest1"}}
 
 
 def test_where_there_is_no_ledger_none_is_made_to_look_for_one(place: Path) -> None:

@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from rover_spark.audit.found import Finding
 from rover_spark.config.access import Access
 from rover_spark.config.settings import Settings
+from rover_spark.contract.manifests import FOLDER
 from rover_spark.deliver.adoption import Adoption
 from rover_spark.delta.engine_errors import reading
 from rover_spark.errors import Problem, RoverSparkError, StagedLost
@@ -56,9 +57,25 @@ def destination(
         yield Finding(about, "abort", "warning", "what was staged could not be removed", remedy)
     else:
         yield Finding(about, "abort", "ok", store.unswept or "removed")
+    yield from _manifest(settings)
     yield from _from_a_task(spark, settings, owner, store, key)
     if dataset_states is not None:
         yield _earlier(store, settings, owner, dataset_states)
+
+
+def _manifest(settings: Settings) -> Iterator[Finding]:
+    """Stages where completion manifests become visible: it may be another bucket, or a folder with rights of its own."""
+    place, tried = settings.manifests_at, "stage a manifest"
+    if place is None:
+        return
+    try:
+        store = open_store(place, settings.name, settings.access_at(place))
+        key = below(store.prefix, FOLDER, "probe")
+        store.abort([staged_whole(store.stage(key, "check", _attempt()), key, _PAYLOAD).staged])
+    except RoverSparkError as error:
+        yield Finding.failed("destination", tried, error.problem)
+        return
+    yield Finding("destination", tried, "ok", f"completion manifests go to {place}")
 
 
 def _earlier(

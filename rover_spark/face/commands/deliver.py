@@ -164,7 +164,8 @@ def _exporter(
     adoption = adoption or Adoption(store_of(settings), settings, port.owner(settings))
     producer = port.producer(session, settings, ledger, instant, asked=asked)
     shown = progress or LoggedProgress()
-    delivery = Delivery(session, ledger, producer, settings.access_at, shown)
+    at_once = settings.files.publish_at_once
+    delivery = Delivery(session, ledger, producer, settings.access_at, shown, at_once)
     return Exporter(ledger, producer, delivery, adoption, shown)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -136,6 +137,7 @@ def verify(
             settings.receives,
             schemas=schemas,
             destination=settings.destination,
+            open_place=cache(lambda url: open_store(url, settings.name, settings.access_at(url))),
             notice=lambda file: more_read(file.records, file.bytes),
         )
     ok = not found.problems

@@ -14,6 +14,7 @@ from rover_spark.face.pinned import pinned
 from rover_spark.face.results import AcceptResult, RerunResult, SweepResult
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce import port
+from rover_spark.store import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -67,7 +68,10 @@ def sweep(
     before = datetime.fromtimestamp(instant_of(now) / 1000, timezone.utc) - older_than
     store = store_of(settings)
     ledger = ledger_of(session, settings)
-    removed = remove_abandoned(store, ledger, port.owner(settings), before, settings.destination)
+    owner, removed = port.owner(settings), list[str]()
+    for url in dict.fromkeys((settings.destination, settings.manifests_at or settings.destination)):
+        place = open_store(url, settings.name, settings.access_at(url))
+        removed += remove_abandoned(place, ledger, owner, before, url)
     return SweepResult(
         result="done" if removed else "nothing to do", removed=tuple(removed), left=store.unswept
     )

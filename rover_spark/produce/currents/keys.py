@@ -46,16 +46,21 @@ def owner(settings: Settings) -> EventOwner:
     """The owner of this integration's files."""
     assert settings.currents is not None
     prefix, events = prefix_of(settings.destination), tuple(settings.events)
-    return EventOwner(settings.currents.integration, prefix, events)
+    manifests = prefix_of(settings.manifests_at or settings.destination)
+    return EventOwner(settings.currents.integration, prefix, events, manifests)
 
 
 @dataclass(frozen=True)
 class EventOwner:
-    """Recognises the files of ``integration`` below ``prefix``; ``events`` are the types that today's settings name."""
+    """Recognises the files of ``integration`` below ``prefix``; ``events`` are the types that today's settings name.
+
+    Its manifests lie below ``manifests``.
+    """
 
     integration: Integration
     prefix: str
     events: tuple[str, ...]
+    manifests: str = ""
 
     reads_all = True
     adopted = (
@@ -74,7 +79,7 @@ class EventOwner:
 
     def planned(self, key: str, instants: set[tuple[str, int]]) -> bool:
         """An integration's folder is its own."""
-        return key.startswith(self._root)
+        return key.startswith((self._root, below(self.manifests, self.integration.name, "")))
 
     @property
     def _root(self) -> str:

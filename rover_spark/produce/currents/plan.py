@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 
 from rover_spark.contract.currents import CONTRACT, Integration
 from rover_spark.delta.anchor import rerun_remedy
-from rover_spark.model.plan import Plan
+from rover_spark.model.plan import Manifests, Plan
 from rover_spark.model.schema import RegisteredSchema
 from rover_spark.model.table import HistoryRow
 from rover_spark.model.wording import counted, duration
@@ -231,6 +231,7 @@ def decode(tree: dict[str, Any]) -> EventPlan:
         "schemas": tuple(
             RegisteredSchema(**{**each, "changes": tuple(each["changes"])}) for each in tree["schemas"]
         ),
+        "manifests": Manifests.of(tree.get("manifests")),
     }
     return EventPlan(**{**tree, **values})
 

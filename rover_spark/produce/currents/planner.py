@@ -18,7 +18,7 @@ from rover_spark.delta.used_columns import used
 from rover_spark.errors import ConfigError, RunError, SourceGap, SourceUnread
 from rover_spark.ledger.table import Ledger
 from rover_spark.model.dataset_state import DatasetState
-from rover_spark.model.plan import Phase, Plan
+from rover_spark.model.plan import Manifests, Phase, Plan
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.currents.arrived import arrivals, by_files, files_of, require_readable
 from rover_spark.produce.currents.counts import counted_slices
@@ -268,4 +268,9 @@ class EventPlanner:
             groups=groups,
             schemas=new,
             note=ADOPTED if self.taken.free else "",
+            manifests=Manifests.at(
+                self._settings.manifests_at, self._settings.manifests.formats, dataset_state.manifest
+            )
+            if phase == "changes"
+            else None,
         )

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rover_spark.config import manifests
 from rover_spark.config.settings import Settings
 from rover_spark.contract.currents import CONTRACT
 from rover_spark.errors import ConfigError
@@ -26,15 +27,14 @@ def beside(destination: str) -> str:
     Raises:
         ConfigError: the destination is a whole bucket, of which receivers read all.
     """
-    above, _, prefix = destination.rpartition("/")
-    if above.endswith(":/"):  # there is nothing between the scheme and the bucket's name
+    try:
+        return manifests.beside(destination, "schemas", "avsc")
+    except ValueError as error:
         raise ConfigError(
-            f"{destination} is a whole bucket, of which receivers read all as events: there is no place for schemas beside it",
+            f"{destination} {error}: there is no place for schemas beside it",
             code="schemas_refused",
             remedy="Deliver below a prefix, or hand out what rover-spark schemas --json prints.",
-        )
-    word = "avsc" if "schemas.".startswith(prefix) else "schemas"  # no key of these may begin with the prefix
-    return f"{above}/{word}.{prefix}"
+        ) from None
 
 
 def in_use(schemas: Iterable[RegisteredSchema], batches: Iterable[BatchRecord]) -> list[RegisteredSchema]:

@@ -11,6 +11,7 @@ from itertools import chain, islice, product
 
 from rover_spark.config.settings import Settings
 from rover_spark.contract.keys import EXPORTS, file_token, parse_rover_key
+from rover_spark.contract.manifests import manifest_of, parse_key
 from rover_spark.model.dataset_state import DatasetState
 from rover_spark.produce.port import LOOKED_AT, Earlier
 from rover_spark.store import Store, below, prefix_of
@@ -23,11 +24,12 @@ _EARLY = range(1, 1_001)
 
 def owner(settings: Settings) -> RoverOwner:
     """The owner of this export's files."""
-    return RoverOwner(settings.name, prefix_of(settings.destination))
+    manifests = prefix_of(settings.manifests_at or settings.destination)
+    return RoverOwner(settings.name, prefix_of(settings.destination), manifests)
 
 
 class RoverOwner:
-    """Recognises the files of the export ``export`` below ``prefix``."""
+    """Recognises the files of the export ``export`` below ``prefix``, and its manifests below ``manifests``."""
 
     reads_all = False
     adopted = (
@@ -35,8 +37,8 @@ class RoverOwner:
         "Tell receivers to empty {about} before they load this run's files.",
     )
 
-    def __init__(self, export: str, prefix: str) -> None:
-        self._export, self._prefix = export, prefix
+    def __init__(self, export: str, prefix: str, manifests: str = "") -> None:
+        self._export, self._prefix, self._manifests = export, prefix, manifests
         self._early = cache(lambda dataset: tokens(export, dataset, _EARLY))
 
     def batch_of(self, key: str) -> str | None:
@@ -46,6 +48,9 @@ class RoverOwner:
 
     def planned(self, key: str, instants: set[tuple[str, int]]) -> bool:
         """By dataset and instant: another export may deliver below this prefix, in the same second."""
+        if (manifest := parse_key(manifest_of(key))) is not None:
+            here = manifest.root == self._manifests
+            return here and (manifest.stream, int(manifest.instant.timestamp())) in instants
         parts = parse_rover_key(key)
         if parts is None or parts.prefix != self._prefix:
             return False

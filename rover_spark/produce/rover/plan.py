@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from rover_spark.contract.rover import CONTRACT, DATASETS, SPREAD, Dataset
 from rover_spark.delta.anchor import rerun_remedy
-from rover_spark.model.plan import Phase, Plan
+from rover_spark.model.plan import Manifests, Phase, Plan
 from rover_spark.model.table import HistoryRow
 from rover_spark.model.wording import counted
 
@@ -223,6 +223,7 @@ def decode(tree: dict[str, Any]) -> BatchPlan:
         "files": Files(**tree["files"]),
         "text": Text(**tree.get("text", {})),
         "aborted": tuple(tree["aborted"]),
+        "manifests": Manifests.of(tree.get("manifests")),
     }
     return BatchPlan(**{**tree, **values})
 

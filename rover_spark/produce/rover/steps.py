@@ -13,6 +13,7 @@ from rover_spark.delta.log.values import DataFile
 from rover_spark.delta.logged import large_enough
 from rover_spark.errors import ConfigError, SourceChanged
 from rover_spark.model.dataset_state import DatasetState
+from rover_spark.model.plan import Manifests
 from rover_spark.model.table import TableState
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, Text, batch_plan, remedy_of
 
@@ -235,4 +236,7 @@ def plan_batch(
         floors=dataset_state.floors,
         aborted=dataset_state.aborted,
         text=Text(**settings.text.model_dump()),
+        manifests=None
+        if step.phase in {"enable", "lost"}
+        else Manifests.at(settings.manifests_at, settings.manifests.formats, dataset_state.manifest),
     )

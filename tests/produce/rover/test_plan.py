@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rover_spark.config.settings import Settings, parse
+from rover_spark.contract.manifests import Previous
 from rover_spark.contract.rover import DATASETS
 from rover_spark.delta.anchor import check_anchor
 from rover_spark.errors import ConfigError, SourceGap
@@ -23,7 +24,7 @@ from rover_spark.model.dataset_state import (
     Transition,
     fold,
 )
-from rover_spark.model.plan import Phase
+from rover_spark.model.plan import Manifests, Phase
 from rover_spark.model.table import HistoryRow, TableState
 from rover_spark.produce.port import decode
 from rover_spark.produce.rover.plan import BatchPlan, Files, Source, Step, Text, remedy_of
@@ -132,7 +133,11 @@ def test_additional_fields_keep_their_order_in_the_ledger() -> None:
 
 def test_a_plan_is_plain_json_with_every_field_in_it() -> None:
     written = json.loads(PLAN.to_json())
-    assert set(written) == {"contract", "format", *(field.name for field in fields(BatchPlan))} - {"text"}
+    assert {*written, "text", "manifests"} == {
+        "contract",
+        "format",
+        *(field.name for field in fields(BatchPlan)),
+    }
     assert written["commits"] == [{"version": 7, "timestamp": 1_795_256_000_000, "operation": "WRITE"}]
 
 
@@ -175,6 +180,16 @@ def test_a_plan_says_how_many_records_it_mended() -> None:
         "in 1 record U+FFFD stands for NUL",
         "in 2,000 records integers beyond 2^53 - 1 are strings",
     ]
+
+
+@pytest.mark.parametrize("previous", [None, Previous("manifests/one.json", "0" * 64)])
+def test_a_plan_with_a_completion_manifest_is_refused_by_versions_that_do_not_know_it(
+    previous: Previous | None,
+) -> None:
+    assert "manifests" not in json.loads(PLAN.to_json())
+    announced = replace(PLAN, manifests=Manifests("s3://b/announced", ("symlink",), previous))
+    assert json.loads(announced.to_json())["format"] == 3
+    assert decode(announced.to_json()) == announced
 
 
 def test_a_plan_names_its_batch_its_anchor_and_its_instant() -> None:
