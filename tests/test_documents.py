@@ -222,16 +222,19 @@ def wrong(words: list[str]) -> str | None:
         return None
     if words[0] not in COMMANDS:
         return f"no command {words[0]}"
-    options = {
-        name: each for each in COMMANDS[words[0]].params for name in (*each.opts, *each.secondary_opts)
-    }
+    params = COMMANDS[words[0]].params
+    options = {name: each for each in params for name in (*each.opts, *each.secondary_opts)}
+    arguments = sum(each.param_type_name == "argument" for each in params)
     rest = iter(words[1:])
     for word in rest:
         name, given, _ = word.partition("=")
         if name in OF_ALL:
             continue
         if not name.startswith("-"):
-            return f"{words[0]} takes no argument {word}"
+            arguments -= 1
+            if arguments < 0:
+                return f"{words[0]} takes no argument {word}"
+            continue
         if name not in options:
             return f"{words[0]} has no option {name}"
         if not getattr(options[name], "is_flag", False) and not given:
@@ -345,6 +348,7 @@ def test_a_command_that_a_message_advises_exists_with_its_options() -> None:
         ("rover-spark deliver -c FILE", "no command deliver"),
         ("rover-spark rerun -c FILE --dataset", "rerun --dataset lacks its value"),
         ("rover-spark sweep -c FILE now", "sweep takes no argument now"),
+        ("rover-spark conform one two", "conform takes no argument two"),
         ("spark-submit --packages a:b:1 jobs/export.py -c FILE --olderthan 7d", "export has no option --olderthan"),
         ('bash_command=f"rover-spark export -c {CONFIG} --jsn",', "export has no option --jsn"),
     ],
