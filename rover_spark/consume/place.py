@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -126,6 +126,29 @@ def listed_since(place: Place, since: datetime, until: datetime) -> Iterator[Fou
     for each in found:
         if not isinstance(each, (RoverFile, EventFile)) or _within(each.hour, since, until):
             yield each
+
+
+def listed_by_folder(
+    place: Place, since_of: Callable[[str], datetime | None], until: datetime
+) -> Iterator[Found]:
+    """What lies in dated folders, each from an hour of its own on: of the others no hour before it is listed.
+
+    ``since_of`` gets a folder that holds ``date=…``, with a slash at its end; None lists all of it. A place of very many
+    folders, and one inside of a date, is listed whole.
+
+    Raises:
+        StoreError: the store refuses.
+    """
+    store = place.store()
+    folders = None if "date=" in place.prefix else _dated_folders(store, place)
+    if folders is None:
+        yield from listed(place)
+        return
+    for folder, by_hour in folders:
+        since = since_of(folder)
+        for start in ("",) if since is None else _starts(by_hour, since, until):
+            for info in store.listing(f"{folder}{start}"):
+                yield classified(info.key, info.bytes, place.prefix)
 
 
 def _dated_folders(store: Store, place: Place) -> list[tuple[str, str]] | None:

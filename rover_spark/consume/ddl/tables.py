@@ -134,7 +134,7 @@ def of_event_type(
 ) -> Table:
     """The raw table of an event type; without a schema only ``fields`` are known, and the types of ``id`` and ``time``."""
     if schema is not None:
-        columns = tuple(_of_avro(field.name, field.type) for field in schema.fields)
+        columns = tuple(of_field(field.name, field.type) for field in schema.fields)
     else:
         known = {
             "id": Column("id", "key", True),
@@ -157,7 +157,8 @@ def of_event_type(
     )
 
 
-def _of_avro(name: str, schema: Schema) -> Column:
+def of_field(name: str, schema: Schema) -> Column:
+    """The column of a field of an Avro record."""
     value = schema.besides_null
     if name == "id":  # contract.avro takes no event without one
         return Column(name, "key", True, avro=schema)

@@ -1,0 +1,187 @@
+"""Rows on their way into a raw table: kept aside object by object, then merged by id.
+
+Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns: so the
+order in which objects are loaded decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from rover_spark.consume.ddl.tables import Column
+from rover_spark.consume.load.duckdb.tables import evolve, name_of, types
+from rover_spark.consume.load.port import TEXT
+from rover_spark.consume.records import BadLine
+
+REFUSED = "refused"  # the temporary table of what is refused: object, line, code, reason, text
+_ROWS, _BEST, _MET, _BETTER = "incoming", "best", "met", "better"
+_BAD_LINES = 10_000  # that are held in memory
+
+
+class Filling:
+    """The rows of some objects of one table. Temporary tables hold them, on disk where they are many."""
+
+    def __init__(self, connection: Any, table: str, lowered: Collection[str] = ()) -> None:
+        """``lowered`` are columns whose text is kept in lower case."""
+        self._connection, self._table, self._lowered = connection, table, lowered
+        self._types = types(connection, table)
+        self._bad: list[tuple[int, int, str, str, str]] = []
+        for each in (_ROWS, REFUSED, _BEST, _MET, _BETTER):
+            connection.execute(f"DROP TABLE IF EXISTS temp.{each}")
+        connection.execute(
+            f'CREATE TEMP TABLE {_ROWS} AS SELECT *, 0::BIGINT AS "object number" FROM {name_of(table)} LIMIT 0'
+        )
+        connection.execute(
+            f"CREATE TEMP TABLE {REFUSED} (object BIGINT, line BIGINT, code VARCHAR, reason VARCHAR, text VARCHAR)"
+        )
+
+    @property
+    def columns(self) -> Collection[str]:
+        """The names of the table's columns."""
+        return self._types
+
+    def evolve(self, columns: Sequence[Column]) -> None:
+        """Takes these columns from now on."""
+        evolve(self._connection, self._table, columns)
+        evolve(self._connection, _ROWS, columns, temporary=True)
+        self._types = types(self._connection, self._table)
+
+    # -- object by object ----------------------------------------------------------------------------------------
+
+    def add(self, rows: pa.Table, as_json: Collection[str], key: str, number: int) -> set[int]:
+        """Takes the rows of object ``number``; returns the places of those that DuckDB cannot keep.
+
+        ``as_json`` are the columns whose text is JSON.
+        """
+        import duckdb
+
+        try:
+            self._insert(rows, as_json, key, number)
+        except (duckdb.ConversionException, duckdb.InvalidInputException):
+            unkept = self._unkept(rows, as_json)
+            kept = [place for place in range(rows.num_rows) if place not in unkept]
+            self._insert(rows.take(kept), as_json, key, number)
+            return unkept
+        return set()
+
+    def _insert(self, rows: pa.Table, as_json: Collection[str], key: str, number: int) -> None:
+        into = ", ".join(map(name_of, (*rows.column_names, "object_key", "object number")))
+        chosen = ", ".join(self._cast(each, as_json) for each in rows.column_names)
+        self._connection.register("batch", rows)
+        try:
+            self._connection.execute(
+                f"INSERT INTO {_ROWS} ({into}) SELECT {chosen}, ?, ? FROM batch", [key, number]
+            )
+        finally:
+            self._connection.unregister("batch")
+
+    def _cast(self, name: str, as_json: Collection[str], *, attempt: bool = False) -> str:
+        column = name_of(name)
+        if name in self._lowered:
+            return f"lower({column})"
+        if self._types[name] == "JSON" and name not in as_json:
+            return f"to_json({column})"
+        return f"{'TRY_CAST' if attempt else 'CAST'}({column} AS {self._types[name]})"
+
+    def _unkept(self, rows: pa.Table, as_json: Collection[str]) -> set[int]:
+        numbered = rows.append_column("place of row", pa.array(range(rows.num_rows)))
+        wrong = " OR ".join(
+            f"({name_of(each)} IS NOT NULL AND {self._cast(each, as_json, attempt=True)} IS NULL)"
+            for each in rows.column_names
+        )
+        self._connection.register("batch", numbered)
+        try:
+            found = self._connection.execute(
+                f'SELECT "place of row" FROM batch WHERE {wrong}'
+            ).fetchall()
+        finally:
+            self._connection.unregister("batch")
+        return {place for (place,) in found}
+
+    def refuse(self, bad: BadLine, number: int) -> None:
+        """Takes a line of object ``number`` for the quarantine."""
+        reason = "; ".join(each.message for each in bad.wrong)
+        text = bad.line[: TEXT * 4].decode(errors="replace")[:TEXT]
+        self._bad.append((number, bad.number, bad.wrong[0].code, _kept(reason), _kept(text)))
+        if len(self._bad) >= _BAD_LINES:
+            self._put_bad()
+
+    def _put_bad(self) -> None:
+        if not self._bad:
+            return
+        columns = zip(("object", "line", "code", "reason", "text"), zip(*self._bad, strict=True), strict=True)
+        self._connection.register("bad", pa.table({name: pa.array(values) for name, values in columns}))
+        self._connection.execute(f"INSERT INTO {REFUSED} SELECT * FROM bad")
+        self._connection.unregister("bad")
+        self._bad = []
+
+    def drop(self, number: int) -> None:
+        """Forgets all of an object."""
+        self._put_bad()
+        self._connection.execute(f'DELETE FROM {_ROWS} WHERE "object number" = ?', [number])
+        self._connection.execute(f"DELETE FROM {REFUSED} WHERE object = ?", [number])
+
+    def bad_lines(self) -> dict[int, int]:
+        """How many lines of each object are refused."""
+        self._put_bad()
+        found = self._connection.execute(f"SELECT object, count(*) FROM {REFUSED} GROUP BY object")
+        return dict(found.fetchall())
+
+    def counted(self) -> dict[int, int]:
+        """How many rows each object has."""
+        found = self._connection.execute(f'SELECT "object number", count(*) FROM {_ROWS} GROUP BY ALL')
+        return dict(found.fetchall())
+
+    # -- inside of the transaction -------------------------------------------------------------------------------
+
+    def merge(self) -> tuple[int, int]:
+        """Puts the rows into the table; returns how many ids were new, and how many records repeated one."""
+        count, distinct = self._one(f"SELECT count(*), count(DISTINCT id) FROM {_ROWS}")
+        rows = _ROWS if distinct == count else self._best()
+        table, names = name_of(self._table), ", ".join(map(name_of, self._types))
+        self._connection.execute(
+            f"CREATE TEMP TABLE {_MET} AS"
+            f" SELECT r.rowid AS old, i.rowid AS new FROM {table} r JOIN {rows} i ON r.id = i.id"
+        )
+        (met,) = self._one(f"SELECT count(*) FROM {_MET}")
+        chosen = ""
+        if met:
+            ours, theirs = (", ".join(f"{at}.{each}" for each in self._order()) for at in "ir")
+            self._connection.execute(
+                f"CREATE TEMP TABLE {_BETTER} AS SELECT m.old, m.new FROM {_MET} m"
+                f" JOIN {rows} i ON i.rowid = m.new JOIN {table} r ON r.rowid = m.old"
+                f" WHERE row({ours}) > row({theirs})"
+            )
+            self._connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT old FROM {_BETTER})")
+            chosen = (
+                f" WHERE rowid NOT IN (SELECT new FROM {_MET}) OR rowid IN (SELECT new FROM {_BETTER})"
+            )
+        self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows}{chosen}")
+        return distinct - met, count - (distinct - met)
+
+    def _best(self) -> str:
+        """Of rows with one id the one that is kept."""
+        order = ", ".join(f"{each} DESC" for each in self._order())
+        self._connection.execute(
+            f"CREATE TEMP TABLE {_BEST} AS SELECT * FROM {_ROWS}"
+            f" QUALIFY row_number() OVER (PARTITION BY id ORDER BY {order}) = 1"
+        )
+        return _BEST
+
+    def _order(self) -> list[str]:
+        """What decides between records with one id: the instant of their batch, all other columns, the key of their object."""
+        names = set(self._types) - {"id", "object_key"}
+        first = [each for each in ("emittedAt",) if each in names]
+        return [name_of(each) for each in (*first, *sorted(names - set(first)), "object_key")]
+
+    def _one(self, statement: str) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self._connection.execute(statement).fetchone()
+        return found
+
+
+def _kept(text: str) -> str:
+    """Text that any reader of the quarantine can show."""
+    return text[:TEXT].encode(errors="replace").decode()

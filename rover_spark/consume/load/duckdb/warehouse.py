@@ -1,0 +1,272 @@
+"""The port of a warehouse for a DuckDB file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rover_spark.consume.containers import Event, Header
+from rover_spark.consume.ddl.engines.port import raw
+from rover_spark.consume.lines import Piece
+from rover_spark.consume.load.due import Due, Said, folder_of
+from rover_spark.consume.load.duckdb import events, file, lines, tables
+from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
+from rover_spark.consume.load.objects import Damaged, Whole
+from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
+from rover_spark.consume.records import BadLine
+from rover_spark.contract.rover import DATASETS
+from rover_spark.errors import StoreError
+
+_NOTE = pa.schema(
+    [
+        ("number", pa.int64()), ("key", pa.string()), ("dataset", pa.string()), ("folder", pa.string()),
+        ("hour", pa.timestamp("us")), ("bytes", pa.int64()), ("sha256", pa.string()), ("records", pa.int64()),
+        ("bad_lines", pa.int64()), ("code", pa.string()), ("damaged", pa.string()), ("loaded_at", pa.timestamp("us")),
+    ]
+)  # fmt: skip
+_LOWERED = ("id", "roverID", "mergedRoverID")
+
+
+class DuckFile:
+    """A DuckDB file that is loaded into."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
+        """Opens the file; ``now`` says when something was loaded. Raises ConfigError and RunError, as ``file.opened``."""
+        self._path, self._now = path, now
+        self._connection = file.opened(path)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    # -- what is known ---------------------------------------------------------------------------------------------
+
+    def folders(self, now: datetime) -> Mapping[str, Folder]:
+        """What is known of each dated folder."""
+        found = self._connection.execute(
+            "SELECT folder, max(hour) FILTER (damaged IS NULL), NULL FROM rover_load.objects WHERE hour <= $now GROUP BY ALL"
+            " UNION ALL SELECT folder, max(instant) FILTER (loaded), min(instant) FILTER (NOT loaded)"
+            " FROM rover_load.manifests WHERE instant <= $now GROUP BY ALL",
+            {"now": _naive(now)},
+        ).fetchall()
+        return {folder: Folder(_utc(last), _utc(waiting)) for folder, last, waiting in found}
+
+    def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
+        """The size of each of these objects that is loaded and was whole."""
+        self._connection.register("asked", pa.table({"key": pa.array(list(keys), pa.string())}))
+        found = self._connection.execute(
+            "SELECT key, bytes FROM rover_load.objects SEMI JOIN asked USING (key) WHERE damaged IS NULL"
+        ).fetchall()
+        self._connection.unregister("asked")
+        return dict(found)
+
+    def manifests(self) -> tuple[Collection[str], Mapping[str, datetime]]:
+        """The keys of manifests whose batch is loaded, and the newest instant of each stream."""
+        known = self._connection.execute("SELECT key FROM rover_load.manifests WHERE loaded").fetchall()
+        newest = self._connection.execute(
+            "SELECT stream, max(instant) FROM rover_load.manifests GROUP BY stream"
+        ).fetchall()
+        return {key for (key,) in known}, {stream: _aware(instant) for stream, instant in newest}
+
+    # -- loading ---------------------------------------------------------------------------------------------------
+
+    def load(self, objects: Sequence[Due], read: Read) -> Counts:
+        """Loads objects of one dataset in one transaction."""
+        with file.writing(self._path):
+            first = objects[0]
+            if first.contract == "rover":
+                table = tables.of_rover(first.dataset)
+                tables.make(self._connection, table)
+                filling = Filling(
+                    self._connection, raw(table), [each for each in _LOWERED if each in table.names]
+                )
+            else:
+                table = tables.event_table(self._connection, first.dataset)
+                filling = Filling(self._connection, raw(table))
+            return self._load(objects, read, filling)
+
+    def _load(self, objects: Sequence[Due], read: Read, filling: Filling) -> Counts:
+        counts, ends = Counts(), dict[int, Whole | Damaged]()
+        for number, due in enumerate(objects):
+            taking = (_Lines if due.contract == "rover" else _Events)(filling, due, number)
+            try:
+                ends[number] = _taken(taking, read(due))
+                continue
+            except Damaged as damaged:
+                ends[number] = damaged
+            except FileNotFoundError:
+                counts += Counts(gone=(due.key,))
+            except StoreError as error:
+                counts += Counts(unread=((due.key, error.message),))
+            except OSError as error:
+                counts += Counts(unread=((due.key, str(error.strerror or error)),))
+            filling.drop(number)
+        bad, rows = filling.bad_lines(), filling.counted()
+        notes = [
+            self._note_of(objects[number], end, number, rows.get(number, 0), bad.get(number, 0))
+            for number, end in ends.items()
+        ]
+        with file.transaction(self._connection):
+            new, repeated = filling.merge()
+            self._keep(notes)
+        damaged = sum(isinstance(each, Damaged) for each in ends.values())
+        return counts + Counts(len(ends), new, repeated, sum(bad.values()), damaged)
+
+    def _note_of(self, due: Due, end: Whole | Damaged, number: int, rows: int, bad: int) -> dict[str, Any]:
+        whole = isinstance(end, Whole)
+        return {
+            "number": number,
+            "key": due.key,
+            "dataset": due.dataset,
+            "folder": due.folder,
+            "hour": _naive(due.hour),
+            "bytes": end.bytes if isinstance(end, Whole) else due.bytes,
+            "sha256": end.sha256 if isinstance(end, Whole) else None,
+            "records": rows,
+            "bad_lines": bad,
+            "code": None if whole else getattr(end, "code", ""),
+            "damaged": None if whole else str(end)[:TEXT],
+            "loaded_at": _naive(self._now()),
+        }
+
+    def _keep(self, notes: Sequence[dict[str, Any]]) -> None:
+        """Notes objects, in place of what was noted of them before, with their lines that were refused."""
+        if not notes:
+            return
+        self._connection.register("notes", pa.Table.from_pylist(list(notes), schema=_NOTE))
+        for each in ("objects", "quarantine"):
+            self._connection.execute(f"DELETE FROM rover_load.{each} WHERE key IN (SELECT key FROM notes)")
+        self._connection.execute(
+            "INSERT INTO rover_load.objects BY NAME SELECT * EXCLUDE (number, code) FROM notes"
+        )
+        self._connection.execute(
+            "INSERT INTO rover_load.quarantine SELECT n.key, r.line, n.dataset, r.code, r.reason, r.text"
+            f" FROM {REFUSED} r JOIN notes n ON r.object = n.number"
+            " UNION ALL SELECT key, NULL, dataset, code, damaged, NULL FROM notes WHERE damaged IS NOT NULL"
+        )
+        self._connection.unregister("notes")
+
+    # -- the end of a run --------------------------------------------------------------------------------------------
+
+    def note(self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]) -> None:
+        """Keeps which batches are loaded, which wait, and which manifests cannot be read."""
+        with file.writing(self._path), file.transaction(self._connection):
+            for each, done in (*((each, True) for each in loaded), *((each, False) for each in waiting)):
+                self._connection.execute("DELETE FROM rover_load.manifests WHERE key = ?", [each.key])
+                self._connection.execute("DELETE FROM rover_load.quarantine WHERE key = ?", [each.key])
+                self._connection.execute(
+                    "INSERT INTO rover_load.manifests VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        each.key, each.sha256, each.stream, folder_of(each.key), each.completion.batch,
+                        _naive(each.instant), done,
+                    ],
+                )  # fmt: skip
+            for bad in refused:
+                self._connection.execute("DELETE FROM rover_load.quarantine WHERE key = ?", [bad.key])
+                self._connection.execute(
+                    "INSERT INTO rover_load.quarantine VALUES (?, ?, '', ?, ?, ?)",
+                    [bad.key, bad.line, bad.code, bad.reason[:TEXT], bad.text],
+                )
+
+    def finish(self) -> None:
+        """Makes the views anew."""
+        with file.writing(self._path), file.transaction(self._connection):
+            tables.views(self._connection)
+
+
+@contextmanager
+def opened(path: Path, now: Callable[[], datetime]) -> Iterator[DuckFile]:
+    """A DuckDB file, closed at the end."""
+    found = DuckFile(path, now)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+# -- what an object holds, into the filling --------------------------------------------------------------------------
+
+
+def _taken(taking: _Lines | _Events, parts: Iterator[Any]) -> Whole:
+    for part in parts:
+        if isinstance(part, Whole):
+            taking.flush()
+            return part
+        if isinstance(part, BadLine):
+            taking.filling.refuse(part, taking.number)
+        else:
+            taking.add(part)
+    raise AssertionError("an object ended without its last part")
+
+
+class _Lines:
+    def __init__(self, filling: Filling, due: Due, number: int) -> None:
+        self.filling, self.number = filling, number
+        self._due, self._lines = due, lines.Lines()
+        kinds = lines.kinds(DATASETS[due.dataset])
+        self._json = {lines.ADDITIONAL, *(name for name, kind in kinds.items() if kind == "json")}
+
+    def add(self, piece: Piece) -> None:
+        self._lines.add(piece)
+        if self._lines.bytes >= lines.BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._lines.bytes:
+            return
+        rows, numbers, refused = lines.arrow(self._lines, self._due.dataset)
+        unkept = self.filling.add(rows, self._json, self._due.key, self.number) if numbers else ()
+        if unkept:
+            texts = dict(self._lines.lines())
+            refused += [lines.refusal(numbers[each], texts[numbers[each]]) for each in sorted(unkept)]
+        for bad in refused:
+            self.filling.refuse(bad, self.number)
+        self._lines = lines.Lines()
+
+
+class _Events:
+    def __init__(self, filling: Filling, due: Due, number: int) -> None:
+        self.filling, self.number = filling, number
+        self._key = due.key
+        self._events: list[Event] = []
+        self._columns: tuple[Any, ...] = ()
+
+    def add(self, part: Header | Event) -> None:
+        if isinstance(part, Header):
+            self._columns = events.columns_of(part.schema, self.filling.columns)
+            self.filling.evolve(self._columns)
+            return
+        self._events.append(part)
+        if len(self._events) >= events.BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._events:
+            return
+        rows, numbers, refused = events.arrow(self._events, self._columns)
+        as_json = {events.ADDITIONAL, *(each.name for each in self._columns if each.kind in ("json", "any"))}
+        unkept = self.filling.add(rows, as_json, self._key, self.number) if numbers else ()
+        texts = {each.number: repr(each.fields)[: TEXT * 4].encode(errors="replace") for each in self._events} if unkept else {}
+        refused += [replace(lines.refusal(numbers[each], b""), line=texts[numbers[each]]) for each in sorted(unkept)]
+        for bad in refused:
+            self.filling.refuse(bad, self.number)
+        self._events = []
+
+
+def _naive(instant: datetime) -> datetime:
+    """An instant as TIMESTAMP has it: UTC without saying so."""
+    return instant.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def _aware(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=timezone.utc)
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return None if instant is None else _aware(instant)

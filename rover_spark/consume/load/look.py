@@ -1,0 +1,148 @@
+"""Looks at a place: lists what may be new, folder by folder, and reads the manifests that are not loaded. Writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, Stray, classified
+from rover_spark.consume.load.due import Said, horizon, stream_of
+from rover_spark.consume.load.port import Folder, Refused
+from rover_spark.consume.place import Place, listed_by_folder
+from rover_spark.contract.manifests import LARGEST, Completion, ManifestKey, parse, parse_key
+from rover_spark.contract.rover import DATASETS
+from rover_spark.errors import StoreError
+from rover_spark.store import Store, below
+
+_AHEAD = timedelta(days=1)  # a clock may be ahead
+
+
+@dataclass
+class Looked:
+    """What was found: files, manifests, manifests that are none, and how many objects are no part of a contract."""
+
+    files: list[RoverFile | EventFile]
+    manifests: list[Said]
+    refused: list[Refused]
+    strays: int = 0
+
+
+def look(
+    place: Place,
+    manifests: Place | None,
+    folders: Mapping[str, Folder],
+    known: Collection[str],
+    now: datetime,
+    look_back: timedelta,
+) -> Looked:
+    """Lists each folder from its horizon on. ``known`` are the keys of manifests that need not be read again.
+
+    Raises:
+        StoreError: the place cannot be listed.
+    """
+
+    def since_of(folder: str) -> datetime | None:
+        seen = folders.get(folder, Folder(None, None))
+        return horizon(seen.last, seen.waiting, look_back)
+
+    found = Looked([], [], [])
+    relative = place.destination.startswith("file:")
+    for at in _places(place, place.beside("manifests.{}"), manifests):
+        keys = []
+        for each in listed_by_folder(at, since_of, now + _AHEAD):
+            if isinstance(each, ManifestFile):
+                keys.append(each.key)
+            elif isinstance(each, (RoverFile, EventFile)) and at == place:
+                found.files.append(each)
+            elif isinstance(each, Stray):
+                found.strays += 1
+        _read_all(at.store(), sorted(set(keys) - set(known)), found, relative=relative)
+    _add_unlisted(place.store(), found)
+    return found
+
+
+def _places(*places: Place | None) -> list[Place]:
+    """Those that there are, each once."""
+    found: list[Place] = []
+    for each in places:
+        if each is not None and each not in found:
+            found.append(each)
+    return found
+
+
+def _read_all(store: Store, keys: Iterable[str], found: Looked, *, relative: bool) -> None:
+    for key in keys:
+        where = parse_key(key)
+        if where is None:  # another form of a manifest
+            continue
+        try:
+            said = _said(key, where, _bytes(store, key), relative=relative)
+        except FileNotFoundError:
+            continue
+        except (OSError, StoreError, ValueError) as error:
+            code = "manifest_malformed" if isinstance(error, ValueError) else "manifest_unreadable"
+            found.refused.append(Refused(key, None, code, str(error), ""))
+        else:
+            found.manifests.append(said)
+
+
+def _bytes(store: Store, key: str) -> bytes:
+    parts, left = [], LARGEST + 1
+    with store.read(key) as stream:
+        while left and (data := stream.read(min(left, 1 << 20))):
+            parts.append(data)
+            left -= len(data)
+    return b"".join(parts)
+
+
+def _said(key: str, where: ManifestKey, data: bytes, *, relative: bool) -> Said:
+    completion = parse(data)
+    place = _place_of(where) if relative else ""
+    keys = tuple(below(place, file.key) if place else file.key for file in completion.files)
+    stream = _stream(where, completion, keys)
+    return Said(key, hashlib.sha256(data).hexdigest(), stream, where.instant, completion, keys)
+
+
+def _stream(where: ManifestKey, completion: Completion, keys: tuple[str, ...]) -> str:
+    """The stream of a manifest. Raises ValueError where its files are of another one than its key says."""
+    streams = {_stream_of_key(key) for key in keys}
+    if len(streams) > 1:
+        raise ValueError("files: they are of several streams")
+    stream = streams.pop()
+    name = stream.rpartition("/")[2]
+    if name != where.stream or (completion.dataset or where.stream) != where.stream:
+        raise ValueError(f"files: they are not of {where.stream}")
+    return stream
+
+
+def _stream_of_key(key: str) -> str:
+    file = classified(key, 0)
+    if not isinstance(file, (RoverFile, EventFile)):
+        raise ValueError(f"files: {key[:80]!r} is no file of a contract")
+    return stream_of(file)
+
+
+def _place_of(where: ManifestKey) -> str:
+    """Where the keys of a manifest's files begin on a disk: for Rover its root, for Currents the place beside it."""
+    if where.stream in DATASETS:
+        return where.root
+    above, _, last = where.root.rpartition("/")
+    return below(above, last.partition(".")[2]) if above else last.partition(".")[2]
+
+
+def _add_unlisted(store: Store, found: Looked) -> None:
+    """Adds the files that manifests name in hours that were not listed: events may have waited for long."""
+    listed = {each.key for each in found.files}
+    for key in _named(found.manifests):
+        if key in listed:
+            continue
+        for info in store.listing(key):
+            file = classified(info.key, info.bytes)
+            if info.key == key and isinstance(file, (RoverFile, EventFile)):
+                found.files.append(file)
+
+
+def _named(manifests: Iterable[Said]) -> Iterator[str]:
+    yield from dict.fromkeys(key for each in manifests for key in each.keys)

@@ -1,0 +1,131 @@
+"""A run of the loader: look, decide, load group by group, note, make the views.
+
+Objects of a dataset are loaded some at once: many small ones share a transaction, a large one has its own. What is committed
+stays, so a run that is killed is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from rover_spark.consume.keys import EventFile, RoverFile
+from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
+from rover_spark.consume.load.look import Looked, look
+from rover_spark.consume.load.objects import parts
+from rover_spark.consume.load.port import Counts, Warehouse
+from rover_spark.consume.load.report import Loaded, LoadedDataset, Unread
+from rover_spark.consume.place import Place
+from rover_spark.errors import ConfigError, StoreError
+
+GROUP_BYTES = 32 << 20  # compressed, of objects that share a transaction
+GROUP_OBJECTS = 500
+_UNREAD = 5  # objects in a row: then the place is out of reach
+
+Begin = Callable[[int, int], object]
+Notice = Callable[[str, Counts, int], object]
+
+
+def load(
+    place: Place,
+    warehouse: Warehouse,
+    *,
+    now: datetime,
+    manifests: Place | None = None,
+    look_back: timedelta = LOOK_BACK,
+    notice: Notice = lambda dataset, counts, size: None,
+    begin: Begin = lambda objects, size: None,
+) -> Loaded:
+    """Loads what is new at a place.
+
+    ``manifests`` is where completion manifests are, if neither below the place nor beside it. ``begin`` gets the number of
+    objects to be loaded and their bytes; ``notice`` what each group of objects did, and its bytes.
+
+    Raises:
+        ConfigError: the place holds more than one export. StoreError: it cannot be listed, or no object can be read.
+    """
+    known, newest = warehouse.manifests()
+    found = look(place, manifests, warehouse.folders(now), known, now, look_back)
+    _refuse_several(place, found)
+    decision = _decided(found, warehouse, newest, now)
+    begin(len(decision.objects), sum(each.bytes for each in decision.objects))
+    counts: dict[str, Counts] = {}
+    read = partial(parts, place.store())
+    failed = 0
+    for group in groups(decision.objects):
+        dataset = group[0].dataset
+        done = warehouse.load(group, read)
+        counts[dataset] = counts.get(dataset, Counts()) + done
+        notice(dataset, done, sum(each.bytes for each in group))
+        failed = failed + len(done.unread) if done.unread and not done.objects else 0
+        if failed >= _UNREAD:
+            key, why = done.unread[-1]
+            raise StoreError(
+                f"{key} and others cannot be read: {why}; what was loaded before is kept",
+                code="object_unreadable",
+                remedy="Look at the rights and at the network, and run load again.",
+            )
+    whole = [each for each in decision.complete if _all_loaded(each.keys, warehouse)]
+    waiting = [each for each in (*decision.complete, *decision.waiting) if each not in whole]
+    warehouse.note(whole, waiting, found.refused)
+    warehouse.finish()
+    return Loaded(
+        datasets=tuple(_dataset(name, each) for name, each in sorted(counts.items())),
+        batches=len(whole),
+        waiting=len(waiting),
+        unnamed=len(decision.unnamed),
+        manifests_refused=len(found.refused),
+        unread=tuple(Unread(*pair) for each in counts.values() for pair in each.unread),
+    )
+
+
+def groups(objects: Sequence[Due]) -> Iterator[list[Due]]:
+    """Objects of one dataset that share a transaction, in order."""
+    group: list[Due] = []
+    size = 0
+    for each in objects:
+        full = size + each.bytes > GROUP_BYTES or len(group) >= GROUP_OBJECTS
+        if group and (full or (each.contract, each.dataset) != (group[0].contract, group[0].dataset)):
+            yield group
+            group, size = [], 0
+        group.append(each)
+        size += each.bytes
+    if group:
+        yield group
+
+
+def _decided(
+    found: Looked, warehouse: Warehouse, newest: Mapping[str, datetime], now: datetime
+) -> Decision:
+    keys = {each.key for each in found.files} | {key for each in found.manifests for key in each.keys}
+    return decide(found.files, found.manifests, warehouse.sizes(keys), newest, now)
+
+
+def _all_loaded(keys: Sequence[str], warehouse: Warehouse) -> bool:
+    return len(warehouse.sizes(keys)) == len(set(keys))
+
+
+def _refuse_several(place: Place, found: Looked) -> None:
+    """Records of two exports in one table would be one company's to whoever reads the views."""
+    for kind in (RoverFile, EventFile):
+        places = sorted({each.place for each in found.files if isinstance(each, kind)})
+        if len(places) > 1:
+            raise ConfigError(
+                f"{place.destination} holds {len(places)} exports: {', '.join(each or '/' for each in places[:5])};"
+                " nothing was loaded",
+                code="place_ambiguous",
+                remedy="Name one of them, and a file for each.",
+            )
+
+
+def _dataset(name: str, counts: Counts) -> LoadedDataset:
+    return LoadedDataset(
+        dataset=name,
+        objects=counts.objects,
+        new=counts.new,
+        repeated=counts.repeated,
+        bad_lines=counts.bad_lines,
+        damaged=counts.damaged,
+        gone=len(counts.gone),
+    )
