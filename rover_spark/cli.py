@@ -346,3 +346,4 @@ def sweep(
 
 app.command(epilog="Example: rover-spark conform s3://bucket/acme --since 24h")(receivers.conform)
 app.command(epilog="Example: rover-spark ddl --engine duckdb -c acme.toml")(receivers.ddl)
+app.command(epilog="Example: rover-spark load s3://bucket/acme --into crm.duckdb")(receivers.load)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
 from rover_spark.consume.conform.report import Breach, HeldDataset
 from rover_spark.consume.ddl.statement import Statement
+from rover_spark.consume.load.report import LoadedDataset
 from rover_spark.errors import Problem
 from rover_spark.face.document import document
 from rover_spark.model.dataset_state import BatchRecord
@@ -195,6 +196,25 @@ class DdlResult(Result):
         if self.engine == odcs.NAME:
             return odcs.text(self.statements)
         return script.text(ENGINES[self.engine], self.statements)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadResult(Result):
+    """What was loaded from a place into a file, by dataset or event type.
+
+    ``manifests`` counts batches that are complete and loaded, ``waiting`` those that are not complete, ``unnamed`` files that
+    wait for their manifest, ``quarantined`` the lines, objects and manifests that were refused.
+    """
+
+    command: str = "load"
+    engine: str
+    into: str
+    place: str
+    datasets: tuple[LoadedDataset, ...]
+    manifests: int
+    waiting: int
+    unnamed: int
+    quarantined: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,7 @@ _WAITS = {
     "verify": "reading the bucket back",
     "sweep": "looking for what was left behind",
     "conform": "reading the bucket",
+    "load": "looking at the bucket",
 }
 _WAITS_FOR_CHANGES = "waiting for changes"
 
@@ -132,7 +133,7 @@ def run_command(
 
 def run_without_spark(
     name: str,
-    prepare: Callable[[], Callable[[], Result]],
+    prepare: Callable[[UnderWay], Callable[[], Result]],
     as_json: bool,
     verbose: bool,
     file: str = "FILE",
@@ -141,7 +142,7 @@ def run_without_spark(
     """The same for a command that needs neither Spark nor a configuration. ``end`` stops what must not outlive the process."""
 
     def work(under_way: UnderWay, signals: Signals) -> Result:
-        command = prepare()
+        command = prepare(under_way)
         under_way.starting = False
         with under_way.doing(_WAITS[name]):
             return command()

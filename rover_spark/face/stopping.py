@@ -27,6 +27,7 @@ _TRUE = {
     "status": _READING,
     "verify": _READING,
     "conform": _READING,
+    "load": ("what was loaded is kept", "Run load again: it goes on from there."),
     "check": (
         "a probe may be left in the staging place, where receivers do not look",
         "rover-spark sweep -c FILE removes it in time.",

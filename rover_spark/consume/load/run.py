@@ -7,6 +7,7 @@ stays, so a run that is killed is finished by the next one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,7 +15,7 @@ from rover_spark.consume.keys import EventFile, RoverFile
 from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
 from rover_spark.consume.load.look import Looked, look
 from rover_spark.consume.load.objects import parts
-from rover_spark.consume.load.port import Counts, Warehouse
+from rover_spark.consume.load.port import Counts, Read, Warehouse
 from rover_spark.consume.load.report import Loaded, LoadedDataset, Unread
 from rover_spark.consume.place import Place
 from rover_spark.errors import ConfigError, StoreError
@@ -23,8 +24,14 @@ GROUP_BYTES = 32 << 20  # compressed, of objects that share a transaction
 GROUP_OBJECTS = 500
 _UNREAD = 5  # objects in a row: then the place is out of reach
 
-Begin = Callable[[int, int], object]
-Notice = Callable[[str, Counts, int], object]
+Notice = Callable[[Counts, int], object]
+Watching = Callable[[int], AbstractContextManager[Notice]]
+
+
+@contextmanager
+def unwatched(objects: int) -> Iterator[Notice]:
+    """Nobody looks."""
+    yield lambda counts, size: None
 
 
 def load(
@@ -34,13 +41,12 @@ def load(
     now: datetime,
     manifests: Place | None = None,
     look_back: timedelta = LOOK_BACK,
-    notice: Notice = lambda dataset, counts, size: None,
-    begin: Begin = lambda objects, size: None,
+    watching: Watching = unwatched,
 ) -> Loaded:
     """Loads what is new at a place.
 
-    ``manifests`` is where completion manifests are, if neither below the place nor beside it. ``begin`` gets the number of
-    objects to be loaded and their bytes; ``notice`` what each group of objects did, and its bytes.
+    ``manifests`` is where completion manifests are, if neither below the place nor beside it. ``watching`` gets the
+    number of objects to be loaded, and what it gives is called with what each group of objects did, and its bytes.
 
     Raises:
         ConfigError: the place holds more than one export. StoreError: it cannot be listed, or no object can be read.
@@ -49,23 +55,8 @@ def load(
     found = look(place, manifests, warehouse.folders(now), known, now, look_back)
     _refuse_several(place, found)
     decision = _decided(found, warehouse, newest, now)
-    begin(len(decision.objects), sum(each.bytes for each in decision.objects))
-    counts: dict[str, Counts] = {}
-    read = partial(parts, place.store())
-    failed = 0
-    for group in groups(decision.objects):
-        dataset = group[0].dataset
-        done = warehouse.load(group, read)
-        counts[dataset] = counts.get(dataset, Counts()) + done
-        notice(dataset, done, sum(each.bytes for each in group))
-        failed = failed + len(done.unread) if done.unread and not done.objects else 0
-        if failed >= _UNREAD:
-            key, why = done.unread[-1]
-            raise StoreError(
-                f"{key} and others cannot be read: {why}; what was loaded before is kept",
-                code="object_unreadable",
-                remedy="Look at the rights and at the network, and run load again.",
-            )
+    with watching(len(decision.objects)) as notice:
+        counts = _loaded(decision, warehouse, partial(parts, place.store()), notice)
     whole = [each for each in decision.complete if _all_loaded(each.keys, warehouse)]
     waiting = [each for each in (*decision.complete, *decision.waiting) if each not in whole]
     warehouse.note(whole, waiting, found.refused)
@@ -78,6 +69,25 @@ def load(
         manifests_refused=len(found.refused),
         unread=tuple(Unread(*pair) for each in counts.values() for pair in each.unread),
     )
+
+
+def _loaded(decision: Decision, warehouse: Warehouse, read: Read, notice: Notice) -> dict[str, Counts]:
+    counts: dict[str, Counts] = {}
+    failed = 0
+    for group in groups(decision.objects):
+        dataset = group[0].dataset
+        done = warehouse.load(group, read)
+        counts[dataset] = counts.get(dataset, Counts()) + done
+        notice(done, sum(each.bytes for each in group))
+        failed = failed + len(done.unread) if done.unread and not done.objects else 0
+        if failed >= _UNREAD:
+            key, why = done.unread[-1]
+            raise StoreError(
+                f"{key} and others cannot be read: {why}; what was loaded before is kept",
+                code="object_unreadable",
+                remedy="Look at the rights and at the network, and run load again.",
+            )
+    return counts
 
 
 def groups(objects: Sequence[Due]) -> Iterator[list[Due]]:
@@ -95,9 +105,7 @@ def groups(objects: Sequence[Due]) -> Iterator[list[Due]]:
         yield group
 
 
-def _decided(
-    found: Looked, warehouse: Warehouse, newest: Mapping[str, datetime], now: datetime
-) -> Decision:
+def _decided(found: Looked, warehouse: Warehouse, newest: Mapping[str, datetime], now: datetime) -> Decision:
     keys = {each.key for each in found.files} | {key for each in found.manifests for key in each.keys}
     return decide(found.files, found.manifests, warehouse.sizes(keys), newest, now)
 

@@ -10,6 +10,7 @@ from rover_spark.face.commands.deliver import export, export_every, plan, redeli
 from rover_spark.face.commands.look import check, quarantine, schemas, status, verify
 from rover_spark.face.commands.upkeep import accept, rerun, sweep
 from rover_spark.face.receivers.conform import conform
+from rover_spark.face.receivers.load import load
 from rover_spark.face.receivers.statements import ddl
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ddl",
     "export",
     "export_every",
+    "load",
     "plan",
     "quarantine",
     "redeliver",

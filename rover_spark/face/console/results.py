@@ -12,6 +12,7 @@ from rover_spark.face.console.tables import (
     breaches_table,
     checks_table,
     held_table,
+    loaded_table,
     quarantine_table,
     quarantined_row,
     schemas_table,
@@ -23,6 +24,7 @@ from rover_spark.face.results import (
     ConformResult,
     DdlResult,
     DemoResult,
+    LoadResult,
     PlanResult,
     QuarantineResult,
     RerunResult,
@@ -49,6 +51,8 @@ def show(console: Console, result: Result) -> None:
             return _quarantine(console, result.quarantine)
         case ConformResult():
             return _conform(console, result)
+        case LoadResult():
+            _load(console, result)
         case SchemasResult():
             return _schemas(console, result)
         case StatusResult():
@@ -126,6 +130,18 @@ def _conform(console: Console, result: ConformResult) -> None:
         console.print("no files of a contract are there")
     elif result.ok:
         console.print("all of it is as the contract says")
+
+
+def _load(console: Console, result: LoadResult) -> None:
+    if result.datasets:
+        _out(console, loaded_table(result.datasets, console.width))
+    waiting = [(result.waiting, "batch waits for its files", "batches wait for their files")]
+    waiting.append((result.unnamed, "file waits for its manifest", "files wait for their manifest"))
+    for count, one, many in waiting:
+        if count:
+            console.print(plain(f"{count:,} {one if count == 1 else many}"))
+    if not result.datasets and result.ok:
+        console.print("nothing is new")
 
 
 def _schemas(console: Console, result: SchemasResult) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from rover_spark.audit.found import DatasetStatus, Finding
 from rover_spark.consume.conform.report import Breach, HeldDataset
+from rover_spark.consume.load.report import LoadedDataset
 from rover_spark.face.console import hanging, indented, plain
 from rover_spark.face.console.grid import Column, fits, grid, natural
 from rover_spark.face.document import iso
@@ -185,6 +186,21 @@ def _held(rows: Sequence[HeldDataset], width: int) -> Text:
         Column("text", [size(row.text_bytes) for row in rows], right=True, spare=4),
         Column("hours (UTC)", hours, spare=5),
         _numbers("breaches", [row.breaches for row in rows]),
+    ]
+    return grid(columns, width)
+
+
+def loaded_table(rows: Sequence[LoadedDataset], width: int = _WIDE) -> Text:
+    """Builds a table with one row per dataset or event type that was loaded."""
+    gone = any(row.gone for row in rows)
+    columns = [
+        Column("dataset", [row.dataset for row in rows]),
+        _numbers("objects", [row.objects for row in rows]),
+        _numbers("new", [row.new for row in rows]),
+        _numbers("repeated", [row.repeated for row in rows]),
+        _numbers("bad lines", [row.bad_lines for row in rows]),
+        _numbers("damaged", [row.damaged for row in rows]),
+        *([_numbers("gone", [row.gone for row in rows])] if gone else []),
     ]
     return grid(columns, width)
 

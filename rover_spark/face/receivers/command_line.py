@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rover_spark.consume.conform.loaders import LOADERS
-from rover_spark.face.arguments import Json, Verbose, beginning
+from rover_spark.face.arguments import Json, Verbose, age, beginning
 from rover_spark.face.running import run_at_once, run_without_spark
 
 if TYPE_CHECKING:
     from rover_spark.face.results import Result
+    from rover_spark.face.stopping import UnderWay
 
 
 def conform(
@@ -92,7 +93,7 @@ def conform(
             now=now,
         )
 
-    run_without_spark("conform", prepare, as_json, verbose, str(access or "FILE"), _end_conform)
+    run_without_spark("conform", lambda _: prepare(), as_json, verbose, str(access or "FILE"), _end_conform)
 
 
 def _end_conform() -> None:
@@ -151,3 +152,68 @@ def ddl(
         return statements.ddl(engine, settings, place=place, schema=schema, datasets=dataset or ())
 
     run_at_once("ddl", call, as_json, verbose, str(configured or "FILE"))
+
+
+def load(
+    url: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[URL]",
+            show_default=False,
+            help="s3://…, gs://…, az://…, file://… or a directory that holds an export; else where the configuration delivers to.",
+        ),
+    ] = None,
+    into: Annotated[
+        Path,
+        typer.Option("--into", metavar="FILE", help="The DuckDB file; it is made where there is none."),
+    ] = ...,  # type: ignore[assignment]
+    engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="What loads: duckdb.")] = "duckdb",
+    configured: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="A configuration file that says where the export is and how it is reached.",
+        ),
+    ] = None,
+    manifests: Annotated[
+        str | None,
+        typer.Option(
+            "--manifests",
+            metavar="URL",
+            help="Where completion manifests are, if neither below URL nor beside it.",
+        ),
+    ] = None,
+    look_back: Annotated[
+        str,
+        typer.Option(
+            "--look-back", metavar="AGE", help="How far before the last loaded hour files may still appear."
+        ),
+    ] = "48h",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 where anything went into the quarantine.")
+    ] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Load what is new into tables, each record once, with the current state as views. Needs no Spark."""
+
+    def prepare(progress: UnderWay) -> Callable[[], Result]:
+        from rover_spark.config.settings import load as settings_of
+        from rover_spark.face.receivers.load import load as load_into
+
+        span = age("--look-back", look_back)
+        settings = settings_of(configured) if configured is not None else None
+        return lambda: load_into(
+            url,
+            into=into,
+            engine=engine,
+            settings=settings,
+            manifests=manifests,
+            look_back=span,
+            strict=strict,
+            progress=progress,
+        )
+
+    run_without_spark("load", prepare, as_json, verbose, str(configured or "FILE"))

@@ -47,9 +47,7 @@ def columns_of(schema: Schema, taken: Iterable[str] = ()) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def arrow(
-    events: Sequence[Event], columns: Sequence[Column]
-) -> tuple[pa.Table, list[int], list[BadLine]]:
+def arrow(events: Sequence[Event], columns: Sequence[Column]) -> tuple[pa.Table, list[int], list[BadLine]]:
     """The columns of the events, the number of each row, and the events that are refused."""
     names = {each.name for each in columns}
     makers = [(each.name, _maker(each)) for each in columns]

@@ -94,9 +94,7 @@ class Filling:
         )
         self._connection.register("batch", numbered)
         try:
-            found = self._connection.execute(
-                f'SELECT "place of row" FROM batch WHERE {wrong}'
-            ).fetchall()
+            found = self._connection.execute(f'SELECT "place of row" FROM batch WHERE {wrong}').fetchall()
         finally:
             self._connection.unregister("batch")
         return {place for (place,) in found}
@@ -156,9 +154,7 @@ class Filling:
                 f" WHERE row({ours}) > row({theirs})"
             )
             self._connection.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT old FROM {_BETTER})")
-            chosen = (
-                f" WHERE rowid NOT IN (SELECT new FROM {_MET}) OR rowid IN (SELECT new FROM {_BETTER})"
-            )
+            chosen = f" WHERE rowid NOT IN (SELECT new FROM {_MET}) OR rowid IN (SELECT new FROM {_BETTER})"
         self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {rows}{chosen}")
         return distinct - met, count - (distinct - met)
 

@@ -7,7 +7,7 @@ that the contract allows and that cannot be kept as text or JSON (half of a surr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -46,9 +46,7 @@ class Lines:
 
     def numbers(self) -> list[int]:
         """The number of each line in its object."""
-        return [
-            number for each in self._pieces for number in range(each.number, each.number + each.count)
-        ]
+        return [number for each in self._pieces for number in range(each.number, each.number + each.count)]
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Each line with its number."""
@@ -141,17 +139,17 @@ def _rest(records: list[dict[str, Any]], dataset: str) -> list[bytes | None]:
     return [encode(each) if each else None for each in records]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _anything() -> Any:
     return msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _closed(dataset: str) -> Any:
     return _decoder(dataset, closed=True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _open(dataset: str) -> Any:
     return _decoder(dataset, closed=False)
 

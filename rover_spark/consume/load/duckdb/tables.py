@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
@@ -127,20 +128,31 @@ def views(connection: Any) -> None:
     if any(types(connection, raw(each)) for each in tables):
         for each in tables:
             make(connection, each)
-        merges = next(each for each in tables if each.dataset == _MERGES)
-        for each in sorted(tables, key=lambda table: table.dataset != _MERGES):
-            _records(connection, each)
-            state = current_state(each, _NAMES.of(records(each)), _NAMES.of(current(merges)))
-            if state is not None:
-                _view(connection, current(each), state)
-    for event_type, name in connection.execute("SELECT event_type, name FROM rover_load.event_types").fetchall():
-        _records(connection, _events(event_type, name))
+        for statement in _rover_views():
+            connection.execute(statement)
+    known = connection.execute("SELECT event_type, name FROM rover_load.event_types").fetchall()
+    for event_type, name in known:
+        connection.execute(_records(_events(event_type, name)))
 
 
-def _records(connection: Any, table: Table) -> None:
-    _view(connection, records(table), exp.select("*").from_(_NAMES.of(raw(table))))
+@lru_cache(maxsize=1)
+def _rover_views() -> tuple[str, ...]:
+    """The views of all datasets; those of the merges first, since the others read them."""
+    tables = [of_rover(each) for each in DATASETS]
+    merges = next(each for each in tables if each.dataset == _MERGES)
+    found = []
+    for each in sorted(tables, key=lambda table: table.dataset != _MERGES):
+        found.append(_records(each))
+        state = current_state(each, _NAMES.of(records(each)), _NAMES.of(current(merges)))
+        if state is not None:
+            found.append(_view(current(each), state))
+    return tuple(found)
 
 
-def _view(connection: Any, name: str, found: exp.Select) -> None:
-    create = exp.Create(this=_NAMES.of(name), kind="VIEW", expression=found, replace=True)
-    connection.execute(create.sql("duckdb"))
+def _records(table: Table) -> str:
+    """One row per id: the raw table has no more."""
+    return _view(records(table), exp.select("*").from_(_NAMES.of(raw(table))))
+
+
+def _view(name: str, found: exp.Select) -> str:
+    return exp.Create(this=_NAMES.of(name), kind="VIEW", expression=found, replace=True).sql("duckdb")

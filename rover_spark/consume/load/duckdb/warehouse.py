@@ -14,9 +14,9 @@ import pyarrow as pa
 from rover_spark.consume.containers import Event, Header
 from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.lines import Piece
-from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.duckdb import events, file, lines, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
+from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.objects import Damaged, Whole
 from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
 from rover_spark.consume.records import BadLine
@@ -98,8 +98,8 @@ class DuckFile:
             try:
                 ends[number] = _taken(taking, read(due))
                 continue
-            except Damaged as damaged:
-                ends[number] = damaged
+            except Damaged as error:
+                ends[number] = error
             except FileNotFoundError:
                 counts += Counts(gone=(due.key,))
             except StoreError as error:
@@ -250,10 +250,16 @@ class _Events:
         if not self._events:
             return
         rows, numbers, refused = events.arrow(self._events, self._columns)
-        as_json = {events.ADDITIONAL, *(each.name for each in self._columns if each.kind in ("json", "any"))}
+        as_json = {lines.ADDITIONAL, *(each.name for each in self._columns if each.kind in ("json", "any"))}
         unkept = self.filling.add(rows, as_json, self._key, self.number) if numbers else ()
-        texts = {each.number: repr(each.fields)[: TEXT * 4].encode(errors="replace") for each in self._events} if unkept else {}
-        refused += [replace(lines.refusal(numbers[each], b""), line=texts[numbers[each]]) for each in sorted(unkept)]
+        texts = (
+            {each.number: repr(each.fields)[: TEXT * 4].encode(errors="replace") for each in self._events}
+            if unkept
+            else {}
+        )
+        refused += [
+            replace(lines.refusal(numbers[each], b""), line=texts[numbers[each]]) for each in sorted(unkept)
+        ]
         for bad in refused:
             self.filling.refuse(bad, self.number)
         self._events = []

@@ -1,0 +1,302 @@
+"""What is wrong in a bucket: a bad line or object goes into the quarantine and stops nothing; nothing is loaded twice."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import fastavro
+import pytest
+
+from rover_spark.consume import lines
+from rover_spark.consume.load.duckdb.warehouse import DuckFile
+from rover_spark.errors import ConfigError, RunError
+from rover_spark.store.local import LocalStore
+from tests.consume.load.loading import NOW, ask, loaded, of, tables
+from tests.consume.written import (
+    PLACE,
+    SCHEMA,
+    container,
+    currents_bucket,
+    event_key,
+    events,
+    key,
+    put,
+    record,
+    rover_bucket,
+    text,
+)
+
+PROFILES = "fan_profiles"
+GOOD = text([record(PROFILES, 1), record(PROFILES, 2)])
+
+
+def line(**fields: Any) -> bytes:
+    return json.dumps({**record(PROFILES, 9), **fields}).encode()
+
+
+def quarantine(file: Path) -> list[tuple[Any, ...]]:
+    return ask(file, "SELECT key, line, code FROM rover_load.quarantine ORDER BY ALL")
+
+
+BAD_LINES = {
+    "json_invalid": b'{"id":',
+    "not_object": b"[1]",
+    "utf8_invalid": line(traits={"a": "X"}).replace(b'"X"', b'"\xff"'),
+    "bom": b"\xef\xbb\xbf" + line(),
+    "crlf": line() + b"\r",
+    "field_missing": b'{"id":"%s"}' % (b"a" * 32),
+    "id_malformed": line(id="none"),
+    "version_unknown": line(version=2),
+    "time_malformed": line(updatedAt="yesterday"),
+    "field_type": line(traits=[1]),
+    "text_refused": line(traits={"a": "X"}).replace(b'"X"', b'"\\ud800"'),
+}
+
+
+@pytest.mark.parametrize("code", BAD_LINES)
+def test_a_bad_line_is_refused_by_its_number_and_stops_nothing(code: str, tmp_path: Path) -> None:
+    first, second = GOOD.splitlines(keepends=True)
+    put(tmp_path / "b", key(PROFILES), gzip.compress(first + BAD_LINES[code] + b"\n" + second))
+    file = tmp_path / "b.duckdb"
+    found = of(loaded(tmp_path / "b", file), PROFILES)
+    assert (found.new, found.bad_lines, found.damaged) == (2, 1, 0)
+    assert quarantine(file) == [(key(PROFILES), 2, code)]
+    assert ask(file, "SELECT records, bad_lines FROM rover_load.objects") == [(2, 1)]
+    assert loaded(tmp_path / "b", file).datasets == ()
+
+
+def test_a_line_over_the_bound_is_refused_without_being_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = line(traits={"a": "x" * (lines.LINE_BYTES + 1)}) + b"\n"
+    put(tmp_path / "b", key(PROFILES), gzip.compress(GOOD + long, 1))
+    found = of(loaded(tmp_path / "b", tmp_path / "b.duckdb"), PROFILES)
+    assert (found.new, found.bad_lines) == (2, 1)
+    assert ask(tmp_path / "b.duckdb", "SELECT line, code, text FROM rover_load.quarantine") == [
+        (3, "line_too_long", "")
+    ]
+
+
+def test_a_refused_line_is_cut(tmp_path: Path) -> None:
+    put(tmp_path / "b", key(PROFILES), gzip.compress(GOOD + b"x" * 100_000))
+    loaded(tmp_path / "b", tmp_path / "b.duckdb")
+    assert ask(tmp_path / "b.duckdb", "SELECT length(text) FROM rover_load.quarantine") == [(1000,)]
+
+
+DAMAGED = {
+    "file_empty": b"",
+    "not_gzip": GOOD,
+    "gzip_cut": gzip.compress(GOOD)[:-9],
+    "gzip_trailing": gzip.compress(GOOD) + gzip.compress(GOOD),
+}
+
+
+@pytest.mark.parametrize("code", DAMAGED)
+def test_of_a_damaged_object_nothing_is_loaded_until_it_is_healed(code: str, tmp_path: Path) -> None:
+    place, file = rover_bucket(tmp_path / "b", records=3, hours=1), tmp_path / "b.duckdb"
+    damaged = put(place, key(PROFILES, token="zz"), DAMAGED[code])
+    for _ in range(2):
+        found = of(loaded(place, file), PROFILES)
+        assert found.damaged == 1
+        assert quarantine(file) == [(key(PROFILES, token="zz"), None, code)]
+        assert ask(file, f"SELECT count(*) FROM {PROFILES}_raw") == [(3,)]
+    damaged.write_bytes(gzip.compress(text([record(PROFILES, 77)])))
+    assert of(loaded(place, file), PROFILES).new == 1
+    assert quarantine(file) == []
+
+
+def test_a_bomb_is_never_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rover_spark.consume.checked.pieces.__kwdefaults__", {
+        "text_bytes": 1 << 20, "line_bytes": 1 << 20
+    })  # fmt: skip
+    monkeypatch.setattr("rover_spark.consume.checked.checked.__kwdefaults__", {
+        "text_bytes": 1 << 20, "line_bytes": 1 << 20
+    })  # fmt: skip
+    put(tmp_path / "b", key(PROFILES), gzip.compress(GOOD * 5000))
+    assert of(loaded(tmp_path / "b", tmp_path / "b.duckdb"), PROFILES).damaged == 1
+    assert quarantine(tmp_path / "b.duckdb") == [(key(PROFILES), None, "text_too_large")]
+
+
+def test_what_the_contract_allows_is_loaded(tmp_path: Path) -> None:
+    one = record(PROFILES, 1)
+    turned = dict(reversed({**one, "tier": {"a": 1.50}, "id": "A" * 32}.items()))
+    twice = line(traits={"a": "X"}, id="b" * 32).replace(b'"X"', b'1, "a": 123456789012345678901234567890.10')
+    short = line(
+        id="c" * 32, updatedAt="2026-11-21T04:05:06Z", emittedAt="2026-11-21T04:05:06.123456789+00:00"
+    )
+    body = b"\n".join([json.dumps(turned).encode(), twice, short])
+    put(tmp_path / "b", key(PROFILES), gzip.compress(body))
+    file = tmp_path / "b.duckdb"
+    assert of(loaded(tmp_path / "b", file), PROFILES).new == 3
+    rows = ask(
+        file,
+        'SELECT id, traits, additional, CAST("emittedAt" AS VARCHAR), version FROM fan_profiles_raw ORDER BY id',
+    )
+    assert rows[0][0] == "a" * 32 and json.loads(rows[0][2]) == {"tier": {"a": 1.5}}
+    assert rows[1][1] == '{"a": 1, "a": 123456789012345678901234567890.10}'
+    assert rows[2][3:] == ("2026-11-21 04:05:06.123456", 1)
+
+
+def test_objects_that_disappear_or_cannot_be_read_are_left_for_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, file = rover_bucket(tmp_path / "b", records=3), tmp_path / "b.duckdb"
+    read = LocalStore.read
+
+    def failing(store: LocalStore, name: str) -> Any:
+        if "fan_profiles-20261121T04" in name:
+            raise FileNotFoundError(name)
+        if "fan_profiles-20261121T05" in name:
+            raise PermissionError(13, "Permission denied", name)
+        return read(store, name)
+
+    monkeypatch.setattr(LocalStore, "read", failing)
+    found = loaded(place, file)
+    assert of(found, PROFILES).gone == 1 and of(found, PROFILES).objects == 0
+    assert [each.reason for each in found.unread] == ["Permission denied"]
+    assert sum(each.new for each in found.datasets) == 18
+    monkeypatch.setattr(LocalStore, "read", read)
+    assert of(loaded(place, file), PROFILES).new == 6
+
+
+def test_a_key_that_lies_about_its_hour_does_not_hide_what_comes_later(tmp_path: Path) -> None:
+    place, file = rover_bucket(tmp_path / "b", records=3, hours=1), tmp_path / "b.duckdb"
+    put(place, key(PROFILES).replace("2026-11-21", "2999-01-01"), gzip.compress(GOOD))
+    loaded(place, file)
+    put(place, key(PROFILES, token="later"), gzip.compress(text([record(PROFILES, 50)])))
+    assert of(loaded(place, file), PROFILES).new == 1
+
+
+def test_two_exports_in_one_place_are_refused(tmp_path: Path) -> None:
+    rover_bucket(tmp_path / "b" / "one", records=1, hours=1)
+    rover_bucket(tmp_path / "b" / "two", records=1, hours=1)
+    with pytest.raises(ConfigError, match="holds 2 exports: one, two"):
+        loaded(tmp_path / "b", tmp_path / "b.duckdb")
+
+
+def test_a_file_that_is_no_duckdb_file_is_left_as_it_is(tmp_path: Path) -> None:
+    rover_bucket(tmp_path / "b", records=1, hours=1)
+    (tmp_path / "notes.txt").write_text("mine" * 9999)
+    for into in (tmp_path / "notes.txt", tmp_path / "none" / "x.duckdb"):
+        with pytest.raises(ConfigError) as refused:
+            loaded(tmp_path / "b", into)
+        assert refused.value.code == "into_invalid"
+    assert (tmp_path / "notes.txt").read_text() == "mine" * 9999
+
+
+def test_a_table_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
+    rover_bucket(tmp_path / "b", records=1, hours=1)
+    with duckdb.connect(str(tmp_path / "b.duckdb")) as connection:
+        connection.execute("CREATE TABLE fan_profiles_raw AS SELECT 1 AS mine")
+    with pytest.raises(ConfigError, match="was not made by rover-spark load"):
+        loaded(tmp_path / "b", tmp_path / "b.duckdb")
+    assert ask(tmp_path / "b.duckdb", "FROM fan_profiles_raw") == [(1,)]
+
+
+def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    DuckFile(tmp_path / "x.duckdb", lambda: NOW).close()
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        connection.execute("UPDATE rover_load.format SET version = 2")
+    with pytest.raises(ConfigError, match="newer version"):
+        DuckFile(tmp_path / "x.duckdb", lambda: NOW)
+
+
+# -- Currents ------------------------------------------------------------------------------------------------------
+
+
+def test_hostile_event_types_are_names_and_nothing_more(tmp_path: Path) -> None:
+    names = ['x"; DROP TABLE y; --', "a.b", "a_b", "A.B", "fan_profiles", "Ünïcode 'q'", "x" * 150]
+    for number, each in enumerate(names):
+        put(tmp_path / "b", event_key(0, each), container(events(number * 10, 3)))
+    rover_bucket(tmp_path / "b", records=2, hours=1)
+    file = tmp_path / "b.duckdb"
+    loaded(tmp_path / "b", file)
+    found = dict(ask(file, "SELECT event_type, name FROM rover_load.event_types"))
+    assert set(found) == set(names) and len(set(found.values())) == len(names)
+    for name in found.values():
+        assert ask(file, f"SELECT count(*) FROM {name}_records") == [(3,)]
+    assert ask(file, "SELECT count(*) FROM fan_profiles_records") == [(2,)]
+
+
+def test_event_types_whose_names_would_be_one_are_told_apart_in_any_order(tmp_path: Path) -> None:
+    found = []
+    for order in (("a.b", "a_b"), ("a_b", "a.b")):
+        place, file = tmp_path / order[0], tmp_path / f"{order[0]}.duckdb"
+        for each in order:
+            put(place, event_key(0, each), container(events(len(each) + ("_" in each) * 10, 3)))
+            loaded(place, file)
+        found.append(tables(file))
+    assert found[0] == found[1] and len(found[0]) == 4
+
+
+def test_a_schema_grows_by_name_in_any_order(tmp_path: Path) -> None:
+    newer = {**SCHEMA, "fields": [
+        {"name": "amount", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}],
+         "default": None},
+        *reversed(SCHEMA["fields"]),
+        {"name": "at", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}], "default": None},
+        {"name": "USER_ID", "type": ["null", "string"], "default": None},
+    ]}  # fmt: skip
+    rows = events(100, 2)
+    rows[0] |= {"amount": b"\x01\x00", "at": 1_000, "USER_ID": "u"}
+    rows[1] |= {"amount": b"\xff\xff\xff\xff\xff", "at": None, "USER_ID": None}
+    stream = io.BytesIO()
+    bare = json.loads(json.dumps(newer).replace(', "logicalType": "decimal"', ""))
+    fastavro.writer(stream, _without_logical(newer), rows)
+    body = stream.getvalue()
+    assert bare
+    found = []
+    for first in (0, 1):
+        place, file = tmp_path / f"{first}", tmp_path / f"{first}.duckdb"
+        files = [(event_key(0), container(events(0, 2))), (event_key(10, schema_id=2), body)]
+        for number in (first, 1 - first):
+            put(place, *files[number])
+            loaded(place, file)
+        found.append(tables(file))
+        rows_ = ask(file, "SELECT user_id IS NOT NULL, properties FROM users_behaviors_customevent_records")
+        assert len(rows_) == 4 and all(row[0] for row in rows_)
+    assert found[0] == found[1]
+
+
+def _without_logical(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, whose logical types fastavro shall not apply as it writes."""
+    text_ = json.dumps(schema).replace('"type": "bytes", "logicalType"', '"type": "bytes", "was"')
+    found: dict[str, Any] = json.loads(
+        text_.replace('"type": "long", "logicalType"', '"type": "long", "was"')
+    )
+    return found
+
+
+def test_of_a_broken_container_nothing_is_loaded(tmp_path: Path) -> None:
+    place, file = currents_bucket(tmp_path / "b", files=1), tmp_path / "b.duckdb"
+    whole = container(events(500, 20))
+    put(place, event_key(600), whole[:-5])
+    put(place, event_key(700), b"Obj\x01\x02\x16avro.schema\x02{\x00" + b"0" * 16)
+    found = of(loaded(place, file), "users.behaviors.CustomEvent")
+    assert (found.objects, found.new, found.damaged) == (3, 20, 2)
+    assert [(line_, code) for _, line_, code in quarantine(file)] == [
+        (None, "avro_cut"),
+        (None, "schema_unresolved"),
+    ]
+    assert PLACE
+
+
+def test_a_file_that_another_process_holds_is_told(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    rover_bucket(tmp_path / "b", records=1, hours=1)
+    program = f"import duckdb, sys; c = duckdb.connect({str(tmp_path / 'x.duckdb')!r}); print(1, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        holder.stdout.readline()
+        with pytest.raises(RunError, match="another process has the file open"):
+            loaded(tmp_path / "b", tmp_path / "x.duckdb")
+        holder.stdin.close()

@@ -1,0 +1,157 @@
+"""Objects written by another program, loaded: the tables are what plain Python makes of the records, whatever the order."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.consume.ddl.export import BEGIN, PROFILES, Export, random_history, story
+from tests.consume.load.loading import NOW, ask, differences, loaded, of, tables
+from tests.consume.written import currents_bucket, key, put, record, rover_bucket, text
+
+
+@pytest.fixture(scope="module")
+def export() -> Export:
+    return story()
+
+
+@pytest.fixture(scope="module")
+def bucket(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("written") / "acme"
+    export.write(place)
+    return currents_bucket(place)
+
+
+@pytest.fixture(scope="module")
+def whole(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("loaded") / "acme.duckdb"
+    loaded(bucket, file)
+    return file
+
+
+def test_what_is_loaded_is_what_was_written(whole: Path, export: Export) -> None:
+    assert differences(whole, export) == []
+    assert ask(whole, "SELECT count(*), count(DISTINCT id) FROM users_messages_email_open_raw") == [(60, 60)]
+    assert ask(whole, "FROM rover_load.quarantine") == []
+
+
+def test_loading_again_loads_nothing(bucket: Path, whole: Path, tmp_path: Path) -> None:
+    file = shutil.copy(whole, tmp_path / "again.duckdb")
+    before = tables(file)
+    assert loaded(bucket, file).datasets == ()
+    assert tables(file) == before
+
+
+def test_half_of_the_objects_under_other_names_change_nothing(
+    bucket: Path, whole: Path, tmp_path: Path
+) -> None:
+    place, file = tmp_path / "acme", shutil.copy(whole, tmp_path / "half.duckdb")
+    shutil.copytree(bucket, place)
+    for path in sorted(place.rglob("*.ndjson.gz"))[::2]:
+        shutil.copy(path, path.with_name(path.name.replace("-part-", "-part-f")))
+    for path in sorted(place.rglob("*.avro"))[::2]:
+        shutil.copy(path, path.with_name(path.name.replace("+0+", "+7+")))
+    found = loaded(place, file)
+    assert sum(each.objects for each in found.datasets) == 14 and not any(each.new for each in found.datasets)
+    assert tables(file) == tables(whole)
+
+
+def test_the_order_of_objects_decides_nothing(
+    bucket: Path, whole: Path, export: Export, tmp_path: Path
+) -> None:
+    file, place = tmp_path / "reversed.duckdb", tmp_path / "acme"
+    paths = sorted((path for path in bucket.rglob("*.*") if path.is_file()), reverse=True)
+    for begin in range(0, len(paths), 5):
+        for path in paths[begin : begin + 5]:
+            to = place / path.relative_to(bucket)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, to)
+        loaded(place, file, look_back=timedelta(days=60))
+    assert tables(file) == tables(whole)
+    keys = "SELECT id, object_key FROM fan_profiles_raw ORDER BY ALL"
+    assert ask(file, keys) == ask(whole, keys), "of repeats the same one is kept"
+
+
+def test_day_by_day_each_run_loads_what_came_since(tmp_path: Path) -> None:
+    place, file = tmp_path / "acme", tmp_path / "acme.duckdb"
+    export = Export()
+    for day, batch in enumerate(story().batches):
+        export.batches.append(batch)
+        export.write(place)
+        found = loaded(place, file, BEGIN + timedelta(hours=day + 1), look_back=timedelta(hours=2))
+        assert [each.objects for each in found.datasets] == [1]
+    assert differences(file, story()) == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_histories_without_a_plan_end_in_the_source_state(seed: int, tmp_path: Path) -> None:
+    export = random_history(seed)
+    export.write(tmp_path / "acme")
+    loaded(tmp_path / "acme", tmp_path / "acme.duckdb")
+    assert differences(tmp_path / "acme.duckdb", export) == []
+
+
+def test_of_one_id_the_later_instant_counts_whichever_came_first(tmp_path: Path) -> None:
+    rows = [
+        {**record(PROFILES, 1), "emittedAt": f"2026-11-21T04:05:0{n}.000Z", "traits": {"n": n}}
+        for n in (6, 7)
+    ]
+    for order in ((0, 1), (1, 0)):
+        place, file = tmp_path / f"{order}", tmp_path / f"{order}.duckdb"
+        for at in order:
+            put(place, key(PROFILES, token=f"t{at}"), gzip.compress(text([rows[at]])))
+            loaded(place, file)
+        assert ask(file, "SELECT traits FROM fan_profiles_raw") == [('{"n": 7}',)]
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from rover_spark.consume.load import run
+from tests.consume.load.loading import loaded
+run.GROUP_OBJECTS = 1
+def slow(counts, size):
+    print("loaded", flush=True)
+    time.sleep(0.05)
+from contextlib import contextmanager
+@contextmanager
+def watching(objects):
+    yield slow
+loaded(Path(sys.argv[1]), Path(sys.argv[2]), watching=watching)
+"""
+
+
+def test_a_run_that_is_killed_is_finished_by_the_next_one(bucket: Path, whole: Path, tmp_path: Path) -> None:
+    file = tmp_path / "killed.duckdb"
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(bucket), str(file)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as killed:
+        assert killed.stdout is not None
+        for _ in range(9):
+            assert killed.stdout.readline() == b"loaded\n"
+        time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+    (count,) = ask(file, "SELECT count(*) FROM rover_load.objects")[0]
+    assert 9 <= count < 28
+    found = loaded(bucket, file)
+    assert sum(each.objects for each in found.datasets) == 28 - count
+    assert tables(file) == tables(whole)
+
+
+def test_a_bucket_of_another_writer_is_loaded(tmp_path: Path) -> None:
+    found = loaded(rover_bucket(tmp_path / "b"), tmp_path / "b.duckdb", NOW)
+    assert {each.dataset: each.new for each in found.datasets} == dict.fromkeys(
+        ("fan_profiles", "fan_identity_graph", "fan_profile_merges", "fan_track_events"), 60
+    )
+    assert of(found, PROFILES).repeated == 0
