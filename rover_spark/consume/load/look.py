@@ -52,9 +52,9 @@ def look(
     for at in _places(place, place.beside("manifests.{}"), manifests):
         keys = []
         for each in listed_by_folder(at, since_of, now + _AHEAD):
-            if isinstance(each, ManifestFile):
+            if isinstance(each, ManifestFile) or at != place:  # beside the place there is nothing else
                 keys.append(each.key)
-            elif isinstance(each, (RoverFile, EventFile)) and at == place:
+            elif isinstance(each, (RoverFile, EventFile)):
                 found.files.append(each)
             elif isinstance(each, Stray):
                 found.strays += 1

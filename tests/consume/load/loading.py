@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -39,33 +38,20 @@ def ask(file: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def tables(file: Path) -> dict[str, set[str]]:
-    """Every raw table and every view as a set of rows, without the keys of objects; columns by name."""
-    names = [
-        name
-        for (name,) in ask(
-            file,
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY ALL",
-        )
-    ]
-    return {
-        name: {
-            row
-            for (row,) in ask(
-                file,
-                f'SELECT CAST(to_json(t) AS VARCHAR) FROM (SELECT {_columns(file, name)} FROM "{name}") t',
-            )
+    """Every raw table as a set of rows, without the keys of objects; columns by name. Views follow from them."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        found: dict[str, list[str]] = {}
+        for table, column in connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' AND table_name LIKE '%_raw'"
+            " AND column_name <> 'object_key' ORDER BY ALL"
+        ).fetchall():
+            found.setdefault(table, []).append(f'"{column}"')
+        return {
+            table: {
+                str(row) for row in connection.execute(f'SELECT {", ".join(names)} FROM "{table}"').fetchall()
+            }
+            for table, names in found.items()
         }
-        for name in names
-    }
-
-
-def _columns(file: Path, name: str) -> str:
-    found = ask(
-        file,
-        f"SELECT column_name FROM information_schema.columns WHERE table_name = '{name}'"
-        " AND column_name <> 'object_key' ORDER BY column_name",
-    )
-    return ", ".join(f'"{each}"' for (each,) in found)
 
 
 def differences(file: Path, export: Export) -> list[str]:
@@ -123,9 +109,3 @@ def _text(instant: datetime) -> str:
 
 def _six(instant: str) -> str:
     return instant.replace(".000Z", ".000000Z")
-
-
-def each_day(begin: datetime, days: int, run: Callable[[datetime], object]) -> None:
-    """Runs something day by day."""
-    for day in range(days):
-        run(begin + timedelta(days=day))

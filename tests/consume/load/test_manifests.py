@@ -1,0 +1,143 @@
+"""With completion manifests: a batch is loaded once all of its files are there, and only if they are what it says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rover_spark.contract.manifests import Completion, DeliveredFile, Window, key_of, text
+from tests.consume.load.loading import ask, loaded, of
+from tests.consume.written import AT, container, event_key, events, key, put, record
+from tests.consume.written import text as lines_of
+
+PROFILES = "fan_profiles"
+SOON = AT + timedelta(minutes=5)
+
+
+def batch(place: Path, at: datetime = AT, files: int = 2, begin: int = 0) -> tuple[Completion, list[Path]]:
+    """Files of a batch, and what its manifest says."""
+    paths, said = [], []
+    for number in range(files):
+        lines = lines_of([record(PROFILES, begin + number * 10 + row, at) for row in range(3)])
+        data = gzip.compress(lines, mtime=0)
+        name = key(PROFILES, at, f"{begin + number:032x}")
+        paths.append(put(place, name, data))
+        said.append(
+            DeliveredFile(
+                name,
+                3,
+                len(data),
+                hashlib.sha256(data).hexdigest(),
+                len(lines),
+                hashlib.sha256(lines).hexdigest(),
+            )
+        )
+    whole = at.replace(microsecond=123_000)
+    return Completion(
+        contract="rover", export="acme", batch=f"{PROFILES}.1.1", dataset=PROFILES, event_types=(), phase="changes",
+        epoch=1, emitted_at=whole, window=Window(1, 2, whole, whole), columns=("id",), key=("roverID",),
+        event_time="updatedAt", files=tuple(said), previous=None,
+    ), paths  # fmt: skip
+
+
+def publish(place: Path, completion: Completion, root: str = "") -> Path:
+    return put(place, key_of(root, PROFILES, completion.emitted_at, "0" * 32), text(completion))
+
+
+def test_a_batch_is_loaded_once_its_manifest_and_all_of_its_files_are_there(tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    publish(place, batch(place)[0])
+    assert (loaded(place, file, SOON).batches, of_count(file)) == (1, 6)
+
+    later = AT + timedelta(hours=1)
+    completion, paths = batch(place, later, begin=100)
+    found = loaded(place, file, later)
+    assert (found.unnamed, of_count(file)) == (2, 6), "files wait for their manifest"
+
+    hidden = paths[1].read_bytes()
+    paths[1].unlink()
+    publish(place, completion)
+    found = loaded(place, file, later)
+    assert (found.waiting, found.batches, of_count(file)) == (1, 0, 6), "the batch waits for its files"
+
+    paths[1].write_bytes(hidden)
+    found = loaded(place, file, later)
+    assert (found.waiting, found.batches, of_count(file)) == (0, 1, 12)
+    assert loaded(place, file, later).datasets == ()
+
+
+def of_count(file: Path) -> int:
+    return int(ask(file, f"SELECT count(*) FROM {PROFILES}_raw")[0][0])
+
+
+def test_an_object_that_is_not_what_its_manifest_says_is_not_loaded(tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    completion, paths = batch(place)
+    right = paths[0].read_bytes()
+    paths[0].write_bytes(gzip.compress(lines_of([record(PROFILES, 99)] * 3), mtime=0))
+    publish(place, completion)
+    for _ in range(2):
+        found = loaded(place, file, SOON)
+        assert (found.batches, found.waiting, of(found, PROFILES).damaged) == (0, 1, 1)
+        assert of_count(file) == 3
+    assert ask(file, "SELECT line, code FROM rover_load.quarantine") == [(None, "manifest_file_differs")]
+    paths[0].write_bytes(right)
+    found = loaded(place, file, SOON)
+    assert (found.batches, found.waiting, of_count(file)) == (1, 0, 6)
+    assert ask(file, "FROM rover_load.quarantine") == []
+
+
+@pytest.mark.parametrize("lie", [b"", b"{", b"[]", b'{"manifest":1}', b"\xff", b"[" * 100_000], ids=range(6))
+def test_a_manifest_that_is_none_stops_nothing(lie: bytes, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    where = publish(place, batch(place)[0])
+    where.write_bytes(lie)
+    found = loaded(place, file, SOON)
+    assert (found.manifests_refused, found.quarantined, of_count(file)) == (1, 1, 6)
+    assert ask(file, "SELECT code FROM rover_load.quarantine") == [("manifest_malformed",)]
+
+
+def test_a_manifest_of_another_places_files_is_refused(tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    completion, _ = batch(place)
+    first, second = completion.files
+    publish(place, replace(completion, files=(first, replace(second, key=f"elsewhere/{second.key}"))))
+    found = loaded(place, file, SOON)
+    assert (found.manifests_refused, found.batches, of_count(file)) == (1, 0, 6)
+
+
+def test_a_manifest_that_never_comes_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    publish(place, batch(place)[0])
+    loaded(place, file, SOON)
+    batch(place, AT + timedelta(hours=1), begin=100)
+    assert loaded(place, file, AT + timedelta(hours=24)).unnamed == 2
+    assert of(loaded(place, file, AT + timedelta(hours=26)), PROFILES).new == 6
+
+
+def test_events_of_an_hour_long_past_are_found_by_their_manifest(tmp_path: Path) -> None:
+    place, file = tmp_path / "b" / "acme", tmp_path / "b.duckdb"
+    put(place, event_key(0), container(events(0, 2)))
+    loaded(place, file, SOON)
+    old = AT - timedelta(days=90)
+    name = event_key(50, at=old)
+    data = container(events(50, 3))
+    put(place, name, data)
+    assert loaded(place, file, SOON).datasets == (), "its hour is not listed"
+    digest = hashlib.sha256(data).hexdigest()
+    delivered = DeliveredFile(name, 3, len(data), digest, 9, digest, "users.behaviors.CustomEvent", 1)
+    completion = Completion(
+        contract="currents", export="acme", batch="events.1.2", dataset=None,
+        event_types=("users.behaviors.CustomEvent",), phase="changes", epoch=1, emitted_at=AT,
+        window=Window(None, None, AT, AT), columns=("id",), key=("id",), event_time="time", files=(delivered,),
+        previous=None,
+    )  # fmt: skip
+    stream = name.partition("/")[0]
+    put(tmp_path / "b", key_of("manifests.acme", stream, AT, "0" * 32), text(completion))
+    found = loaded(place, file, SOON)
+    assert (found.batches, of(found, "users.behaviors.CustomEvent").new) == (1, 3)
