@@ -201,6 +201,7 @@ COMMANDS = [
     "ddl",
     "demo",
     "export",
+    "load",
     "plan",
     "quarantine",
     "redeliver",

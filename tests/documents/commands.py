@@ -23,7 +23,7 @@ def commands() -> str:
             ("command", "does"),
             [(f"[`{name}`](#{_anchor(name)})", each.help) for name, each in found.items()],
         ),
-        "These options are common to all; `demo` takes no `-c`, and `conform` and `ddl` need none.\n",
+        "These options are common to all; `demo` takes no `-c`, and `conform`, `ddl` and `load` need none.\n",
         table(("option", "meaning"), [_option(each) for each in some.params if each.name in _COMMON]),
     ]
     for name, each in found.items():

@@ -12,6 +12,7 @@ import pytest
 from rover_spark.audit.found import DatasetStatus, Finding, Verified
 from rover_spark.consume.conform.report import CODES, Breach, Example, HeldDataset
 from rover_spark.consume.ddl.statement import Statement
+from rover_spark.consume.load.report import LoadedDataset
 from rover_spark.errors import Problem
 from rover_spark.face.results import (
     AcceptResult,
@@ -20,6 +21,7 @@ from rover_spark.face.results import (
     DdlResult,
     DemoResult,
     ExportResult,
+    LoadResult,
     PlannedRows,
     PlanResult,
     QuarantineResult,
@@ -103,6 +105,17 @@ RESULTS = {
     ),
     "conform, nothing": ConformResult(
         result="nothing to do", place="b", datasets=(), breaches=(), manifests=0, others=0
+    ),
+    "load": LoadResult(
+        problems=(PROBLEM,),
+        engine="duckdb",
+        into="crm.duckdb",
+        place="s3://b/acme",
+        datasets=(LoadedDataset("d", 3, 20, 2, 1, 1, 0),),
+        manifests=1,
+        waiting=1,
+        unnamed=2,
+        quarantined=2,
     ),
     "demo": DemoResult(
         batches=(OLD,), verified=VERIFIED, currents=VERIFIED, directory="demo", config="/demo/acme.toml"

@@ -140,8 +140,6 @@ def _load(console: Console, result: LoadResult) -> None:
     for count, one, many in waiting:
         if count:
             console.print(plain(f"{count:,} {one if count == 1 else many}"))
-    if not result.datasets and result.ok:
-        console.print("nothing is new")
 
 
 def _schemas(console: Console, result: SchemasResult) -> None:
