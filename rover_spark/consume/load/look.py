@@ -49,7 +49,7 @@ def look(
 
     found = Looked([], [], [])
     relative = place.destination.startswith("file:")
-    for at in _places(place, place.beside("manifests.{}"), manifests):
+    for at in _places(place, place.beside("manifests", "completions"), manifests):
         keys = []
         for each in listed_by_folder(at, since_of, now + _AHEAD):
             if isinstance(each, ManifestFile) or at != place:  # beside the place there is nothing else

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 
 from rover_spark.consume.keys import EventFile, RoverFile
 from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
 from rover_spark.consume.load.look import Looked, look
-from rover_spark.consume.load.objects import parts
+from rover_spark.consume.load.objects import Part, parts
 from rover_spark.consume.load.port import Counts, Read, Warehouse
 from rover_spark.consume.load.report import Loaded, LoadedDataset, Unread
 from rover_spark.consume.place import Place
-from rover_spark.errors import ConfigError, StoreError
+from rover_spark.errors import ConfigError, RunError, StoreError
+from rover_spark.store import Store
 
 GROUP_BYTES = 32 << 20  # compressed, of objects that share a transaction
 GROUP_OBJECTS = 500
@@ -49,14 +49,15 @@ def load(
     number of objects to be loaded, and what it gives is called with what each group of objects did, and its bytes.
 
     Raises:
-        ConfigError: the place holds more than one export. StoreError: it cannot be listed, or no object can be read.
+        ConfigError: the place holds more than one export. StoreError: it cannot be listed.
+        RunError: several objects in a row cannot be read.
     """
     known, newest = warehouse.manifests()
     found = look(place, manifests, warehouse.folders(now), known, now, look_back)
     _refuse_several(place, found)
     decision = _decided(found, warehouse, newest, now)
     with watching(len(decision.objects)) as notice:
-        counts = _loaded(decision, warehouse, partial(parts, place.store()), notice)
+        counts = _loaded(decision, warehouse, _Reading(place.store()), notice)
     whole = [each for each in decision.complete if _all_loaded(each.keys, warehouse)]
     waiting = [each for each in (*decision.complete, *decision.waiting) if each not in whole]
     warehouse.note(whole, waiting, found.refused)
@@ -73,21 +74,37 @@ def load(
 
 def _loaded(decision: Decision, warehouse: Warehouse, read: Read, notice: Notice) -> dict[str, Counts]:
     counts: dict[str, Counts] = {}
-    failed = 0
     for group in groups(decision.objects):
         dataset = group[0].dataset
         done = warehouse.load(group, read)
         counts[dataset] = counts.get(dataset, Counts()) + done
         notice(done, sum(each.bytes for each in group))
-        failed = failed + len(done.unread) if done.unread and not done.objects else 0
-        if failed >= _UNREAD:
-            key, why = done.unread[-1]
-            raise StoreError(
-                f"{key} and others cannot be read: {why}; what was loaded before is kept",
+    return counts
+
+
+class _Reading:
+    """Reads objects, and gives up where several in a row cannot be read: the next ones could not either."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._failed = 0
+
+    def __call__(self, due: Due) -> Iterator[Part]:
+        try:
+            yield from parts(self._store, due)
+        except FileNotFoundError:
+            raise
+        except (StoreError, OSError) as error:
+            self._failed += 1
+            if self._failed < _UNREAD:
+                raise
+            why = error.message if isinstance(error, StoreError) else error.strerror or str(error)
+            raise RunError(
+                f"{due.key} and those before it cannot be read: {why}; what was loaded before is kept",
                 code="object_unreadable",
                 remedy="Look at the rights and at the network, and run load again.",
-            )
-    return counts
+            ) from None
+        self._failed = 0
 
 
 def groups(objects: Sequence[Due]) -> Iterator[list[Due]]:

@@ -199,6 +199,29 @@ def test_a_table_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
     assert ask(tmp_path / "b.duckdb", "FROM fan_profiles_raw") == [(1,)]
 
 
+def test_a_table_with_the_name_of_a_view_is_left_as_it_is(tmp_path: Path) -> None:
+    rover_bucket(tmp_path / "b", records=1, hours=1)
+    with duckdb.connect(str(tmp_path / "b.duckdb")) as connection:
+        connection.execute("CREATE TABLE fan_profiles_current AS SELECT 1 AS mine")
+    with pytest.raises(ConfigError, match="a name that load needs is taken"):
+        loaded(tmp_path / "b", tmp_path / "b.duckdb")
+    assert ask(tmp_path / "b.duckdb", "FROM fan_profiles_current") == [(1,)]
+
+
+def test_where_no_object_can_be_read_the_run_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = rover_bucket(tmp_path / "b", records=1, hours=3)
+    tried = []
+
+    def failing(store: LocalStore, name: str) -> Any:
+        tried.append(name)
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr(LocalStore, "read", failing)
+    with pytest.raises(RunError, match="those before it cannot be read: Permission denied"):
+        loaded(place, tmp_path / "b.duckdb")
+    assert len(tried) == 5
+
+
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     DuckFile(tmp_path / "x.duckdb", lambda: NOW).close()
     with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:

@@ -104,6 +104,12 @@ def writing(path: Path) -> Iterator[None]:
 
     try:
         yield
+    except duckdb.CatalogException as error:
+        raise ConfigError(
+            f"--into {path}: a name that load needs is taken: {_first_line(error)}",
+            code="into_invalid",
+            remedy="Load into another file, or rename what has that name.",
+        ) from None
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException, OSError) as error:
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         raise RunError(

@@ -52,7 +52,7 @@ def make(connection: Any, table: Table) -> None:
     columns = ", ".join(f"{name_of(each.name)} {type_of(each)}" for each in table.stored)
     connection.execute(f"CREATE TABLE IF NOT EXISTS {name_of(name)} ({columns})")
     missing = {each.name for each in table.stored} - set(types(connection, name))
-    if missing and not table.avro:
+    if missing:
         raise ConfigError(
             f"the table {name} is there, and was not made by rover-spark load: it has no column {min(missing)}",
             code="into_invalid",
