@@ -15,6 +15,8 @@ import duckdb
 import pytest
 
 from rover_spark.consume import lines
+from rover_spark.consume.load.duckdb import events as duck_events
+from rover_spark.consume.load.duckdb import lines as duck_lines
 from rover_spark.consume.load.duckdb.warehouse import DuckFile
 from rover_spark.errors import ConfigError, RunError
 from rover_spark.store.local import LocalStore
@@ -109,6 +111,24 @@ def test_of_a_damaged_object_nothing_is_loaded_until_it_is_healed(code: str, tmp
     damaged.write_bytes(gzip.compress(text([record(PROFILES, 77)])))
     assert of(loaded(place, file), PROFILES).new == 1
     assert quarantine(file) == []
+
+
+def test_rows_before_the_damage_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duck_lines, "BATCH_BYTES", 1)
+    monkeypatch.setattr(duck_events, "BATCH", 10)
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    many = text([record(PROFILES, number) for number in range(9000)]) + b"bad\n"
+    put(place, key(PROFILES), gzip.compress(GOOD))
+    put(place, key(PROFILES, token="cut"), gzip.compress(many, 1)[:-9])
+    put(place, event_key(0), container(events(0, 3)))
+    put(place, event_key(9), container(events(9, 2000))[:-5])
+    found = loaded(place, file)
+    assert [(each.objects, each.new, each.bad_lines, each.damaged) for each in found.datasets] == [
+        (2, 2, 0, 1),
+        (2, 3, 0, 1),
+    ]
+    assert ask(file, f"SELECT count(*) FROM {PROFILES}_raw") == [(2,)]
+    assert [line_ for _, line_, _ in quarantine(file)] == [None, None]
 
 
 def test_a_bomb_is_never_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
