@@ -115,13 +115,13 @@ def test_of_a_damaged_object_nothing_is_loaded_until_it_is_healed(code: str, tmp
 
 def test_rows_before_the_damage_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duck_lines, "BATCH_BYTES", 1)
-    monkeypatch.setattr(duck_events, "BATCH", 10)
+    monkeypatch.setattr(duck_events, "BATCH", 50)
     place, file = tmp_path / "b", tmp_path / "b.duckdb"
     many = text([record(PROFILES, number) for number in range(9000)]) + b"bad\n"
     put(place, key(PROFILES), gzip.compress(GOOD))
     put(place, key(PROFILES, token="cut"), gzip.compress(many, 1)[:-9])
     put(place, event_key(0), container(events(0, 3)))
-    put(place, event_key(9), container(events(9, 2000))[:-5])
+    put(place, event_key(9), container(events(9, 300))[:-5])
     found = loaded(place, file)
     assert [(each.objects, each.new, each.bad_lines, each.damaged) for each in found.datasets] == [
         (2, 2, 0, 1),

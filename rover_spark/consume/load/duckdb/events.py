@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from rover_spark.consume.containers import Event
 from rover_spark.consume.ddl.tables import Column, of_field
-from rover_spark.consume.load.duckdb.lines import ADDITIONAL
+from rover_spark.consume.load.duckdb.lines import ADDITIONAL, Place
+from rover_spark.consume.load.port import TEXT
 from rover_spark.consume.records import BadLine, Wrong
 from rover_spark.contract.avro import Schema
 
@@ -47,28 +48,40 @@ def columns_of(schema: Schema, taken: Iterable[str] = ()) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def arrow(events: Sequence[Event], columns: Sequence[Column]) -> tuple[pa.Table, list[int], list[BadLine]]:
-    """The columns of the events, the number of each row, and the events that are refused."""
+def arrow(
+    events: Sequence[tuple[int, Event]], columns: Sequence[Column]
+) -> tuple[pa.Table, list[Place], list[tuple[int, BadLine]]]:
+    """The columns of events, each with the number of its object; where each row stands, and the events that are refused."""
     names = {each.name for each in columns}
     makers = [(each.name, _maker(each)) for each in columns]
     rows: list[list[Any]] = []
-    numbers, refused = [], []
-    for event in events:
+    places, refused = [], []
+    for number, event in events:
         fields = event.fields
         try:
             row = [None if fields[name] is None else make(fields[name]) for name, make in makers]
             rest = {name: value for name, value in fields.items() if name not in names and value is not None}
             row.append(_json(rest) if rest else None)
         except (ValueError, OverflowError, ArithmeticError, RecursionError) as error:
-            wrong = (Wrong("value_refused", f"holds a value that DuckDB cannot keep: {error}"),)
-            refused.append(BadLine(event.number, wrong, repr(fields)[:4000].encode(errors="replace")))
+            refused.append((number, refusal(event, str(error))))
         else:
             rows.append(row)
-            numbers.append(event.number)
+            places.append((number, event.number))
     types = [*(_type(each) for each in columns), pa.string()]
     turned = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = [pa.array(values, kind) for values, kind in zip(turned, types, strict=True)]
-    return pa.table(arrays, names=[*(each.name for each in columns), ADDITIONAL]), numbers, refused
+    return pa.table(arrays, names=[*(each.name for each in columns), ADDITIONAL]), places, refused
+
+
+def refusal(event: Event, why: str = "") -> BadLine:
+    """An event that is right by its schema and cannot be kept."""
+    message = f"holds a value that DuckDB cannot keep{': ' if why else ''}{why}"
+    return BadLine(event.number, (Wrong("value_refused", message),), shown(event))
+
+
+def shown(event: Event) -> bytes:
+    """An event as text, for the quarantine."""
+    return repr(event.fields)[: 4 * TEXT].encode(errors="replace")
 
 
 def _type(column: Column) -> pa.DataType:

@@ -18,21 +18,24 @@ from rover_spark.consume.records import BadLine
 
 REFUSED = "refused"  # the temporary table of what is refused: object, line, code, reason, text
 _ROWS, _BEST, _MET, _BETTER = "incoming", "best", "met", "better"
+_NUMBER = "object number"
 _BAD_LINES = 10_000  # that are held in memory
 
 
 class Filling:
     """The rows of some objects of one table. Temporary tables hold them, on disk where they are many."""
 
-    def __init__(self, connection: Any, table: str, lowered: Collection[str] = ()) -> None:
-        """``lowered`` are columns whose text is kept in lower case."""
-        self._connection, self._table, self._lowered = connection, table, lowered
+    def __init__(
+        self, connection: Any, table: str, keys: Sequence[str], lowered: Collection[str] = ()
+    ) -> None:
+        """``keys`` are those of the objects, by number; ``lowered`` are columns whose text is kept in lower case."""
+        self._connection, self._table, self._keys, self._lowered = connection, table, keys, lowered
         self._types = types(connection, table)
         self._bad: list[tuple[int, int, str, str, str]] = []
         for each in (_ROWS, REFUSED, _BEST, _MET, _BETTER):
             connection.execute(f"DROP TABLE IF EXISTS temp.{each}")
         connection.execute(
-            f'CREATE TEMP TABLE {_ROWS} AS SELECT *, 0::BIGINT AS "object number" FROM {name_of(table)} LIMIT 0'
+            f'CREATE TEMP TABLE {_ROWS} AS SELECT *, 0::BIGINT AS "{_NUMBER}" FROM {name_of(table)} LIMIT 0'
         )
         connection.execute(
             f"CREATE TEMP TABLE {REFUSED} (object BIGINT, line BIGINT, code VARCHAR, reason VARCHAR, text VARCHAR)"
@@ -51,35 +54,37 @@ class Filling:
 
     # -- object by object ----------------------------------------------------------------------------------------
 
-    def add(self, rows: pa.Table, as_json: Collection[str], key: str, number: int) -> set[int]:
-        """Takes the rows of object ``number``; returns the places of those that DuckDB cannot keep.
+    def add(self, rows: pa.Table, as_json: Collection[str], numbers: Sequence[int]) -> set[int]:
+        """Takes rows, each with the number of its object; returns the places of those that DuckDB cannot keep.
 
         ``as_json`` are the columns whose text is JSON.
         """
         import duckdb
 
+        keys = pa.array([self._keys[each] for each in numbers], pa.string())
+        rows = rows.append_column("object_key", keys).append_column(_NUMBER, pa.array(numbers, pa.int64()))
         try:
-            self._insert(rows, as_json, key, number)
+            self._insert(rows, as_json)
         except (duckdb.ConversionException, duckdb.InvalidInputException):
             unkept = self._unkept(rows, as_json)
             kept = [place for place in range(rows.num_rows) if place not in unkept]
-            self._insert(rows.take(kept), as_json, key, number)
+            self._insert(rows.take(kept), as_json)
             return unkept
         return set()
 
-    def _insert(self, rows: pa.Table, as_json: Collection[str], key: str, number: int) -> None:
-        into = ", ".join(map(name_of, (*rows.column_names, "object_key", "object number")))
+    def _insert(self, rows: pa.Table, as_json: Collection[str]) -> None:
+        into = ", ".join(map(name_of, rows.column_names))
         chosen = ", ".join(self._cast(each, as_json) for each in rows.column_names)
         self._connection.register("batch", rows)
         try:
-            self._connection.execute(
-                f"INSERT INTO {_ROWS} ({into}) SELECT {chosen}, ?, ? FROM batch", [key, number]
-            )
+            self._connection.execute(f"INSERT INTO {_ROWS} ({into}) SELECT {chosen} FROM batch")
         finally:
             self._connection.unregister("batch")
 
     def _cast(self, name: str, as_json: Collection[str], *, attempt: bool = False) -> str:
         column = name_of(name)
+        if name == _NUMBER:
+            return column
         if name in self._lowered:
             return f"lower({column})"
         if self._types[name] == "JSON" and name not in as_json:
@@ -119,7 +124,7 @@ class Filling:
     def drop(self, number: int) -> None:
         """Forgets all of an object."""
         self._put_bad()
-        self._connection.execute(f'DELETE FROM {_ROWS} WHERE "object number" = ?', [number])
+        self._connection.execute(f'DELETE FROM {_ROWS} WHERE "{_NUMBER}" = ?', [number])
         self._connection.execute(f"DELETE FROM {REFUSED} WHERE object = ?", [number])
 
     def bad_lines(self) -> dict[int, int]:
@@ -130,7 +135,7 @@ class Filling:
 
     def counted(self) -> dict[int, int]:
         """How many rows each object has."""
-        found = self._connection.execute(f'SELECT "object number", count(*) FROM {_ROWS} GROUP BY ALL')
+        found = self._connection.execute(f'SELECT "{_NUMBER}", count(*) FROM {_ROWS} GROUP BY ALL')
         return dict(found.fetchall())
 
     # -- inside of the transaction -------------------------------------------------------------------------------

@@ -25,33 +25,45 @@ _NOTHING = (b"", b"null")
 _REFUSED = "holds text that DuckDB cannot keep"
 
 
+Place = tuple[int, int]  # the number of an object, and that of a line in it
+
+
 class Lines:
-    """Pieces of one object that become columns together."""
+    """Pieces that become columns together: a part of a large object, or many small ones."""
 
     def __init__(self) -> None:
-        self._pieces: list[Piece] = []
+        self._pieces: list[tuple[int, Piece]] = []
         self.bytes = 0
 
-    def add(self, piece: Piece) -> None:
-        """Keeps a piece. A megabyte each, so about eight are kept."""
-        self._pieces.append(piece)
+    def add(self, number: int, piece: Piece) -> None:
+        """Keeps a piece of object ``number``."""
+        self._pieces.append((number, piece))
         self.bytes += len(piece.text)
+
+    def drop(self, number: int) -> None:
+        """Forgets the pieces of an object."""
+        self._pieces = [each for each in self._pieces if each[0] != number]
+        self.bytes = sum(len(piece.text) for _, piece in self._pieces)
 
     @property
     def text(self) -> bytes:
         """All lines; each ends with a newline."""
-        return b"".join(
-            each.text if each.text.endswith(b"\n") else each.text + b"\n" for each in self._pieces
-        )
+        texts = (piece.text for _, piece in self._pieces)
+        return b"".join(each if each.endswith(b"\n") else each + b"\n" for each in texts)
 
-    def numbers(self) -> list[int]:
-        """The number of each line in its object."""
-        return [number for each in self._pieces for number in range(each.number, each.number + each.count)]
+    def places(self) -> list[Place]:
+        """Where each line stands."""
+        return [
+            (number, line)
+            for number, piece in self._pieces
+            for line in range(piece.number, piece.number + piece.count)
+        ]
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Each line with its number."""
-        for each in self._pieces:
-            yield from each.lines()
+    def lines(self) -> Iterator[tuple[Place, bytes]]:
+        """Each line, and where it stands."""
+        for number, piece in self._pieces:
+            for line, text in piece.lines():
+                yield (number, line), text
 
 
 def kinds(dataset: Dataset) -> dict[str, str]:
@@ -66,35 +78,35 @@ def kinds(dataset: Dataset) -> dict[str, str]:
     return found
 
 
-def arrow(lines: Lines, dataset: str) -> tuple[pa.Table, list[int], list[BadLine]]:
-    """The columns of the lines, the number of each row's line, and the lines that are refused."""
+def arrow(lines: Lines, dataset: str) -> tuple[pa.Table, list[Place], list[tuple[int, BadLine]]]:
+    """The columns of the lines, where the line of each row stands, and the lines that are refused with their objects."""
     text = lines.text
     try:
-        return _table(_closed(dataset).decode_lines(text), None, dataset), lines.numbers(), []
+        return _table(_closed(dataset).decode_lines(text), None, dataset), lines.places(), []
     except msgspec.ValidationError:  # fields that are no columns
         pass
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _one_by_one(lines, dataset)
     try:
         records, rest = _open(dataset).decode_lines(text), _rest(_anything().decode_lines(text), dataset)
-        return _table(records, rest, dataset), lines.numbers(), []
+        return _table(records, rest, dataset), lines.places(), []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _one_by_one(lines, dataset)
 
 
-def _one_by_one(lines: Lines, dataset: str) -> tuple[pa.Table, list[int], list[BadLine]]:
-    records, rests, numbers, refused = [], [], [], []
-    for number, line in lines.lines():
+def _one_by_one(lines: Lines, dataset: str) -> tuple[pa.Table, list[Place], list[tuple[int, BadLine]]]:
+    records, rests, places, refused = [], [], [], []
+    for place, line in lines.lines():
         try:
             record = _open(dataset).decode(line)
             rest = _rest([_anything().decode(line)], dataset)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused.append(refusal(number, line, str(error)))
+            refused.append((place[0], refusal(place[1], line, str(error))))
         else:
             records.append(record)
             rests += rest
-            numbers.append(number)
-    return _table(records, rests, dataset), numbers, refused
+            places.append(place)
+    return _table(records, rests, dataset), places, refused
 
 
 def refusal(number: int, line: bytes, why: str = "") -> BadLine:

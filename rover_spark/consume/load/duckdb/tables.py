@@ -28,6 +28,7 @@ _ADDITIONAL = Column(ADDITIONAL, "json", about="all other fields of the record")
 _MERGES = "fan_profile_merges"
 
 
+@lru_cache(maxsize=4096)
 def name_of(name: str) -> str:
     """A name as SQL has it."""
     return quoted(name, "duckdb")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from rover_spark.consume.containers import Event, Header
 from rover_spark.consume.ddl.engines.port import raw
+from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.lines import Piece
 from rover_spark.consume.load.duckdb import events, file, lines, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
@@ -30,6 +30,7 @@ _NOTE = pa.schema(
         ("bad_lines", pa.int64()), ("code", pa.string()), ("damaged", pa.string()), ("loaded_at", pa.timestamp("us")),
     ]
 )  # fmt: skip
+_NOTHING = memoryview(b"")
 _LOWERED = ("id", "roverID", "mergedRoverID")
 
 
@@ -79,24 +80,22 @@ class DuckFile:
     def load(self, objects: Sequence[Due], read: Read) -> Counts:
         """Loads objects of one dataset in one transaction."""
         with file.writing(self._path):
-            first = objects[0]
+            first, keys = objects[0], [each.key for each in objects]
             if first.contract == "rover":
                 table = tables.of_rover(first.dataset)
                 tables.make(self._connection, table)
-                filling = Filling(
-                    self._connection, raw(table), [each for each in _LOWERED if each in table.names]
-                )
+                lowered = [each for each in _LOWERED if each in table.names]
+                taking: _Taking = _Lines(Filling(self._connection, raw(table), keys, lowered), first.dataset)
             else:
                 table = tables.event_table(self._connection, first.dataset)
-                filling = Filling(self._connection, raw(table))
-            return self._load(objects, read, filling)
+                taking = _Events(Filling(self._connection, raw(table), keys))
+            return self._load(objects, read, taking)
 
-    def _load(self, objects: Sequence[Due], read: Read, filling: Filling) -> Counts:
-        counts, ends = Counts(), dict[int, Whole | Damaged]()
+    def _load(self, objects: Sequence[Due], read: Read, taking: _Taking) -> Counts:
+        counts, ends, filling = Counts(), dict[int, Whole | Damaged](), taking.filling
         for number, due in enumerate(objects):
-            taking = (_Lines if due.contract == "rover" else _Events)(filling, due, number)
             try:
-                ends[number] = _taken(taking, read(due))
+                ends[number] = _taken(taking, number, read(due))
                 continue
             except Damaged as error:
                 ends[number] = error
@@ -106,7 +105,9 @@ class DuckFile:
                 counts += Counts(unread=((due.key, error.message),))
             except OSError as error:
                 counts += Counts(unread=((due.key, str(error.strerror or error)),))
+            taking.drop(number)
             filling.drop(number)
+        taking.flush()
         bad, rows = filling.bad_lines(), filling.counted()
         notes = [
             self._note_of(objects[number], end, number, rows.get(number, 0), bad.get(number, 0))
@@ -193,76 +194,100 @@ def opened(path: Path, now: Callable[[], datetime]) -> Iterator[DuckFile]:
 # -- what an object holds, into the filling --------------------------------------------------------------------------
 
 
-def _taken(taking: _Lines | _Events, parts: Iterator[Any]) -> Whole:
+class _Taking(Protocol):
+    """Takes the parts of objects by their numbers, and puts many rows at once into its filling."""
+
+    filling: Filling
+
+    def add(self, number: int, part: Any) -> None:
+        """Takes a part that is neither a bad line nor the end."""
+        ...
+
+    def drop(self, number: int) -> None:
+        """Forgets what waits of an object."""
+        ...
+
+    def flush(self) -> None:
+        """Puts what waits into the filling."""
+        ...
+
+
+def _taken(taking: _Taking, number: int, parts: Iterator[Any]) -> Whole:
     for part in parts:
         if isinstance(part, Whole):
-            taking.flush()
             return part
         if isinstance(part, BadLine):
-            taking.filling.refuse(part, taking.number)
+            taking.filling.refuse(part, number)
         else:
-            taking.add(part)
+            taking.add(number, part)
     raise AssertionError("an object ended without its last part")
 
 
 class _Lines:
-    def __init__(self, filling: Filling, due: Due, number: int) -> None:
-        self.filling, self.number = filling, number
-        self._due, self._lines = due, lines.Lines()
-        kinds = lines.kinds(DATASETS[due.dataset])
+    def __init__(self, filling: Filling, dataset: str) -> None:
+        self.filling = filling
+        self._dataset, self._lines = dataset, lines.Lines()
+        kinds = lines.kinds(DATASETS[dataset])
         self._json = {lines.ADDITIONAL, *(name for name, kind in kinds.items() if kind == "json")}
 
-    def add(self, piece: Piece) -> None:
-        self._lines.add(piece)
+    def add(self, number: int, part: Piece) -> None:
+        self._lines.add(number, part)
         if self._lines.bytes >= lines.BATCH_BYTES:
             self.flush()
+
+    def drop(self, number: int) -> None:
+        self._lines.drop(number)
 
     def flush(self) -> None:
         if not self._lines.bytes:
             return
-        rows, numbers, refused = lines.arrow(self._lines, self._due.dataset)
-        unkept = self.filling.add(rows, self._json, self._due.key, self.number) if numbers else ()
+        rows, places, refused = lines.arrow(self._lines, self._dataset)
+        unkept = self.filling.add(rows, self._json, [number for number, _ in places]) if places else ()
         if unkept:
             texts = dict(self._lines.lines())
-            refused += [lines.refusal(numbers[each], texts[numbers[each]]) for each in sorted(unkept)]
-        for bad in refused:
-            self.filling.refuse(bad, self.number)
+            at = [places[each] for each in sorted(unkept)]
+            refused += [(place[0], lines.refusal(place[1], texts[place])) for place in at]
+        for number, bad in refused:
+            self.filling.refuse(bad, number)
         self._lines = lines.Lines()
 
 
 class _Events:
-    def __init__(self, filling: Filling, due: Due, number: int) -> None:
-        self.filling, self.number = filling, number
-        self._key = due.key
-        self._events: list[Event] = []
-        self._columns: tuple[Any, ...] = ()
+    def __init__(self, filling: Filling) -> None:
+        self.filling = filling
+        self._events: list[tuple[int, Event]] = []
+        self._bytes = 0
+        self._columns: tuple[Column, ...] = ()
 
-    def add(self, part: Header | Event) -> None:
-        if isinstance(part, Header):
-            self._columns = events.columns_of(part.schema, self.filling.columns)
-            self.filling.evolve(self._columns)
+    def add(self, number: int, part: Header | Event) -> None:
+        if isinstance(part, Event):
+            self._bytes += len(part.datum)
+            self._events.append((number, part._replace(datum=_NOTHING)))  # else its whole block is kept
+            if len(self._events) >= events.BATCH or self._bytes >= lines.BATCH_BYTES:
+                self.flush()
             return
-        self._events.append(part)
-        if len(self._events) >= events.BATCH:
+        columns = events.columns_of(part.schema, self.filling.columns)
+        if columns != self._columns:
             self.flush()
+            self._columns = columns
+            self.filling.evolve(columns)
+
+    def drop(self, number: int) -> None:
+        self._events = [each for each in self._events if each[0] != number]
 
     def flush(self) -> None:
         if not self._events:
             return
-        rows, numbers, refused = events.arrow(self._events, self._columns)
+        rows, places, refused = events.arrow(self._events, self._columns)
         as_json = {lines.ADDITIONAL, *(each.name for each in self._columns if each.kind in ("json", "any"))}
-        unkept = self.filling.add(rows, as_json, self._key, self.number) if numbers else ()
-        texts = (
-            {each.number: repr(each.fields)[: TEXT * 4].encode(errors="replace") for each in self._events}
-            if unkept
-            else {}
-        )
-        refused += [
-            replace(lines.refusal(numbers[each], b""), line=texts[numbers[each]]) for each in sorted(unkept)
-        ]
-        for bad in refused:
-            self.filling.refuse(bad, self.number)
-        self._events = []
+        unkept = self.filling.add(rows, as_json, [number for number, _ in places]) if places else ()
+        if unkept:
+            met = {(number, event.number): event for number, event in self._events}
+            at = [places[each] for each in sorted(unkept)]
+            refused += [(place[0], events.refusal(met[place])) for place in at]
+        for number, bad in refused:
+            self.filling.refuse(bad, number)
+        self._events, self._bytes = [], 0
 
 
 def _naive(instant: datetime) -> datetime:
