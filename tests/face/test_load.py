@@ -15,6 +15,7 @@ from rover_spark.cli import app
 from rover_spark.errors import ConfigError
 from rover_spark.face.receivers.load import load
 from tests.consume.load.loading import ask
+from tests.consume.load.test_manifests import batch, publish
 from tests.consume.written import currents_bucket, key, put, record, rover_bucket, text
 
 CONFIGURATION = """
@@ -78,6 +79,17 @@ def test_the_place_may_come_from_a_configuration(bucket: Path, tmp_path: Path) -
     result = run("-c", tmp_path / "acme.toml", "--into", tmp_path / "a.duckdb", "--json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["place"], len(found["datasets"])) == (0, f"file://{bucket}", 6)
+
+
+def test_manifests_may_have_the_place_that_the_configuration_names(bucket: Path, tmp_path: Path) -> None:
+    completion, paths = batch(bucket)
+    paths[0].unlink()
+    publish(tmp_path / "elsewhere", completion)
+    manifests = f'[manifests]\nplace = "file://{tmp_path}/elsewhere"\n'
+    (tmp_path / "acme.toml").write_text(CONFIGURATION.format(place=bucket) + manifests)
+    result = run("-c", tmp_path / "acme.toml", "--into", tmp_path / "a.duckdb", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["waiting"], found["manifests"]) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(

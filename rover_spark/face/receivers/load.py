@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ def load(
 ) -> LoadResult:
     """Loads what is new at ``url``, or where ``settings`` deliver to, into the DuckDB file ``into``.
 
-    ``manifests`` is the URL of completion manifests that are neither below ``url`` nor beside it. ``look_back`` is how far
+    ``manifests`` is the URL of completion manifests that are neither below ``url`` nor beside it, else that of ``settings``. ``look_back`` is how far
     before the last loaded hour of a dataset files are looked for. With ``strict`` the result is not ``ok`` where anything went
     into the quarantine.
 
@@ -60,7 +60,7 @@ def load(
             remedy="Name the place of the export: rover-spark load s3://bucket/prefix --into FILE.",
         )
     place = open_place(url if url is not None else settings.destination if settings else "", access)
-    other = open_place(manifests, access) if manifests is not None else None
+    other = _manifests(manifests, settings)
     now = now or datetime.now(timezone.utc)  # noqa: TID251 - the one clock: above what is loaded
     try:
         found = _loaded(place, Path(into), other, look_back, now, progress or LoggedProgress())
@@ -81,6 +81,17 @@ def load(
         unnamed=found.unnamed,
         quarantined=found.quarantined,
     )
+
+
+def _manifests(url: str | None, settings: Settings | None) -> Place | None:
+    """Where manifests have a place of their own: as it is named, else as the configuration says, if it is there already."""
+    access = settings.access if settings is not None else None
+    if url is not None:
+        return open_place(url, access)
+    if settings is not None and settings.manifests.place is not None:
+        with suppress(ConfigError):
+            return open_place(settings.manifests.place, access)
+    return None
 
 
 def _loaded(
