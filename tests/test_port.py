@@ -29,13 +29,14 @@ _FOLDERS = (
     "rover_spark.contract.keys",
     "rover_spark.config.currents",
 )
-# no dispatch: a plan's mark in its own stored text and in its manifest, the auditor that the port gives for it, and what `status` and `conform` give
+# no dispatch: a plan's mark in its own stored text and in its manifest, the auditor that the port gives for it, and what `status`, `conform` and `load` give
 _ALLOWED = {
     "model/plan.py": [".contract"],
     "deliver/completion.py": [".contract"],
     "audit/verify.py": [".contract"],
     "face/results.py": [".datasets"],
     "face/receivers/conform.py": [".datasets"],
+    "face/receivers/load.py": [".datasets"],
     "face/console/results.py": [".datasets"],
 }
 
