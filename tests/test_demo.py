@@ -32,6 +32,7 @@ from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.demo.story import run
 from rover_spark.errors import ConfigError
 from rover_spark.face.receivers.conform import conform
+from rover_spark.face.receivers.load import load
 from rover_spark.face.receivers.statements import ddl
 from rover_spark.face.results import DemoResult
 from tests import apache, receiver
@@ -258,6 +259,13 @@ def test_the_demos_bucket_is_as_the_contract_says(demo: Demo) -> None:
         assert sum(getattr(each, name) for each in found.datasets) == sum(
             getattr(each, name) for each in both
         )
+
+
+def test_the_demos_bucket_is_loaded_with_one_command(demo: Demo, tmp_path: Path) -> None:
+    found = load(str(demo.place / "bucket"), into=tmp_path / "demo.duckdb")
+    assert found.ok and (found.waiting, found.unnamed, found.quarantined) == (0, 0, 0)
+    delivered = demo.result.verified.records + demo.result.currents.records
+    assert sum(each.new + each.repeated for each in found.datasets) == delivered
 
 
 def test_every_notebook_is_held_to_what_follows() -> None:

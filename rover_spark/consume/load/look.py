@@ -52,7 +52,9 @@ def look(
     for at in _places(place, place.beside("manifests", "completions"), manifests):
         keys = []
         for each in listed_by_folder(at, since_of, now + _AHEAD):
-            if isinstance(each, ManifestFile) or at != place:  # beside the place there is nothing else
+            if not _is_text(each.key):
+                found.strays += 1
+            elif isinstance(each, ManifestFile) or at != place:  # beside the place there is nothing else
                 keys.append(each.key)
             elif isinstance(each, (RoverFile, EventFile)):
                 found.files.append(each)
@@ -61,6 +63,15 @@ def look(
         _read_all(at.store(), sorted(set(keys) - set(known)), found, relative=relative)
     _add_unlisted(place.store(), found)
     return found
+
+
+def _is_text(key: str) -> bool:
+    """Whether a key can be kept; on a disk a name may be any octets."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _places(*places: Place | None) -> list[Place]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -191,6 +192,12 @@ def test_a_key_that_lies_about_its_hour_does_not_hide_what_comes_later(tmp_path:
     loaded(place, file)
     put(place, key(PROFILES, token="later"), gzip.compress(text([record(PROFILES, 50)])))
     assert of(loaded(place, file), PROFILES).new == 1
+
+
+def test_a_key_that_is_no_text_stops_nothing(tmp_path: Path) -> None:
+    place = rover_bucket(tmp_path / "b", records=3, hours=1)
+    put(place, os.fsdecode(key(PROFILES).encode().replace(b"-a1", b"-\xff")), gzip.compress(GOOD))
+    assert of(loaded(place, tmp_path / "b.duckdb"), PROFILES).new == 3
 
 
 def test_two_exports_in_one_place_are_refused(tmp_path: Path) -> None:
