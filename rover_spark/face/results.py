@@ -203,7 +203,8 @@ class LoadResult(Result):
     """What was loaded from a place into a file, by dataset or event type.
 
     ``manifests`` counts batches that are complete and loaded, ``waiting`` those that are not complete, ``unnamed`` files that
-    wait for their manifest, ``quarantined`` the lines, objects and manifests that were refused.
+    wait for their manifest, ``quarantined`` the lines, objects and manifests that were refused, ``strays`` objects among the files
+    that have no key of the contract.
     """
 
     command: str = "load"
@@ -215,6 +216,7 @@ class LoadResult(Result):
     waiting: int
     unnamed: int
     quarantined: int
+    strays: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,6 +116,7 @@ RESULTS = {
         waiting=1,
         unnamed=2,
         quarantined=2,
+        strays=1,
     ),
     "demo": DemoResult(
         batches=(OLD,), verified=VERIFIED, currents=VERIFIED, directory="demo", config="/demo/acme.toml"

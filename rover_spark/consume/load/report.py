@@ -34,7 +34,8 @@ class Unread:
 class Loaded:
     """A whole run. ``batches`` are complete and loaded by their manifests; ``waiting`` ones are not complete.
 
-    ``unnamed`` counts files that wait for a manifest, ``manifests_refused`` manifests that cannot be read.
+    ``unnamed`` counts files that wait for a manifest, ``manifests_refused`` manifests that cannot be read, ``strays`` objects among the files that have no key of the
+    contract.
     """
 
     datasets: tuple[LoadedDataset, ...]
@@ -42,6 +43,7 @@ class Loaded:
     waiting: int
     unnamed: int
     manifests_refused: int
+    strays: int
     unread: tuple[Unread, ...]
 
     @property

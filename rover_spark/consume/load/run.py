@@ -68,6 +68,7 @@ def load(
         waiting=len(waiting),
         unnamed=len(decision.unnamed),
         manifests_refused=len(found.refused),
+        strays=found.strays,
         unread=tuple(Unread(*pair) for each in counts.values() for pair in each.unread),
     )
 

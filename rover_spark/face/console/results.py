@@ -137,6 +137,9 @@ def _load(console: Console, result: LoadResult) -> None:
         _out(console, loaded_table(result.datasets, console.width))
     waiting = [(result.waiting, "batch waits for its files", "batches wait for their files")]
     waiting.append((result.unnamed, "file waits for its manifest", "files wait for their manifest"))
+    waiting.append(
+        (result.strays, "object has no key of the contract", "objects have no key of the contract")
+    )
     for count, one, many in waiting:
         if count:
             console.print(plain(f"{count:,} {one if count == 1 else many}"))

@@ -80,6 +80,7 @@ def load(
         waiting=found.waiting,
         unnamed=found.unnamed,
         quarantined=found.quarantined,
+        strays=found.strays,
     )
 
 

@@ -197,7 +197,9 @@ def test_a_key_that_lies_about_its_hour_does_not_hide_what_comes_later(tmp_path:
 def test_a_key_that_is_no_text_stops_nothing(tmp_path: Path) -> None:
     place = rover_bucket(tmp_path / "b", records=3, hours=1)
     put(place, os.fsdecode(key(PROFILES).encode().replace(b"-a1", b"-\xff")), gzip.compress(GOOD))
-    assert of(loaded(place, tmp_path / "b.duckdb"), PROFILES).new == 3
+    put(place, key(PROFILES).replace(".ndjson.gz", ".csv"), b"")
+    found = loaded(place, tmp_path / "b.duckdb")
+    assert (of(found, PROFILES).new, found.strays) == (3, 2)
 
 
 def test_two_exports_in_one_place_are_refused(tmp_path: Path) -> None:
