@@ -29,7 +29,7 @@ from rover_spark.produce.rover.files import RoverFiles
 from rover_spark.produce.rover.plan import BatchPlan, Files
 from rover_spark.store import Store, open_store
 from tests.arranged import SCHEMA
-from tests.plans import batch_plan
+from tests.plans import batch_plan, event_plan
 
 Row = tuple[int, str, bool, str | None]
 PLAN = batch_plan(
@@ -142,6 +142,19 @@ def test_what_is_told_beside_a_record_is_told_of_delivered_ones_and_a_floor_of_e
     assert tally(found) == {
         "delivered": 2, "superseded": 1, "conflict": 1, FLOORS: 2, "replaced": 2, "late": 1, "max_lateness_s": 7,
     }  # fmt: skip
+
+
+def test_rows_that_are_no_records_are_counted_though_the_plan_has_no_chunk_for_them() -> None:
+    """Of a commit that only deletes events there are rows, and no event that has a place in a file."""
+    plan = event_plan(groups=())
+    columns = {"chunk": [0, 0], "outcome": ["suppressed"] * 2, "id": [None] * 2, "line": [None] * 2}
+    rest = {"mended": [False] * 2, "late": [False] * 2, "lateness": [0] * 2, "invalid_timezone": [False] * 2}
+    types = {"line": pa.binary(), "id": pa.string(), "lateness": pa.int64()}
+    rows = pa.record_batch(
+        {name: pa.array(each, types.get(name)) for name, each in {**columns, **rest}.items()}
+    )
+    found = stage_rows([rows], plan.batch, EventFiles(plan, {}, {}), open_store("memory://none", plan.export))
+    assert files(found.to_pylist()) == [] and tally(found.to_pylist())["suppressed"] == 2
 
 
 @pytest.mark.parametrize(
