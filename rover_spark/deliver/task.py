@@ -165,9 +165,8 @@ class _Writer:
                 start = end + 1
 
     def _write(self, chunk: int, lines: Lines, start: int, stop: int) -> None:
-        if not lines.records(
-            start, stop
-        ):  # a plan may have no chunk for them: of events that were deleted, say
+        # the plan may have no chunk for rows that are no records: of events that were deleted, say
+        if not lines.records(start, stop):
             return
         if chunk != self._chunk:
             self._close()
