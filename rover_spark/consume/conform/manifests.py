@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 from rover_spark.consume.conform.catalogue import Catalogue, text
 from rover_spark.consume.conform.report import MANIFESTS, Tally
-from rover_spark.contract.manifests import LARGEST, Completion, ManifestKey, parse, parse_key
-from rover_spark.contract.rover import DATASETS
+from rover_spark.consume.manifests import octets_of, place_of
+from rover_spark.contract.manifests import FORMATS, Completion, ManifestKey, parse, parse_key
 from rover_spark.errors import StoreError
-from rover_spark.store import Store
+from rover_spark.store import Store, below
 
-_OTHER_FORMS = {"redshift", "symlink", "sha256sum"}  # folders of manifests in other forms
 _UNDER_WAY = timedelta(hours=1)  # files younger than that may be waiting for their manifest
 
 _FETCHED = 8  # manifests at once
@@ -57,13 +56,13 @@ def read_manifests(
     """
     found: dict[str, Announced] = {}
     for where, key, said in _all(store, _mine(keys, tally, since)):
-        own, theirs = (where.root, _place_of(where)) if relative else ("", "")
+        own, theirs = (where.root, place_of(where)) if relative else ("", "")
         if isinstance(said, Unread):
             tally.add(MANIFESTS, said.code, key, 0, said.found)
         else:
             digest, completion = said
             before = completion.previous
-            chained = (_below(own, before.key), before.sha256) if before else (None, None)
+            chained = (below(own, before.key), before.sha256) if before else (None, None)
             found[key] = Announced(where, digest, *chained)
             catalogue.name(key, _files(completion, theirs))
     _chained(found, catalogue, tally, since)
@@ -77,7 +76,7 @@ def _mine(keys: Iterable[str], tally: Tally, since: datetime | None) -> Iterator
         if where is not None:
             if since is None or where.instant >= since:
                 yield where, key
-        elif not _OTHER_FORMS & set(key.split("/")):
+        elif not FORMATS.keys() & set(key.split("/")):  # other forms have folders of their own
             tally.add(MANIFESTS, "manifest_malformed", key, 0, "has no key of a manifest")
 
 
@@ -95,8 +94,7 @@ def _all(
 def _read(store: Store, key: str) -> tuple[str, Completion] | Unread:
     """The SHA-256 of a manifest and what it says, or why it cannot be read."""
     try:
-        with store.read(key) as stream:
-            data = b"".join(_bounded(stream))
+        data = octets_of(store, key)
         return hashlib.sha256(data).hexdigest(), parse(data)
     except FileNotFoundError:
         return Unread("file_gone", "is not there any more")
@@ -108,27 +106,10 @@ def _read(store: Store, key: str) -> tuple[str, Completion] | Unread:
         return Unread("manifest_malformed", str(error))
 
 
-def _bounded(stream: object) -> Iterator[bytes]:
-    left = LARGEST + 1
-    while left and (data := stream.read(min(left, 1 << 20))):  # type: ignore[attr-defined]
-        yield data
-        left -= len(data)
-
-
-def _place_of(where: ManifestKey) -> str:
-    """Where the keys of a manifest's files begin: for Rover its root, for Currents the place beside it."""
-    above, _, last = where.root.rpartition("/")
-    return where.root if where.stream in DATASETS else _below(above, last.partition(".")[2])
-
-
-def _below(place: str, key: str) -> str:
-    return f"{place}/{key}" if place else key
-
-
 def _files(completion: Completion, place: str) -> Iterator[tuple[str, int, int, str, int, str]]:
     for file in completion.files:
         yield (
-            _below(place, file.key),
+            below(place, file.key),
             file.records,
             file.bytes,
             file.sha256,

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, Stray, classified
 from rover_spark.consume.load.due import Said, horizon, stream_of
 from rover_spark.consume.load.port import Folder, Refused
+from rover_spark.consume.manifests import octets_of, place_of
 from rover_spark.consume.place import Place, listed_by_folder
-from rover_spark.contract.manifests import LARGEST, Completion, ManifestKey, parse, parse_key
-from rover_spark.contract.rover import DATASETS
+from rover_spark.contract.manifests import Completion, ManifestKey, parse, parse_key
 from rover_spark.errors import StoreError
 from rover_spark.store import Store, below
 
@@ -89,7 +89,7 @@ def _read_all(store: Store, keys: Iterable[str], found: Looked, *, relative: boo
         if where is None:  # another form of a manifest
             continue
         try:
-            said = _said(key, where, _bytes(store, key), relative=relative)
+            said = _said(key, where, octets_of(store, key), relative=relative)
         except FileNotFoundError:
             continue
         except (OSError, StoreError, ValueError) as error:
@@ -99,18 +99,9 @@ def _read_all(store: Store, keys: Iterable[str], found: Looked, *, relative: boo
             found.manifests.append(said)
 
 
-def _bytes(store: Store, key: str) -> bytes:
-    parts, left = [], LARGEST + 1
-    with store.read(key) as stream:
-        while left and (data := stream.read(min(left, 1 << 20))):
-            parts.append(data)
-            left -= len(data)
-    return b"".join(parts)
-
-
 def _said(key: str, where: ManifestKey, data: bytes, *, relative: bool) -> Said:
     completion = parse(data)
-    place = _place_of(where) if relative else ""
+    place = place_of(where) if relative else ""
     keys = tuple(below(place, file.key) if place else file.key for file in completion.files)
     stream = _stream(where, completion, keys)
     return Said(key, hashlib.sha256(data).hexdigest(), stream, where.instant, completion, keys)
@@ -133,14 +124,6 @@ def _stream_of_key(key: str) -> str:
     if not isinstance(file, (RoverFile, EventFile)):
         raise ValueError(f"files: {key[:80]!r} is no file of a contract")
     return stream_of(file)
-
-
-def _place_of(where: ManifestKey) -> str:
-    """Where the keys of a manifest's files begin on a disk: for Rover its root, for Currents the place beside it."""
-    if where.stream in DATASETS:
-        return where.root
-    above, _, last = where.root.rpartition("/")
-    return below(above, last.partition(".")[2]) if above else last.partition(".")[2]
 
 
 def _add_unlisted(store: Store, found: Looked) -> None:

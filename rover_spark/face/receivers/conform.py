@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 
 from rover_spark.config.access import Access
@@ -10,10 +9,9 @@ from rover_spark.config.mistakes import likely
 from rover_spark.consume.conform.loaders import LOADERS
 from rover_spark.consume.conform.run import conform as hold
 from rover_spark.consume.place import open_place
-from rover_spark.errors import ConfigError, StoreError
+from rover_spark.errors import ConfigError
+from rover_spark.face.receivers.advice import advising
 from rover_spark.face.results import ConformResult
-
-_EXPORT = re.compile(r"\b([Rr])un export again[^.]*\.")  # what stores advise to those who deliver
 
 
 def conform(
@@ -42,7 +40,7 @@ def conform(
             remedy=f"There are {', '.join(LOADERS)}.",
         )
     now = now or datetime.now(timezone.utc)  # noqa: TID251 - the one clock: above what is held against it
-    try:
+    with advising("conform"):
         found = hold(
             open_place(url, access),
             now=now,
@@ -52,9 +50,6 @@ def conform(
             manifests=open_place(manifests, access) if manifests is not None else None,
             processes=processes,
         )
-    except StoreError as error:
-        remedy = _EXPORT.sub(r"\1un conform again.", error.remedy)
-        raise StoreError(error.message, code=error.code, remedy=remedy) from None
     ok = not found.breaches
     result = "failed" if not ok else "done" if found.datasets else "nothing to do"
     return ConformResult(

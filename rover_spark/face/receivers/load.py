@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
@@ -13,15 +12,14 @@ from rover_spark.consume.load.due import LOOK_BACK
 from rover_spark.consume.load.report import Loaded
 from rover_spark.consume.place import Place, open_place
 from rover_spark.deliver.progress import Done, LoggedProgress, Progress
-from rover_spark.errors import ConfigError, Problem, StoreError
+from rover_spark.errors import ConfigError, Problem
+from rover_spark.face.receivers.advice import advising
 from rover_spark.face.results import LoadResult
 
 if TYPE_CHECKING:
     from rover_spark.config.settings import Settings
     from rover_spark.consume.load.port import Counts
     from rover_spark.consume.load.run import Notice
-
-_EXPORT = re.compile(r"\b([Rr])un export again[^.]*\.")  # what stores advise to those who deliver
 
 
 def load(
@@ -62,11 +60,8 @@ def load(
     place = open_place(url if url is not None else settings.destination if settings else "", access)
     other = _manifests(manifests, settings)
     now = now or datetime.now(timezone.utc)  # noqa: TID251 - the one clock: above what is loaded
-    try:
+    with advising("load"):
         found = _loaded(place, Path(into), other, look_back, now, progress or LoggedProgress())
-    except StoreError as error:
-        remedy = _EXPORT.sub(r"\1un load again.", error.remedy)
-        raise StoreError(error.message, code=error.code, remedy=remedy) from None
     ok = not found.unread and not (strict and found.quarantined)
     return LoadResult(
         result="failed" if not ok else "done" if found.datasets else "nothing to do",
