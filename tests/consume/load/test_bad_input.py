@@ -16,8 +16,8 @@ import duckdb
 import pytest
 
 from rover_spark.consume import lines
-from rover_spark.consume.load.duckdb import events as duck_events
-from rover_spark.consume.load.duckdb import lines as duck_lines
+from rover_spark.consume.load import events as load_events
+from rover_spark.consume.load import lines as load_lines
 from rover_spark.consume.load.duckdb.warehouse import DuckFile
 from rover_spark.errors import ConfigError, RunError
 from rover_spark.store.local import LocalStore
@@ -115,8 +115,8 @@ def test_of_a_damaged_object_nothing_is_loaded_until_it_is_healed(code: str, tmp
 
 
 def test_rows_before_the_damage_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duck_lines, "BATCH_BYTES", 1)
-    monkeypatch.setattr(duck_events, "BATCH", 50)
+    monkeypatch.setattr(load_lines, "BATCH_BYTES", 1)
+    monkeypatch.setattr(load_events, "BATCH", 50)
     place, file = tmp_path / "b", tmp_path / "b.duckdb"
     many = text([record(PROFILES, number) for number in range(9000)]) + b"bad\n"
     put(place, key(PROFILES), gzip.compress(GOOD))

@@ -1,43 +1,32 @@
-"""The raw tables of a DuckDB file, one row per id, and the views over them, named as ``rover-spark ddl`` names its own.
+"""The raw tables of a DuckDB file and the views over them.
 
-A raw table has the columns of its dataset or event type, then ``additional`` and ``object_key``. Fields that a later schema
-adds become columns. A field whose type changed becomes JSON, as old and new values both can be. Event types whose tables
+Fields that a later schema adds become columns. A field whose type changed becomes JSON, as old and new values both can be. Event types whose tables
 would have one name get digits of their SHA-256 behind it, whichever came first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
 
 from rover_spark.consume.ddl.engines.duckdb import ENGINE
-from rover_spark.consume.ddl.engines.port import Names, current, raw, records
+from rover_spark.consume.ddl.engines.port import Names, raw, records
 from rover_spark.consume.ddl.sql import quoted
-from rover_spark.consume.ddl.tables import Column, Table, of_dataset, portable, told_apart
-from rover_spark.consume.ddl.views import current as current_state
-from rover_spark.consume.load.duckdb.lines import ADDITIONAL
+from rover_spark.consume.ddl.tables import Column, Table, portable, told_apart
+from rover_spark.consume.load.tables import of_events, of_rover, records_of, rover_views
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError
 
 _NAMES = Names(())
-_ADDITIONAL = Column(ADDITIONAL, "json", about="all other fields of the record")
-_MERGES = "fan_profile_merges"
 
 
 @lru_cache(maxsize=4096)
 def name_of(name: str) -> str:
     """A name as SQL has it."""
     return quoted(name, "duckdb")
-
-
-def of_rover(dataset: str) -> Table:
-    """The table of a dataset."""
-    found = of_dataset(dataset)
-    return replace(found, columns=(*found.columns, _ADDITIONAL))
 
 
 def type_of(column: Column) -> str:
@@ -94,26 +83,21 @@ def event_table(connection: Any, event_type: str) -> Table:
             if known.get(each.dataset) != each.name:
                 _rename(connection, each, known.get(each.dataset))
         known = dict(connection.execute("SELECT event_type, name FROM rover_load.event_types").fetchall())
-    found = _events(event_type, known[event_type])
+    found = of_events(event_type, known[event_type])
     make(connection, found)
     return found
-
-
-def _events(event_type: str, name: str) -> Table:
-    columns = (Column("id", "key", True), Column("time", "integer", True), _ADDITIONAL)
-    return Table(event_type, name, (), columns, avro=True)
 
 
 def _named(event_types: Iterable[str]) -> Iterable[Table]:
     """The event types with names that differ, from those of the datasets too."""
     taken = [Table(dataset=each, name=each, folder=(), columns=()) for each in DATASETS]
-    mine = [_events(each, portable(each)) for each in sorted(event_types)]
+    mine = [of_events(each, portable(each)) for each in sorted(event_types)]
     return told_apart([*taken, *mine])[len(taken) :]
 
 
 def _rename(connection: Any, table: Table, before: str | None) -> None:
     if before is not None:
-        old = _events(table.dataset, before)
+        old = of_events(table.dataset, before)
         connection.execute(f"DROP VIEW IF EXISTS {name_of(records(old))}")
         connection.execute(f"ALTER TABLE {name_of(raw(old))} RENAME TO {name_of(raw(table))}")
         connection.execute("DELETE FROM rover_load.event_types WHERE event_type = ?", [table.dataset])
@@ -133,26 +117,13 @@ def views(connection: Any) -> None:
             connection.execute(statement)
     known = connection.execute("SELECT event_type, name FROM rover_load.event_types").fetchall()
     for event_type, name in known:
-        connection.execute(_records(_events(event_type, name)))
+        table = of_events(event_type, name)
+        connection.execute(_view(records(table), records_of(table, _NAMES)))
 
 
 @lru_cache(maxsize=1)
 def _rover_views() -> tuple[str, ...]:
-    """The views of all datasets; those of the merges first, since the others read them."""
-    tables = [of_rover(each) for each in DATASETS]
-    merges = next(each for each in tables if each.dataset == _MERGES)
-    found = []
-    for each in sorted(tables, key=lambda table: table.dataset != _MERGES):
-        found.append(_records(each))
-        state = current_state(each, _NAMES.of(records(each)), _NAMES.of(current(merges)))
-        if state is not None:
-            found.append(_view(current(each), state))
-    return tuple(found)
-
-
-def _records(table: Table) -> str:
-    """One row per id: the raw table has no more."""
-    return _view(records(table), exp.select("*").from_(_NAMES.of(raw(table))))
+    return tuple(_view(name, found) for name, found in rover_views(_NAMES))
 
 
 def _view(name: str, found: exp.Select) -> str:

@@ -14,11 +14,13 @@ from rover_spark.consume.containers import Event, Header
 from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.lines import Piece
-from rover_spark.consume.load.duckdb import events, file, lines, tables
+from rover_spark.consume.load import events, lines
+from rover_spark.consume.load.duckdb import file, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
 from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.objects import Damaged, Whole
 from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
+from rover_spark.consume.load.tables import LOWERED, of_rover
 from rover_spark.consume.records import BadLine
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import StoreError
@@ -31,7 +33,6 @@ _NOTE = pa.schema(
     ]
 )  # fmt: skip
 _NOTHING = memoryview(b"")
-_LOWERED = ("id", "roverID", "mergedRoverID")
 
 
 class DuckFile:
@@ -82,9 +83,9 @@ class DuckFile:
         with file.writing(self._path):
             first, keys = objects[0], [each.key for each in objects]
             if first.contract == "rover":
-                table = tables.of_rover(first.dataset)
+                table = of_rover(first.dataset)
                 tables.make(self._connection, table)
-                lowered = [each for each in _LOWERED if each in table.names]
+                lowered = [each for each in LOWERED if each in table.names]
                 taking: _Taking = _Lines(Filling(self._connection, raw(table), keys, lowered), first.dataset)
             else:
                 table = tables.event_table(self._connection, first.dataset)

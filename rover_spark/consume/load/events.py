@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from rover_spark.consume.containers import Event
 from rover_spark.consume.ddl.tables import Column, of_field
-from rover_spark.consume.load.duckdb.lines import ADDITIONAL, Place
+from rover_spark.consume.load.lines import ADDITIONAL, Place
 from rover_spark.consume.load.port import TEXT
 from rover_spark.consume.records import BadLine, Wrong
 from rover_spark.contract.avro import Schema
@@ -35,7 +35,7 @@ _SMALLEST, _GREATEST = -(2**63), 2**63 - 1
 def columns_of(schema: Schema, taken: Iterable[str] = ()) -> tuple[Column, ...]:
     """The columns of a schema's fields. Fields whose names a table cannot hold beside the others are none.
 
-    ``taken`` are names that columns have already: DuckDB does not tell names apart by case.
+    ``taken`` are names that columns have already: no warehouse tells names apart by case.
     """
     held = {each.casefold(): each for each in (*taken, OBJECT, ADDITIONAL)}
     found = []
@@ -75,7 +75,7 @@ def arrow(
 
 def refusal(event: Event, why: str = "") -> BadLine:
     """An event that is right by its schema and cannot be kept."""
-    message = f"holds a value that DuckDB cannot keep{': ' if why else ''}{why}"
+    message = f"holds a value that no table can keep{': ' if why else ''}{why}"
     return BadLine(event.number, (Wrong("value_refused", message),), shown(event))
 
 

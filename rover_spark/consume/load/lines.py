@@ -22,7 +22,7 @@ ADDITIONAL = "additional"
 BATCH_BYTES = 8 << 20  # of text that becomes one Arrow table
 _MICROS = len("2026-11-21T04:05:06.123456")
 _NOTHING = (b"", b"null")
-_REFUSED = "holds text that DuckDB cannot keep"
+_REFUSED = "holds text that no table can keep"
 
 
 Place = tuple[int, int]  # the number of an object, and that of a line in it
