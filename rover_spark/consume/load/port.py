@@ -14,7 +14,7 @@ from typing import Protocol
 from rover_spark.consume.load.due import Due, Said
 from rover_spark.consume.load.objects import Part
 
-Read = Callable[[Due], Iterator[Part]]
+Read = Callable[[Due], Iterator[Part]]  # picklable: an engine may read elsewhere
 TEXT = 1000  # characters of a refused line that are kept
 
 
@@ -62,7 +62,13 @@ class Counts:
 
 
 class Warehouse(Protocol):
-    """Tables of loaded records, and the bookkeeping beside them."""
+    """Tables of loaded records, and the bookkeeping beside them.
+
+    ``group_bytes`` and ``group_objects`` are how many, compressed, may share a transaction.
+    """
+
+    group_bytes: int
+    group_objects: int
 
     def folders(self, now: datetime) -> Mapping[str, Folder]:
         """What is known of each dated folder; hours after ``now`` do not count."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from rover_spark.consume.keys import EventFile, RoverFile
 from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
@@ -20,8 +21,6 @@ from rover_spark.consume.place import Place
 from rover_spark.errors import ConfigError, RunError, StoreError
 from rover_spark.store import Store
 
-GROUP_BYTES = 32 << 20  # compressed, of objects that share a transaction
-GROUP_OBJECTS = 500
 _UNREAD = 5  # objects in a row: then the place is out of reach
 
 Notice = Callable[[Counts, int], object]
@@ -57,8 +56,9 @@ def load(
     _refuse_several(place, found)
     decision = _decided(found, warehouse, newest, now)
     with watching(len(decision.objects)) as notice:
-        counts = _loaded(decision, warehouse, _Reading(place.store()), notice)
-    whole = [each for each in decision.complete if _all_loaded(each.keys, warehouse)]
+        counts = _loaded(decision, warehouse, Reading(place), notice)
+    there = warehouse.sizes({key for each in decision.complete for key in each.keys})
+    whole = [each for each in decision.complete if all(key in there for key in each.keys)]
     waiting = [each for each in (*decision.complete, *decision.waiting) if each not in whole]
     warehouse.note(whole, waiting, found.refused)
     warehouse.finish()
@@ -75,7 +75,7 @@ def load(
 
 def _loaded(decision: Decision, warehouse: Warehouse, read: Read, notice: Notice) -> dict[str, Counts]:
     counts: dict[str, Counts] = {}
-    for group in groups(decision.objects):
+    for group in groups(decision.objects, warehouse.group_bytes, warehouse.group_objects):
         dataset = group[0].dataset
         done = warehouse.load(group, read)
         counts[dataset] = counts.get(dataset, Counts()) + done
@@ -83,14 +83,25 @@ def _loaded(decision: Decision, warehouse: Warehouse, read: Read, notice: Notice
     return counts
 
 
-class _Reading:
-    """Reads objects, and gives up where several in a row cannot be read: the next ones could not either."""
+class Reading:
+    """Reads objects, and gives up where several in a row cannot be read: the next ones could not either.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Picklable: each process opens its own store.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._failed = 0
 
+    @cached_property
+    def _store(self) -> Store:
+        return self._place.store()
+
+    def __reduce__(self) -> tuple[type[Reading], tuple[Place]]:
+        return Reading, (self._place,)
+
     def __call__(self, due: Due) -> Iterator[Part]:
+        """What the object holds. Raises RunError where it gives up, and what ``parts`` raises."""
         try:
             yield from parts(self._store, due)
         except FileNotFoundError:
@@ -108,12 +119,12 @@ class _Reading:
         self._failed = 0
 
 
-def groups(objects: Sequence[Due]) -> Iterator[list[Due]]:
+def groups(objects: Sequence[Due], most_bytes: int, most_objects: int) -> Iterator[list[Due]]:
     """Objects of one dataset that share a transaction, in order."""
     group: list[Due] = []
     size = 0
     for each in objects:
-        full = size + each.bytes > GROUP_BYTES or len(group) >= GROUP_OBJECTS
+        full = size + each.bytes > most_bytes or len(group) >= most_objects
         if group and (full or (each.contract, each.dataset) != (group[0].contract, group[0].dataset)):
             yield group
             group, size = [], 0
@@ -126,10 +137,6 @@ def groups(objects: Sequence[Due]) -> Iterator[list[Due]]:
 def _decided(found: Looked, warehouse: Warehouse, newest: Mapping[str, datetime], now: datetime) -> Decision:
     keys = {each.key for each in found.files} | {key for each in found.manifests for key in each.keys}
     return decide(found.files, found.manifests, warehouse.sizes(keys), newest, now)
-
-
-def _all_loaded(keys: Sequence[str], warehouse: Warehouse) -> bool:
-    return len(warehouse.sizes(keys)) == len(set(keys))
 
 
 def _refuse_several(place: Place, found: Looked) -> None:

@@ -116,9 +116,9 @@ def test_of_one_id_the_later_instant_counts_whichever_came_first(tmp_path: Path)
 _KILLED = """
 import sys, time
 from pathlib import Path
-from rover_spark.consume.load import run
+from rover_spark.consume.load.duckdb.warehouse import DuckFile
 from tests.consume.load.loading import loaded
-run.GROUP_OBJECTS = 1
+DuckFile.group_objects = 1
 def slow(counts, size):
     print("loaded", flush=True)
     time.sleep(0.05)

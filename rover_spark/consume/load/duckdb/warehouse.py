@@ -6,23 +6,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
-from rover_spark.consume.containers import Event, Header
 from rover_spark.consume.ddl.engines.port import raw
-from rover_spark.consume.ddl.tables import Column
-from rover_spark.consume.lines import Piece
-from rover_spark.consume.load import events, lines
 from rover_spark.consume.load.duckdb import file, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
 from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.objects import Damaged, Whole
 from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
 from rover_spark.consume.load.tables import LOWERED, of_rover
+from rover_spark.consume.load.taking import Taking, taking
 from rover_spark.consume.records import BadLine
-from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import StoreError
 
 _NOTE = pa.schema(
@@ -32,11 +28,13 @@ _NOTE = pa.schema(
         ("bad_lines", pa.int64()), ("code", pa.string()), ("damaged", pa.string()), ("loaded_at", pa.timestamp("us")),
     ]
 )  # fmt: skip
-_NOTHING = memoryview(b"")
 
 
 class DuckFile:
     """A DuckDB file that is loaded into."""
+
+    group_bytes = 32 << 20
+    group_objects = 500
 
     def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
         """Opens the file; ``now`` says when something was loaded. Raises ConfigError and RunError, as ``file.opened``."""
@@ -86,17 +84,17 @@ class DuckFile:
                 table = of_rover(first.dataset)
                 tables.make(self._connection, table)
                 lowered = [each for each in LOWERED if each in table.names]
-                taking: _Taking = _Lines(Filling(self._connection, raw(table), keys, lowered), first.dataset)
+                filling = Filling(self._connection, raw(table), keys, lowered)
             else:
                 table = tables.event_table(self._connection, first.dataset)
-                taking = _Events(Filling(self._connection, raw(table), keys))
-            return self._load(objects, read, taking)
+                filling = Filling(self._connection, raw(table), keys)
+            return self._load(objects, read, filling, taking(first.contract, first.dataset, filling))
 
-    def _load(self, objects: Sequence[Due], read: Read, taking: _Taking) -> Counts:
-        counts, ends, filling = Counts(), dict[int, Whole | Damaged](), taking.filling
+    def _load(self, objects: Sequence[Due], read: Read, filling: Filling, taken: Taking) -> Counts:
+        counts, ends = Counts(), dict[int, Whole | Damaged]()
         for number, due in enumerate(objects):
             try:
-                ends[number] = _taken(taking, number, read(due))
+                ends[number] = _taken(taken, filling, number, read(due))
                 continue
             except Damaged as error:
                 ends[number] = error
@@ -106,9 +104,9 @@ class DuckFile:
                 counts += Counts(unread=((due.key, error.message),))
             except OSError as error:
                 counts += Counts(unread=((due.key, str(error.strerror or error)),))
-            taking.drop(number)
+            taken.drop(number)
             filling.drop(number)
-        taking.flush()
+        taken.flush()
         bad, rows = filling.bad_lines(), filling.counted()
         notes = [
             self._note_of(objects[number], end, number, rows.get(number, 0), bad.get(number, 0))
@@ -192,103 +190,15 @@ def opened(path: Path, now: Callable[[], datetime]) -> Iterator[DuckFile]:
         found.close()
 
 
-# -- what an object holds, into the filling --------------------------------------------------------------------------
-
-
-class _Taking(Protocol):
-    """Takes the parts of objects by their numbers, and puts many rows at once into its filling."""
-
-    filling: Filling
-
-    def add(self, number: int, part: Any) -> None:
-        """Takes a part that is neither a bad line nor the end."""
-        ...
-
-    def drop(self, number: int) -> None:
-        """Forgets what waits of an object."""
-        ...
-
-    def flush(self) -> None:
-        """Puts what waits into the filling."""
-        ...
-
-
-def _taken(taking: _Taking, number: int, parts: Iterator[Any]) -> Whole:
+def _taken(taking: Taking, filling: Filling, number: int, parts: Iterator[Any]) -> Whole:
     for part in parts:
         if isinstance(part, Whole):
             return part
         if isinstance(part, BadLine):
-            taking.filling.refuse(part, number)
+            filling.refuse(part, number)
         else:
             taking.add(number, part)
     raise AssertionError("an object ended without its last part")
-
-
-class _Lines:
-    def __init__(self, filling: Filling, dataset: str) -> None:
-        self.filling = filling
-        self._dataset, self._lines = dataset, lines.Lines()
-        kinds = lines.kinds(DATASETS[dataset])
-        self._json = {lines.ADDITIONAL, *(name for name, kind in kinds.items() if kind == "json")}
-
-    def add(self, number: int, part: Piece) -> None:
-        self._lines.add(number, part)
-        if self._lines.bytes >= lines.BATCH_BYTES:
-            self.flush()
-
-    def drop(self, number: int) -> None:
-        self._lines.drop(number)
-
-    def flush(self) -> None:
-        if not self._lines.bytes:
-            return
-        rows, places, refused = lines.arrow(self._lines, self._dataset)
-        unkept = self.filling.add(rows, self._json, [number for number, _ in places]) if places else ()
-        if unkept:
-            texts = dict(self._lines.lines())
-            at = [places[each] for each in sorted(unkept)]
-            refused += [(place[0], lines.refusal(place[1], texts[place])) for place in at]
-        for number, bad in refused:
-            self.filling.refuse(bad, number)
-        self._lines = lines.Lines()
-
-
-class _Events:
-    def __init__(self, filling: Filling) -> None:
-        self.filling = filling
-        self._events: list[tuple[int, Event]] = []
-        self._bytes = 0
-        self._columns: tuple[Column, ...] = ()
-
-    def add(self, number: int, part: Header | Event) -> None:
-        if isinstance(part, Event):
-            self._bytes += len(part.datum)
-            self._events.append((number, part._replace(datum=_NOTHING)))  # else its whole block is kept
-            if len(self._events) >= events.BATCH or self._bytes >= lines.BATCH_BYTES:
-                self.flush()
-            return
-        columns = events.columns_of(part.schema, self.filling.columns)
-        if columns != self._columns:
-            self.flush()
-            self._columns = columns
-            self.filling.evolve(columns)
-
-    def drop(self, number: int) -> None:
-        self._events = [each for each in self._events if each[0] != number]
-
-    def flush(self) -> None:
-        if not self._events:
-            return
-        rows, places, refused = events.arrow(self._events, self._columns)
-        as_json = {lines.ADDITIONAL, *(each.name for each in self._columns if each.kind in ("json", "any"))}
-        unkept = self.filling.add(rows, as_json, [number for number, _ in places]) if places else ()
-        if unkept:
-            met = {(number, event.number): event for number, event in self._events}
-            at = [places[each] for each in sorted(unkept)]
-            refused += [(place[0], events.refusal(met[place])) for place in at]
-        for number, bad in refused:
-            self.filling.refuse(bad, number)
-        self._events, self._bytes = [], 0
 
 
 def _naive(instant: datetime) -> datetime:
