@@ -200,7 +200,7 @@ class DdlResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadResult(Result):
-    """What was loaded from a place into a file, by dataset or event type.
+    """What was loaded from a place into a DuckDB file or Delta tables, by dataset or event type.
 
     ``manifests`` counts batches that are complete and loaded, ``waiting`` those that are not complete, ``unnamed`` files that
     wait for their manifest, ``quarantined`` the lines, objects and manifests that were refused, ``strays`` objects among the files

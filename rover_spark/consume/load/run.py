@@ -63,14 +63,27 @@ def load(
     warehouse.note(whole, waiting, found.refused)
     warehouse.finish()
     return Loaded(
-        datasets=tuple(_dataset(name, each) for name, each in sorted(counts.items())),
+        datasets=_datasets(counts),
         batches=len(whole),
         waiting=len(waiting),
         unnamed=len(decision.unnamed),
         manifests_refused=len(found.refused),
         strays=found.strays,
-        unread=tuple(Unread(*pair) for each in counts.values() for pair in each.unread),
+        unread=_unread(counts),
     )
+
+
+def load_files(
+    place: Place, warehouse: Warehouse, files: Sequence[RoverFile | EventFile], *, now: datetime
+) -> Loaded:
+    """Loads those of some files of a place that are not loaded, without a look at anything else. Raises as ``load``."""
+    found = Looked(list(files), [], [])
+    _refuse_several(place, found)
+    counts = _loaded(
+        _decided(found, warehouse, {}, now), warehouse, Reading(place), lambda counts, size: None
+    )
+    warehouse.finish()
+    return Loaded(_datasets(counts), 0, 0, 0, 0, 0, _unread(counts))
 
 
 def _loaded(decision: Decision, warehouse: Warehouse, read: Read, notice: Notice) -> dict[str, Counts]:
@@ -152,13 +165,20 @@ def _refuse_several(place: Place, found: Looked) -> None:
             )
 
 
-def _dataset(name: str, counts: Counts) -> LoadedDataset:
-    return LoadedDataset(
-        dataset=name,
-        objects=counts.objects,
-        new=counts.new,
-        repeated=counts.repeated,
-        bad_lines=counts.bad_lines,
-        damaged=counts.damaged,
-        gone=len(counts.gone),
+def _datasets(found: Mapping[str, Counts]) -> tuple[LoadedDataset, ...]:
+    return tuple(
+        LoadedDataset(
+            dataset=name,
+            objects=counts.objects,
+            new=counts.new,
+            repeated=counts.repeated,
+            bad_lines=counts.bad_lines,
+            damaged=counts.damaged,
+            gone=len(counts.gone),
+        )
+        for name, counts in sorted(found.items())
     )
+
+
+def _unread(found: Mapping[str, Counts]) -> tuple[Unread, ...]:
+    return tuple(Unread(*pair) for each in found.values() for pair in each.unread)

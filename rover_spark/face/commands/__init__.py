@@ -10,7 +10,7 @@ from rover_spark.face.commands.deliver import export, export_every, plan, redeli
 from rover_spark.face.commands.look import check, quarantine, schemas, status, verify
 from rover_spark.face.commands.upkeep import accept, rerun, sweep
 from rover_spark.face.receivers.conform import conform
-from rover_spark.face.receivers.load import load
+from rover_spark.face.receivers.load import load, load_stream, loaded_views
 from rover_spark.face.receivers.statements import ddl
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "export",
     "export_every",
     "load",
+    "load_stream",
+    "loaded_views",
     "plan",
     "quarantine",
     "redeliver",

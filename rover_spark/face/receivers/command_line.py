@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,10 @@ import typer
 
 from rover_spark.consume.conform.loaders import LOADERS
 from rover_spark.face.arguments import Json, Verbose, age, beginning
-from rover_spark.face.running import run_at_once, run_without_spark
+from rover_spark.face.running import run_at_once, run_command, run_without_spark
 
 if TYPE_CHECKING:
+    from rover_spark.delta.session import Session
     from rover_spark.face.results import Result
     from rover_spark.face.stopping import UnderWay
 
@@ -164,10 +166,21 @@ def load(
         ),
     ] = None,
     into: Annotated[
-        Path,
-        typer.Option("--into", metavar="FILE", help="The DuckDB file; it is made where there is none."),
+        str,
+        typer.Option(
+            "--into",
+            metavar="PLACE",
+            help="A DuckDB file, as crm.duckdb; for Delta tables a path, SCHEMA or CATALOG.SCHEMA. It is made where there is none.",
+        ),
     ] = ...,  # type: ignore[assignment]
-    engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="What loads: duckdb.")] = "duckdb",
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="duckdb or spark; else duckdb for a file that ends in .duckdb, .ddb or .db, and spark for all else.",
+        ),
+    ] = None,
     configured: Annotated[
         Path | None,
         typer.Option(
@@ -197,18 +210,21 @@ def load(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Load what is new into tables, each record once, with the current state as views. Needs no Spark."""
+    """Load what is new into tables, each record once, with the current state as views."""
 
-    def prepare(progress: UnderWay) -> Callable[[], Result]:
+    from rover_spark.face.receivers.load import uses_spark
+
+    def prepare(progress: UnderWay) -> Callable[[Session | None], Result]:
         from rover_spark.config.settings import load as settings_of
         from rover_spark.face.receivers.load import load as load_into
 
         span = age("--look-back", look_back)
         settings = settings_of(configured) if configured is not None else None
-        return lambda: load_into(
+        return lambda spark: load_into(
             url,
             into=into,
             engine=engine,
+            spark=spark,
             settings=settings,
             manifests=manifests,
             look_back=span,
@@ -216,4 +232,9 @@ def load(
             progress=progress,
         )
 
-    run_without_spark("load", prepare, as_json, verbose, str(configured or "FILE"))
+    file = str(configured or "FILE")
+    if uses_spark(into, engine):
+        run_command(
+            "load", lambda: lambda spark, progress: prepare(progress)(spark), as_json, verbose, file=file
+        )
+    run_without_spark("load", lambda progress: partial(prepare(progress), None), as_json, verbose, file)

@@ -1,13 +1,15 @@
-"""``load`` as a function: what is new at a place into a DuckDB file, with the current state as views. Loads no Spark."""
+"""``load`` as a function: what is new at a place into a DuckDB file or Delta tables, with the current state as views."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rover_spark.config.mistakes import likely
 from rover_spark.consume.load.due import LOOK_BACK
 from rover_spark.consume.load.report import Loaded
 from rover_spark.consume.place import Place, open_place
@@ -17,16 +19,24 @@ from rover_spark.face.receivers.advice import advising
 from rover_spark.face.results import LoadResult
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
     from rover_spark.config.settings import Settings
-    from rover_spark.consume.load.port import Counts
+    from rover_spark.consume.load.port import Counts, Warehouse
     from rover_spark.consume.load.run import Notice
+    from rover_spark.delta.session import Session
+
+ENGINES = ("duckdb", "spark")
+_FILES = (".duckdb", ".ddb", ".db")
 
 
 def load(
     url: str | None = None,
     *,
     into: str | Path,
-    engine: str = "duckdb",
+    engine: str | None = None,
+    spark: SparkSession | Session | None = None,
     settings: Settings | None = None,
     manifests: str | None = None,
     look_back: timedelta = LOOK_BACK,
@@ -34,22 +44,18 @@ def load(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> LoadResult:
-    """Loads what is new at ``url``, or where ``settings`` deliver to, into the DuckDB file ``into``.
+    """Loads what is new at ``url``, or where ``settings`` deliver to, into a DuckDB file or Delta tables.
 
-    ``manifests`` is the URL of completion manifests that are neither below ``url`` nor beside it, else that of ``settings``. ``look_back`` is how far
-    before the last loaded hour of a dataset files are looked for. With ``strict`` the result is not ``ok`` where anything went
-    into the quarantine.
+    ``into`` is the file; for Delta a path, SCHEMA or CATALOG.SCHEMA, and ``spark`` is needed. The engine follows from ``into``
+    where none is named: ``duckdb`` for a file that ends in .duckdb, .ddb or .db, ``spark`` for all else. ``manifests`` is the URL of completion manifests that are neither below ``url`` nor
+    beside it, else that of ``settings``. ``look_back`` is how far before the last loaded hour of a dataset files are looked for.
+    With ``strict`` the result is not ``ok`` where anything went into the quarantine.
 
     Raises:
         ConfigError: no such engine or place, a package is missing, a file that is no DuckDB file.
-        RunError: the file cannot be written. StoreError: the place cannot be listed or read.
+        RunError: the tables cannot be written. StoreError: the place cannot be listed or read.
     """
-    if engine != "duckdb":
-        raise ConfigError(
-            f"--engine {engine}: this version loads with duckdb only",
-            code="engine_unknown",
-            remedy="Leave the option out. For other warehouses rover-spark ddl prints statements that load.",
-        )
+    engine = _engine(str(into), engine)
     access = settings.access if settings is not None else None
     if url is None and settings is None:
         raise ConfigError(
@@ -57,16 +63,26 @@ def load(
             code="place_unknown",
             remedy="Name the place of the export: rover-spark load s3://bucket/prefix --into FILE.",
         )
+    if engine == "spark" and spark is None:
+        raise ConfigError(
+            f"into {into}: Delta tables are loaded by Spark, and no session is given",
+            code="no_spark",
+            remedy="Give load the argument spark, or name a file that ends in .duckdb.",
+        )
     place = open_place(url if url is not None else settings.destination if settings else "", access)
     other = _manifests(manifests, settings)
     now = now or datetime.now(timezone.utc)  # noqa: TID251 - the one clock: above what is loaded
-    with advising("load"):
-        found = _loaded(place, Path(into), other, look_back, now, progress or LoggedProgress())
+    progress = progress or LoggedProgress()
+    opened = (
+        _duckdb(Path(into), now) if spark is None or engine == "duckdb" else _delta(spark, str(into), now)
+    )
+    with advising("load"), opened as warehouse:
+        found = _loaded(place, warehouse, other, look_back, now, progress)
     ok = not found.unread and not (strict and found.quarantined)
     return LoadResult(
         result="failed" if not ok else "done" if found.datasets else "nothing to do",
         ok=ok,
-        problems=tuple(_problems(found, str(into))),
+        problems=tuple(_problems(found, _quarantine(engine, str(into)))),
         engine=engine,
         into=str(into),
         place=url if url is not None else place.destination,
@@ -77,6 +93,69 @@ def load(
         quarantined=found.quarantined,
         strays=found.strays,
     )
+
+
+def load_stream(
+    spark: SparkSession | Session,
+    url: str,
+    *,
+    into: str,
+    checkpoint: str,
+    interval: str | None = None,
+    objects: DataFrame | None = None,
+    objects_a_batch: int = 10_000,
+    settings: Settings | None = None,
+) -> StreamingQuery:
+    """Starts a Structured Streaming query that loads the objects at ``url`` into Delta tables as they come.
+
+    It takes all that is there and ends (``availableNow``); with ``interval``, as "1 minute", it stays. ``checkpoint`` is a
+    directory of its own. ``objects`` is a stream with ``path`` and ``length`` of each object, as Auto Loader gives it with the
+    format binaryFile; else Spark's source of files lists ``url``. Manifests are not asked: an object is loaded when it is seen.
+
+    Raises:
+        ConfigError: no such place, a package is missing.
+    """
+    from rover_spark.consume.load.delta.place import Into
+    from rover_spark.consume.load.delta.stream import objects_of, stream
+    from rover_spark.delta.session import Session
+
+    place = open_place(url, settings.access if settings is not None else None)
+    if objects is None:
+        objects = objects_of(Session.of(spark).spark, url, objects_a_batch)
+    now = partial(datetime.now, timezone.utc)  # noqa: TID251 - the one clock: above what is loaded
+    return stream(objects, place, Into.of(into), checkpoint, now, interval)
+
+
+def uses_spark(into: str, engine: str | None) -> bool:
+    """Whether Spark loads: where it is named, or no engine is and ``into`` does not end as a DuckDB file does."""
+    return engine == "spark" if engine is not None else not into.endswith(_FILES)
+
+
+def _engine(into: str, named: str | None) -> str:
+    if named is not None and named not in ENGINES:
+        raise ConfigError(
+            f"--engine {named}: there is no such engine{likely(named, ENGINES)}",
+            code="engine_unknown",
+            remedy="There are duckdb and spark. For other warehouses rover-spark ddl prints statements that load.",
+        )
+    return "spark" if uses_spark(into, named) else "duckdb"
+
+
+def loaded_views(spark: SparkSession | Session, path: str) -> tuple[str, ...]:
+    """Makes the tables that were loaded into a path, and the views of the current state, temporary views of the session.
+
+    Returns their names. Tables in a schema need it not: their views stand in the schema.
+
+    Raises:
+        ConfigError: nothing was loaded there. RunError: Spark failed.
+    """
+    from rover_spark.consume.load.delta.place import Into
+    from rover_spark.consume.load.delta.views import open_path
+    from rover_spark.delta.engine_errors import engine
+    from rover_spark.delta.session import Session
+
+    with engine("the views"):
+        return open_path(Session.of(spark).spark, Into.of(path))
 
 
 def _manifests(url: str | None, settings: Settings | None) -> Place | None:
@@ -90,20 +169,51 @@ def _manifests(url: str | None, settings: Settings | None) -> Place | None:
     return None
 
 
-def _loaded(
-    place: Place, into: Path, manifests: Place | None, look_back: timedelta, now: datetime, progress: Progress
-) -> Loaded:
+@contextmanager
+def _duckdb(into: Path, now: datetime) -> Iterator[Warehouse]:
     try:
         import duckdb  # noqa: F401 - what it is missed by
 
         from rover_spark.consume.load.duckdb.warehouse import opened
-        from rover_spark.consume.load.run import load as run
     except ImportError as error:
-        raise ConfigError(
-            f"the Python package {error.name} is not installed",
-            code="no_sdk",
-            remedy="Install rover_spark[duckdb].",
-        ) from None
+        raise _missing(error, "duckdb") from None
+    with opened(into, lambda: now) as warehouse:
+        yield warehouse
+
+
+@contextmanager
+def _delta(spark: SparkSession | Session, into: str, now: datetime) -> Iterator[Warehouse]:
+    try:
+        from rover_spark.consume.load.delta.place import Into
+        from rover_spark.consume.load.delta.warehouse import DeltaTables
+    except ImportError as error:
+        raise _missing(error, "conform,ddl") from None
+    from rover_spark.delta.engine_errors import engine
+    from rover_spark.delta.session import Session
+    from rover_spark.face.pinned import pinned
+
+    where, session = Into.of(into), Session.of(spark)
+    with engine("loading"), pinned(session):
+        yield DeltaTables(session.spark, where, lambda: now)
+
+
+def _missing(error: ImportError, extras: str) -> ConfigError:
+    return ConfigError(
+        f"the Python package {error.name} is not installed",
+        code="no_sdk",
+        remedy=f"Install rover_spark[{extras}].",
+    )
+
+
+def _loaded(
+    place: Place,
+    warehouse: Warehouse,
+    manifests: Place | None,
+    look_back: timedelta,
+    now: datetime,
+    progress: Progress,
+) -> Loaded:
+    from rover_spark.consume.load.run import load as run
 
     @contextmanager
     def watching(objects: int) -> Iterator[Notice]:
@@ -117,11 +227,17 @@ def _loaded(
         with progress.watch("loading", objects, lambda: done[0], "objects"):
             yield notice
 
-    with opened(into, lambda: now) as warehouse:
-        return run(place, warehouse, now=now, manifests=manifests, look_back=look_back, watching=watching)
+    return run(place, warehouse, now=now, manifests=manifests, look_back=look_back, watching=watching)
 
 
-def _problems(found: Loaded, into: str) -> Iterator[Problem]:
+def _quarantine(engine: str, into: str) -> str:
+    """What shows the quarantine."""
+    if engine == "duckdb":
+        return f"Ask {into}: FROM rover_load.quarantine"
+    return f"The table rover_load_quarantine in {into}"
+
+
+def _problems(found: Loaded, quarantine: str) -> Iterator[Problem]:
     if found.quarantined:
         bad, damaged = (
             sum(getattr(each, name) for each in found.datasets) for name in ("bad_lines", "damaged")
@@ -131,7 +247,7 @@ def _problems(found: Loaded, into: str) -> Iterator[Problem]:
         yield Problem(
             "load_quarantined",
             f"in the quarantine: {named}; all else is loaded",
-            f"Ask {into}: FROM rover_load.quarantine says which and why.",
+            f"{quarantine} says which and why.",
         )
     for each in found.unread:
         yield Problem("object_unreadable", f"{each.key} cannot be read: {each.reason}", "Run load again.")

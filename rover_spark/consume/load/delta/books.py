@@ -1,0 +1,103 @@
+"""The bookkeeping beside the raw tables: Delta tables that say what was loaded, what is refused, and which batches wait.
+
+The objects of a group are noted before its rows are written. They count once the raw table's own transaction has the
+group's number; ``settle`` takes back those of a run that ended in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from rover_spark.consume.load.delta.groups import Group, assert_written, writing, written
+from rover_spark.consume.load.delta.place import Into
+
+OBJECTS, MANIFESTS, QUARANTINE = "rover_load_objects", "rover_load_manifests", "rover_load_quarantine"
+_SCHEMAS = {
+    OBJECTS: "key string, contract string, dataset string, name string, folder string, hour timestamp, bytes bigint,"
+    " sha256 string, records bigint, bad_lines bigint, damaged string, loaded_at timestamp, number bigint, run string",
+    MANIFESTS: "key string, sha256 string, stream string, folder string, batch string, instant timestamp, loaded boolean",
+    QUARANTINE: "key string, line bigint, dataset string, code string, reason string, text string",
+}
+_UNWRITTEN = "the run ended before its rows were written"
+
+
+class Books:
+    """The tables of the bookkeeping at one place."""
+
+    def __init__(self, spark: SparkSession, into: Into) -> None:
+        """Makes the tables where there are none."""
+        self._spark, self._into = spark, into
+        self._noted: dict[str, Any] = {}
+        for name, schema in _SCHEMAS.items():
+            if not into.has(spark, name):
+                into.builder(spark, name).addColumns(spark.createDataFrame([], schema).schema).execute()
+
+    def frame(self, name: str) -> DataFrame:
+        """A table as it is now."""
+        return self._into.frame(self._spark, name)
+
+    def settle(self, now: datetime) -> int:
+        """Takes back the last group where no transaction has it; its number, and one of the clock where there is none yet."""
+        (last,) = self.frame(OBJECTS).agg(F.max(F.struct("number", "name", "run"))).collect()[0]
+        if last is None:
+            return int(now.timestamp())
+        number, name, run = last
+        if written(self._spark, self._into, name) != Group(number, run):
+            lost = F.col("number") == number
+            self._into.delta(self._spark, OBJECTS).update(lost, {"damaged": F.lit(_UNWRITTEN)})
+        return int(number)
+
+    # -- what is noted ---------------------------------------------------------------------------------------------
+
+    def noted(self, keys: Collection[str]) -> dict[str, Any]:
+        """Of the objects with these keys those that were noted before: ``bytes``, ``bad_lines`` and ``damaged`` of each."""
+        asked = [each for each in keys if each not in self._noted]
+        if asked:
+            found = self.frame(OBJECTS).join(self._keys(asked), "key", "semi")
+            rows = found.select("key", "bytes", "bad_lines", "damaged").collect()
+            self._noted |= {**dict.fromkeys(asked), **{each["key"]: each for each in rows}}
+        return {each: self._noted[each] for each in keys if self._noted[each] is not None}
+
+    def note(self, group: Group, objects: Sequence[Mapping[str, Any]], refused: DataFrame | None) -> None:
+        """Notes the objects of a group, and what is refused of them, in place of what was noted of them before.
+
+        Raises:
+            RunError: another run has taken the number of the group.
+        """
+        before = self.noted([each["key"] for each in objects])
+        self.refuse(refused, [key for key, each in before.items() if each["bad_lines"] or each["damaged"]])
+        with writing(self._spark, group):
+            self.replace(OBJECTS, objects, all_new=not before)
+        assert_written(self._spark, self._into, OBJECTS, group)
+        self._noted |= {each["key"]: each for each in objects}
+
+    def replace(self, name: str, rows: Sequence[Mapping[str, Any]], *, all_new: bool = False) -> None:
+        """Writes rows in place of those with their keys, of which there are none where they are ``all_new``."""
+        if rows and all_new:
+            self._into.save(self.rows(name, rows).write.mode("append"), name)
+        elif rows:
+            merge = self._into.delta(self._spark, name).alias("t")
+            found = merge.merge(self.rows(name, rows).alias("s"), "t.key = s.key")
+            found.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    def refuse(self, rows: DataFrame | None, instead_of: Collection[str]) -> None:
+        """Writes what is refused, in place of what was refused of these keys before."""
+        if instead_of:
+            found = self._into.delta(self._spark, QUARANTINE).alias("t")
+            found.merge(self._keys(instead_of).alias("s"), "t.key = s.key").whenMatchedDelete().execute()
+        if rows is not None:
+            self._into.save(rows.write.mode("append"), QUARANTINE)
+
+    def rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+        """Rows for a table; what a row does not say is null."""
+        schema = self._spark.createDataFrame([], _SCHEMAS[name]).schema
+        values = [[each.get(field) for field in schema.names] for each in rows]
+        return self._spark.createDataFrame(values, schema)
+
+    def _keys(self, keys: Collection[str]) -> DataFrame:
+        return F.broadcast(self._spark.createDataFrame([[each] for each in keys], "key string"))

@@ -1,0 +1,73 @@
+"""The views over the raw tables: those of a schema are the catalog's, those of a path are temporary views of the session.
+
+Spark has no recursive views before 4.1, so merges are followed by joins, up to 16 steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyspark.sql import SparkSession
+from sqlglot import exp
+
+from rover_spark.consume.ddl.engines.port import Names, raw, records
+from rover_spark.consume.ddl.sql import quoted
+from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE
+from rover_spark.consume.load.delta.place import DIALECT, Into
+from rover_spark.consume.load.delta.tables import opened
+from rover_spark.consume.load.tables import of_events, of_rover, records_of, rover_views
+from rover_spark.contract.rover import DATASETS
+from rover_spark.errors import ConfigError
+
+
+def make(spark: SparkSession, into: Into) -> tuple[str, ...]:
+    """Makes the views of a schema anew; their names."""
+    return tuple(_made(spark, each, "VIEW", into.names) for each in _views(spark, into, into.names))
+
+
+def open_path(spark: SparkSession, into: Into) -> tuple[str, ...]:
+    """Makes the tables of a path, and the views over them, temporary views of the session; their names.
+
+    Raises:
+        ConfigError: nothing was loaded there.
+    """
+    if not into.has(spark, OBJECTS):
+        raise ConfigError(
+            f"{into}: nothing was loaded there",
+            code="into_invalid",
+            remedy="Name the path that rover-spark load --into was given.",
+        )
+    here = Names(())
+    views = list(_views(spark, into, here))
+    tables = [OBJECTS, MANIFESTS, QUARANTINE, *(name for _, _, name in _raw_tables(spark, into))]
+    for each in tables:
+        into.frame(spark, each).createOrReplaceTempView(quoted(each, DIALECT))
+    return (*tables, *(_made(spark, each, "TEMPORARY VIEW", here) for each in views))
+
+
+def _views(spark: SparkSession, into: Into, names: Names) -> Iterator[tuple[str, exp.Select]]:
+    """The views by name, of a contract's tables where there are any; each after those that it reads."""
+    known = _raw_tables(spark, into)
+    if any(contract == "rover" for contract, _, _ in known):
+        yield from rover_views(names, recursive=False)
+    for contract, event_type, name in known:
+        if contract == "currents":
+            table = of_events(event_type, name.removesuffix(raw(of_events(event_type, ""))))
+            yield records(table), records_of(table, names)
+
+
+def _raw_tables(spark: SparkSession, into: Into) -> list[tuple[str, str, str]]:
+    """Contract, dataset or event type, and name of each raw table; those of the Rover contract are all there, or none."""
+    found = into.frame(spark, OBJECTS).select("contract", "dataset", "name").distinct().collect()
+    events = sorted(tuple(row) for row in found if row["contract"] == "currents")
+    if len(events) == len(found):
+        return events
+    for each in DATASETS:
+        opened(spark, into, "rover", each)
+    return [*(("rover", each, raw(of_rover(each))) for each in DATASETS), *events]
+
+
+def _made(spark: SparkSession, view: tuple[str, exp.Select], kind: str, names: Names) -> str:
+    name, found = view
+    spark.sql(f"CREATE OR REPLACE {kind} {names.text(name, DIALECT)} AS {found.sql(DIALECT)}")
+    return name

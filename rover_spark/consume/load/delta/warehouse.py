@@ -1,0 +1,222 @@
+"""The port of a warehouse for Delta tables: Spark's tasks read the objects, each group of them is one transaction of its table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import ByteType, IntegerType, LongType, StringType, StructField, StructType
+
+from rover_spark.consume.ddl.tables import Column
+from rover_spark.consume.load import events
+from rover_spark.consume.load.delta import reading as task
+from rover_spark.consume.load.delta import views
+from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE, Books
+from rover_spark.consume.load.delta.groups import Group, writing
+from rover_spark.consume.load.delta.merging import merge
+from rover_spark.consume.load.delta.place import Into
+from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
+from rover_spark.consume.load.due import Due, Said, folder_of
+from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
+from rover_spark.contract import avro
+from rover_spark.errors import RunError
+
+_MARKS = {pa.int8(): ByteType(), pa.int32(): IntegerType(), pa.int64(): LongType(), pa.string(): StringType()}
+_TASK_BYTES = 64 << 20  # compressed
+_TASKS_A_CORE = 3
+
+
+class DeltaTables:
+    """Delta tables that are loaded into."""
+
+    group_bytes = 8 << 30
+    group_objects = 20_000
+
+    def __init__(self, spark: SparkSession, into: Into, now: Callable[[], datetime]) -> None:
+        """Makes the bookkeeping where there is none, and settles what a killed run left. ``now`` says when something was loaded."""
+        self._spark, self._into, self._now = spark, into, now
+        into.prepare(spark)
+        self._books = Books(spark, into)
+        self._number = self._books.settle(now())
+        self._run = hashlib.sha256(
+            f"{now()} {os.getpid()} {spark.sparkContext.applicationId}".encode()
+        ).hexdigest()[:16]
+
+    # -- what is known ---------------------------------------------------------------------------------------------
+
+    def folders(self, now: datetime) -> Mapping[str, Folder]:
+        """What is known of each dated folder."""
+        objects, manifests = self._books.frame(OBJECTS), self._books.frame(MANIFESTS)
+        loaded = objects.where((F.col("hour") <= now) & F.col("damaged").isNull())
+        found = loaded.groupBy("folder").agg(F.max("hour"), F.lit(None).cast("timestamp"))
+        at = F.col("instant")
+        said = manifests.where(at <= now).groupBy("folder")
+        found = found.union(said.agg(F.max(F.when(F.col("loaded"), at)), F.min(F.when(~F.col("loaded"), at))))
+        return {folder: Folder(_aware(last), _aware(waiting)) for folder, last, waiting in found.collect()}
+
+    def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
+        """The size of each of these objects that is loaded and was whole."""
+        noted = self._books.noted(keys)
+        return {key: each["bytes"] for key, each in noted.items() if each["damaged"] is None}
+
+    def manifests(self) -> tuple[Collection[str], Mapping[str, datetime]]:
+        """The keys of manifests whose batch is loaded, and the newest instant of each stream."""
+        found = self._books.frame(MANIFESTS)
+        known = {row[0] for row in found.where("loaded").select("key").collect()}
+        newest = found.groupBy("stream").agg(F.max("instant")).collect()
+        return known, {stream: instant.astimezone(timezone.utc) for stream, instant in newest}
+
+    # -- loading ---------------------------------------------------------------------------------------------------
+
+    def load(self, objects: Sequence[Due], read: Read) -> Counts:
+        """Loads objects of one dataset in one transaction.
+
+        Raises:
+            RunError: several objects in a row cannot be read, or another run loads into the same table.
+        """
+        first = objects[0]
+        table = opened(self._spark, self._into, first.contract, first.dataset)
+        cores = self._spark.sparkContext.defaultParallelism
+        tasks = task.spread(objects, _TASKS_A_CORE * cores, _TASK_BYTES)
+        if first.contract == "currents":
+            table = self._evolved(table, task.Schemas(read, tasks))
+        fields = [(each.name, arrow_type(each.dataType)) for each in table.fields]
+        with self._rows(task.Reading(read, tasks, fields, table.json), table) as rows:
+            return self._keep(objects, table, rows)
+
+    def _evolved(self, table: Raw, schemas: task.Schemas) -> Raw:
+        found = self._tasks(schemas, len(schemas.tasks), "schema string").distinct().collect()
+        columns: list[Column] = []
+        for text in sorted(row[0] for row in found):
+            columns += events.columns_of(avro.parse(text), (*table.columns, *(each.name for each in columns)))
+        return evolved(self._spark, self._into, table, columns)
+
+    @contextmanager
+    def _rows(self, reading: task.Reading, table: Raw) -> Iterator[DataFrame]:
+        """What the tasks give, kept on the executors' disks: it is looked at more than once."""
+        marks = [StructField(name, _MARKS[kind]) for name, kind in task.MARKS.items()]
+        rows = self._tasks(reading, len(reading.tasks), StructType([*table.fields, *marks]))
+        rows.persist(StorageLevel.DISK_ONLY)
+        try:
+            yield rows
+        finally:
+            rows.unpersist()
+
+    def _tasks(self, function: Any, count: int, schema: Any) -> DataFrame:
+        return self._spark.range(0, count, 1, count).mapInArrow(function, schema)
+
+    def _keep(self, objects: Sequence[Due], table: Raw, rows: DataFrame) -> Counts:
+        part, number = F.col(f"`{task.PART}`"), F.col(f"`{task.NUMBER}`")
+        names = (task.NUMBER, task.CODE, task.REASON, task.BYTES, task.SHA256, task.RECORDS, task.BAD_LINES)
+        ends = [
+            dict(
+                zip(("number", "code", "reason", "bytes", "sha256", "records", "bad_lines"), row, strict=True)
+            )
+            for row in rows.where(part == task.END).select(*(F.col(f"`{each}`") for each in names)).collect()
+        ]
+        for end in ends:
+            if end["code"] == task.GIVEN_UP:
+                raise RunError(
+                    end["reason"],
+                    code="object_unreadable",
+                    remedy="Look at the rights and at the network, and run load again.",
+                )
+        kept = [each for each in ends if each["code"] not in (task.GONE, task.UNREAD)]
+        lost = sorted(each["number"] for each in ends if each["code"] is not None)
+        whole = ~number.isin(lost) if lost else F.lit(True)
+        new = repeated = 0
+        if kept:
+            self._number += 1
+            group = Group(self._number, self._run)
+            self._note(objects, table, kept, group, rows.where((part == task.REFUSED) & whole))
+            with writing(self._spark, group):
+                new, repeated = merge(self._spark, self._into, table, rows.where((part == task.ROW) & whole))
+        return Counts(
+            objects=len(kept),
+            new=new,
+            repeated=repeated,
+            bad_lines=sum(each["bad_lines"] for each in kept),
+            damaged=sum(each["code"] is not None for each in kept),
+            gone=tuple(objects[each["number"]].key for each in ends if each["code"] == task.GONE),
+            unread=tuple(
+                (objects[each["number"]].key, each["reason"]) for each in ends if each["code"] == task.UNREAD
+            ),
+        )
+
+    def _note(
+        self,
+        objects: Sequence[Due],
+        table: Raw,
+        ends: Sequence[Mapping[str, Any]],
+        group: Group,
+        refused: DataFrame,
+    ) -> None:
+        notes, damaged = [], []
+        for end in ends:
+            due = objects[end["number"]]
+            about = {name: getattr(due, name) for name in ("key", "contract", "dataset", "folder", "hour")}
+            counts = {name: end[name] for name in ("bytes", "sha256", "records", "bad_lines")}
+            notes.append(
+                {**about, **counts, "name": table.name, "damaged": end["reason"], "loaded_at": self._now(),
+                 "number": group.number, "run": group.run}
+            )  # fmt: skip
+            if end["code"] is not None:
+                damaged.append(
+                    {"key": due.key, "dataset": due.dataset, "code": end["code"], "reason": end["reason"]}
+                )
+        rows = self._books.rows(QUARANTINE, damaged) if damaged else None
+        if any(end["bad_lines"] for end in ends):
+            names = self._spark.createDataFrame(
+                [[end["number"], objects[end["number"]].key, objects[end["number"]].dataset] for end in ends],
+                "number int, key string, dataset string",
+            )
+            chosen = [F.col("key"), F.col(f"`{task.LINE}`").alias("line"), F.col("dataset")]
+            chosen += [
+                F.col(f"`{each}`").alias(name)
+                for each, name in ((task.CODE, "code"), (task.REASON, "reason"), (task.SHOWN, "text"))
+            ]
+            lines = refused.join(F.broadcast(names), F.col(f"`{task.NUMBER}`") == names["number"]).select(
+                *chosen
+            )
+            rows = lines if rows is None else lines.union(rows)
+        self._books.note(group, notes, rows)
+
+    # -- the end of a run --------------------------------------------------------------------------------------------
+
+    def note(self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]) -> None:
+        """Keeps which batches are loaded, which wait, and which manifests cannot be read."""
+        said = [(each, True) for each in loaded] + [(each, False) for each in waiting]
+        self._books.replace(
+            MANIFESTS,
+            [
+                {"key": each.key, "sha256": each.sha256, "stream": each.stream, "folder": folder_of(each.key),
+                 "batch": each.completion.batch, "instant": each.instant, "loaded": done}
+                for each, done in said
+            ],
+        )  # fmt: skip
+        bad = [
+            {"key": each.key, "line": each.line, "dataset": "", "code": each.code, "reason": each.reason[:TEXT],
+             "text": each.text}
+            for each in refused
+        ]  # fmt: skip
+        keys = {each.key for each, _ in said} | {each.key for each in refused}
+        before = self._books.frame(QUARANTINE).where("dataset = ''").select("key").collect() if keys else []
+        rows = self._books.rows(QUARANTINE, bad) if bad else None
+        self._books.refuse(rows, keys & {each.key for each in before})
+
+    def finish(self) -> None:
+        """Makes the views of a schema anew. A path has none: see ``views``."""
+        if self._into.schema:
+            views.make(self._spark, self._into)
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.astimezone(timezone.utc)
