@@ -121,7 +121,8 @@ def load_stream(
 
     place = open_place(url, settings.access if settings is not None else None)
     if objects is None:
-        objects = objects_of(Session.of(spark).spark, url, objects_a_batch)
+        address = url if "://" in url else Path(url).resolve().as_uri()
+        objects = objects_of(Session.of(spark).spark, address, objects_a_batch)
     now = partial(datetime.now, timezone.utc)  # noqa: TID251 - the one clock: above what is loaded
     return stream(objects, place, Into.of(into), checkpoint, now, interval)
 

@@ -21,10 +21,12 @@ from rover_spark.consume.load.run import load_files
 from rover_spark.consume.place import Place
 from rover_spark.errors import RunError
 
+_BINARY_FILE = "path string, modificationTime timestamp, length bigint, content binary"
+
 
 def objects_of(spark: SparkSession, url: str, objects_a_batch: int) -> DataFrame:
     """The objects of a place as a stream, by Spark's own source of files: ``path`` and ``length``."""
-    source = spark.readStream.format("binaryFile").option("recursiveFileLookup", "true")
+    source = spark.readStream.format("binaryFile").schema(_BINARY_FILE).option("recursiveFileLookup", "true")
     source = source.option("pathGlobFilter", "*.{ndjson.gz,avro}")
     return source.option("maxFilesPerTrigger", objects_a_batch).load(url).select("path", "length")
 
