@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from rover_spark.cli import app
 from rover_spark.errors import ConfigError
 from rover_spark.face.receivers.load import load
-from tests.consume.load.loading import ask
+from tests.consume.load.loading import DUCKDB
 from tests.consume.load.test_manifests import batch, publish
 from tests.consume.written import currents_bucket, key, put, record, rover_bucket, text
 
@@ -49,7 +49,7 @@ def test_one_command_loads_and_the_views_are_there(bucket: Path, tmp_path: Path)
     assert rows[0] == ["dataset", "objects", "new", "repeated", "bad", "lines", "damaged"]
     assert ["fan_profiles", "2", "10", "0", "0", "0"] in rows
     assert ["users.behaviors.CustomEvent", "3", "60", "0", "0", "0"] in rows
-    assert ask(file, "SELECT count(*) FROM fan_profiles_current") == [(10,)]
+    assert DUCKDB.ask(file, "SELECT count(*) FROM fan_profiles_current") == [(10,)]
     again = run(bucket, "--into", file)
     assert (again.exit_code, again.stdout) == (0, "nothing to do\n")
 
@@ -71,7 +71,7 @@ def test_what_is_in_the_quarantine_is_a_notice_and_with_strict_a_failure(
     found = json.loads(strict.stdout)
     assert (strict.exit_code, found["result"], found["quarantined"]) == (1, "failed", 3)
     assert [each["code"] for each in found["problems"]] == ["load_quarantined"]
-    assert ask(tmp_path / "b.duckdb", "SELECT count(*) FROM fan_profiles_raw") == [(11,)]
+    assert DUCKDB.ask(tmp_path / "b.duckdb", "SELECT count(*) FROM fan_profiles_raw") == [(11,)]
 
 
 def test_the_place_may_come_from_a_configuration(bucket: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Loads a place into a DuckDB file, and reads what is there, for the tests of the loader."""
+"""The engines of the loader behind one seam: each loads a place, and says what is in its tables then."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -15,14 +15,68 @@ from rover_spark.consume.load.run import load
 from rover_spark.consume.place import open_place
 from tests.consume.ddl.export import EVENTS, GRAPH, MERGES, PROFILES, Export
 
+Row = tuple[Any, ...]
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 TIMES = {PROFILES: "updatedAt", GRAPH: "updatedAt", MERGES: "occurredAt", EVENTS: "timestamp"}
 
 
-def loaded(place: Path, into: Path, now: datetime = NOW, **options: Any) -> Loaded:
-    """A run of the loader."""
-    with opened(into, lambda: now) as warehouse:
-        return load(open_place(str(place)), warehouse, now=now, **options)
+class Engine(Protocol):
+    """A warehouse, as the tests use it. ``into`` is where it keeps its tables: a file or a directory that may not be there yet."""
+
+    name: str
+
+    def loaded(
+        self, place: Path, into: Path, now: datetime = NOW, *, group: int = 500, **options: Any
+    ) -> Loaded:
+        """A run of the loader. ``group`` is how many objects share a transaction."""
+        ...
+
+    def ask(self, into: Path, query: str) -> list[Row]:
+        """The rows of a query that DuckDB and Spark both know, but for names.
+
+        Names are in double quotes, no text is; the bookkeeping is ``rover_load.objects``, ``.manifests`` and ``.quarantine``.
+        Instants come as UTC without a zone, objects and additional fields as JSON text.
+        """
+        ...
+
+    def tables(self, into: Path) -> dict[str, set[str]]:
+        """Every raw table as a set of rows, without the keys of objects; columns by name. Views follow from them."""
+        ...
+
+
+class DuckDB:
+    """Loads into a DuckDB file."""
+
+    name = "duckdb"
+
+    def loaded(
+        self, place: Path, into: Path, now: datetime = NOW, *, group: int = 500, **options: Any
+    ) -> Loaded:
+        with opened(into, lambda: now) as warehouse:
+            warehouse.group_objects = group
+            return load(open_place(str(place)), warehouse, now=now, **options)
+
+    def ask(self, into: Path, query: str) -> list[Row]:
+        with duckdb.connect(str(into), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+    def tables(self, into: Path) -> dict[str, set[str]]:
+        found: dict[str, list[str]] = {}
+        for table, column in self.ask(
+            into,
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main'"
+            " AND table_name LIKE '%_raw' AND column_name <> 'object_key' ORDER BY ALL",
+        ):
+            found.setdefault(table, []).append(f'"{column}"')
+        return {
+            table: {str(row) for row in self.ask(into, f'SELECT {", ".join(names)} FROM "{table}"')}
+            for table, names in found.items()
+        }
+
+
+DUCKDB = DuckDB()
+ENGINES: dict[str, Engine] = {each.name: each for each in (DUCKDB,)}
 
 
 def of(found: Loaded, dataset: str) -> LoadedDataset:
@@ -30,31 +84,7 @@ def of(found: Loaded, dataset: str) -> LoadedDataset:
     return next(each for each in found.datasets if each.dataset == dataset)
 
 
-def ask(file: Path, query: str) -> list[tuple[Any, ...]]:
-    """The rows of a query."""
-    with duckdb.connect(str(file), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection.execute(query).fetchall()
-
-
-def tables(file: Path) -> dict[str, set[str]]:
-    """Every raw table as a set of rows, without the keys of objects; columns by name. Views follow from them."""
-    with duckdb.connect(str(file), read_only=True) as connection:
-        found: dict[str, list[str]] = {}
-        for table, column in connection.execute(
-            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' AND table_name LIKE '%_raw'"
-            " AND column_name <> 'object_key' ORDER BY ALL"
-        ).fetchall():
-            found.setdefault(table, []).append(f'"{column}"')
-        return {
-            table: {
-                str(row) for row in connection.execute(f'SELECT {", ".join(names)} FROM "{table}"').fetchall()
-            }
-            for table, names in found.items()
-        }
-
-
-def differences(file: Path, export: Export) -> list[str]:
+def differences(engine: Engine, into: Path, export: Export) -> list[str]:
     """What of the tables and views is not what plain Python makes of the export."""
     wrong = []
 
@@ -63,21 +93,21 @@ def differences(file: Path, export: Export) -> list[str]:
             wrong.append(f"{what}: {found} is not {wanted}")
 
     for dataset, time in TIMES.items():
-        rows = ask(file, f'SELECT id, "{time}", "emittedAt" FROM {dataset}_raw')
+        rows = engine.ask(into, f'SELECT id, "{time}", "emittedAt" FROM {dataset}_raw')
         hold(
             dataset,
             {row[0]: tuple(map(_text, row[1:])) for row in rows},
             {each["id"]: (each[time], _six(each["emittedAt"])) for each in export.records(dataset)},
         )
         hold(f"{dataset}, ids", len(rows), len({row[0] for row in rows}))
-    profiles = ask(file, 'SELECT "canonicalRoverID", id, traits, additional FROM fan_profiles_current')
+    profiles = engine.ask(into, 'SELECT "canonicalRoverID", id, traits, additional FROM fan_profiles_current')
     hold(
         "profiles",
         {canonical: (key, _object(traits), _object(more)) for canonical, key, traits, more in profiles},
         {name: (each["id"], each["traits"], _more(each)) for name, each in export.profiles().items()},
     )
-    identifiers = ask(
-        file,
+    identifiers = engine.ask(
+        into,
         'SELECT "canonicalRoverID", "identifierType", identifier, id FROM fan_identity_graph_current',
     )
     hold(
@@ -85,11 +115,11 @@ def differences(file: Path, export: Export) -> list[str]:
         {row[:3]: row[3] for row in identifiers},
         {key: each["id"] for key, each in export.identifiers().items()},
     )
-    merges = ask(
-        file, 'SELECT "mergedRoverID", "canonicalRoverID", "inCycle" FROM fan_profile_merges_current'
+    merges = engine.ask(
+        into, 'SELECT "mergedRoverID", "canonicalRoverID", "inCycle" FROM fan_profile_merges_current'
     )
     hold("merges", {row[0]: row[1:] for row in merges}, export.canonical())
-    events = ask(file, 'SELECT id, "canonicalRoverID" FROM fan_track_events_current')
+    events = engine.ask(into, 'SELECT id, "canonicalRoverID" FROM fan_track_events_current')
     hold("events", dict(events), export.events())
     return wrong
 

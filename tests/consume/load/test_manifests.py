@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rover_spark.contract.manifests import Completion, DeliveredFile, Window, key_of, text
-from tests.consume.load.loading import ask, loaded, of
+from tests.consume.load.loading import Engine, of
 from tests.consume.written import AT, container, event_key, events, key, put, record
 from tests.consume.written import text as lines_of
 
@@ -49,86 +49,90 @@ def publish(place: Path, completion: Completion, root: str = "") -> Path:
     return put(place, key_of(root, PROFILES, completion.emitted_at, "0" * 32), text(completion))
 
 
-def test_a_batch_is_loaded_once_its_manifest_and_all_of_its_files_are_there(tmp_path: Path) -> None:
-    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+def test_a_batch_is_loaded_once_its_manifest_and_all_of_its_files_are_there(
+    engine: Engine, tmp_path: Path
+) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
     publish(place, batch(place)[0])
-    assert (loaded(place, file, SOON).batches, of_count(file)) == (1, 6)
+    assert (engine.loaded(place, file, SOON).batches, count(engine, file)) == (1, 6)
 
     later = AT + timedelta(hours=1)
     completion, paths = batch(place, later, begin=100)
-    found = loaded(place, file, later)
-    assert (found.unnamed, of_count(file)) == (2, 6), "files wait for their manifest"
+    found = engine.loaded(place, file, later)
+    assert (found.unnamed, count(engine, file)) == (2, 6), "files wait for their manifest"
 
     hidden = paths[1].read_bytes()
     paths[1].unlink()
     publish(place, completion)
-    found = loaded(place, file, later)
-    assert (found.waiting, found.batches, of_count(file)) == (1, 0, 6), "the batch waits for its files"
+    found = engine.loaded(place, file, later)
+    assert (found.waiting, found.batches, count(engine, file)) == (1, 0, 6), "the batch waits for its files"
 
     paths[1].write_bytes(hidden)
-    found = loaded(place, file, later)
-    assert (found.waiting, found.batches, of_count(file)) == (0, 1, 12)
-    assert loaded(place, file, later).datasets == ()
+    found = engine.loaded(place, file, later)
+    assert (found.waiting, found.batches, count(engine, file)) == (0, 1, 12)
+    assert engine.loaded(place, file, later).datasets == ()
 
 
-def of_count(file: Path) -> int:
-    return int(ask(file, f"SELECT count(*) FROM {PROFILES}_raw")[0][0])
+def count(engine: Engine, file: Path) -> int:
+    return int(engine.ask(file, f"SELECT count(*) FROM {PROFILES}_raw")[0][0])
 
 
-def test_an_object_that_is_not_what_its_manifest_says_is_not_loaded(tmp_path: Path) -> None:
-    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+def test_an_object_that_is_not_what_its_manifest_says_is_not_loaded(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
     completion, paths = batch(place)
     right = paths[0].read_bytes()
     paths[0].write_bytes(gzip.compress(lines_of([record(PROFILES, 99)] * 3), mtime=0))
     publish(place, completion)
     for _ in range(2):
-        found = loaded(place, file, SOON)
+        found = engine.loaded(place, file, SOON)
         assert (found.batches, found.waiting, of(found, PROFILES).damaged) == (0, 1, 1)
-        assert of_count(file) == 3
-    assert ask(file, "SELECT line, code FROM rover_load.quarantine") == [(None, "manifest_file_differs")]
+        assert count(engine, file) == 3
+    assert engine.ask(file, "SELECT line, code FROM rover_load.quarantine") == [
+        (None, "manifest_file_differs")
+    ]
     paths[0].write_bytes(right)
-    found = loaded(place, file, SOON)
-    assert (found.batches, found.waiting, of_count(file)) == (1, 0, 6)
-    assert ask(file, "FROM rover_load.quarantine") == []
+    found = engine.loaded(place, file, SOON)
+    assert (found.batches, found.waiting, count(engine, file)) == (1, 0, 6)
+    assert engine.ask(file, "SELECT * FROM rover_load.quarantine") == []
 
 
 @pytest.mark.parametrize("lie", [b"", b"{", b"[]", b'{"manifest":1}', b"\xff", b"[" * 100_000], ids=range(6))
-def test_a_manifest_that_is_none_stops_nothing(lie: bytes, tmp_path: Path) -> None:
-    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+def test_a_manifest_that_is_none_stops_nothing(engine: Engine, lie: bytes, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
     where = publish(place, batch(place)[0])
     where.write_bytes(lie)
-    found = loaded(place, file, SOON)
-    assert (found.manifests_refused, found.quarantined, of_count(file)) == (1, 1, 6)
-    assert ask(file, "SELECT code FROM rover_load.quarantine") == [("manifest_malformed",)]
+    found = engine.loaded(place, file, SOON)
+    assert (found.manifests_refused, found.quarantined, count(engine, file)) == (1, 1, 6)
+    assert engine.ask(file, "SELECT code FROM rover_load.quarantine") == [("manifest_malformed",)]
 
 
-def test_a_manifest_of_another_places_files_is_refused(tmp_path: Path) -> None:
-    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+def test_a_manifest_of_another_places_files_is_refused(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
     completion, _ = batch(place)
     first, second = completion.files
     publish(place, replace(completion, files=(first, replace(second, key=f"elsewhere/{second.key}"))))
-    found = loaded(place, file, SOON)
-    assert (found.manifests_refused, found.batches, of_count(file)) == (1, 0, 6)
+    found = engine.loaded(place, file, SOON)
+    assert (found.manifests_refused, found.batches, count(engine, file)) == (1, 0, 6)
 
 
-def test_a_manifest_that_never_comes_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+def test_a_manifest_that_never_comes_is_not_waited_for_for_ever(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
     publish(place, batch(place)[0])
-    loaded(place, file, SOON)
+    engine.loaded(place, file, SOON)
     batch(place, AT + timedelta(hours=1), begin=100)
-    assert loaded(place, file, AT + timedelta(hours=24)).unnamed == 2
-    assert of(loaded(place, file, AT + timedelta(hours=26)), PROFILES).new == 6
+    assert engine.loaded(place, file, AT + timedelta(hours=24)).unnamed == 2
+    assert of(engine.loaded(place, file, AT + timedelta(hours=26)), PROFILES).new == 6
 
 
-def test_events_of_an_hour_long_past_are_found_by_their_manifest(tmp_path: Path) -> None:
-    place, file = tmp_path / "b" / "acme", tmp_path / "b.duckdb"
+def test_events_of_an_hour_long_past_are_found_by_their_manifest(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "b" / "acme", tmp_path / "b.tables"
     put(place, event_key(0), container(events(0, 2)))
-    loaded(place, file, SOON)
+    engine.loaded(place, file, SOON)
     old = AT - timedelta(days=90)
     name = event_key(50, at=old)
     data = container(events(50, 3))
     put(place, name, data)
-    assert loaded(place, file, SOON).datasets == (), "its hour is not listed"
+    assert engine.loaded(place, file, SOON).datasets == (), "its hour is not listed"
     digest = hashlib.sha256(data).hexdigest()
     delivered = DeliveredFile(name, 3, len(data), digest, 9, digest, "users.behaviors.CustomEvent", 1)
     completion = Completion(
@@ -139,5 +143,5 @@ def test_events_of_an_hour_long_past_are_found_by_their_manifest(tmp_path: Path)
     )  # fmt: skip
     stream = name.partition("/")[0]
     put(tmp_path / "b", key_of("manifests.acme", stream, AT, "0" * 32), text(completion))
-    found = loaded(place, file, SOON)
+    found = engine.loaded(place, file, SOON)
     assert (found.batches, of(found, "users.behaviors.CustomEvent").new) == (1, 3)

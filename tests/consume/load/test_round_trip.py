@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.consume.ddl.export import BEGIN, PROFILES, Export, random_history, story
-from tests.consume.load.loading import NOW, ask, differences, loaded, of, tables
+from tests.consume.load.loading import NOW, Engine, differences, of
 from tests.consume.written import currents_bucket, key, put, record, rover_bucket, text
 
 
@@ -32,93 +32,98 @@ def bucket(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("loaded") / "acme.duckdb"
-    loaded(bucket, file)
+def whole(engine: Engine, bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("loaded") / "acme.tables"
+    engine.loaded(bucket, file)
     return file
 
 
-def test_what_is_loaded_is_what_was_written(whole: Path, export: Export) -> None:
-    assert differences(whole, export) == []
-    assert ask(whole, "SELECT count(*), count(DISTINCT id) FROM users_messages_email_open_raw") == [(60, 60)]
-    assert ask(whole, "FROM rover_load.quarantine") == []
+def copied(tables: Path, to: Path) -> Path:
+    """A copy of what is loaded: a file or a directory."""
+    return Path(shutil.copytree(tables, to) if tables.is_dir() else shutil.copy(tables, to))
 
 
-def test_loading_again_loads_nothing(bucket: Path, whole: Path, tmp_path: Path) -> None:
-    file = shutil.copy(whole, tmp_path / "again.duckdb")
-    before = tables(file)
-    assert loaded(bucket, file).datasets == ()
-    assert tables(file) == before
+def test_what_is_loaded_is_what_was_written(engine: Engine, whole: Path, export: Export) -> None:
+    assert differences(engine, whole, export) == []
+    assert engine.ask(whole, "SELECT count(*), count(DISTINCT id) FROM users_messages_email_open_raw") == [
+        (60, 60)
+    ]
+    assert engine.ask(whole, "SELECT * FROM rover_load.quarantine") == []
+
+
+def test_loading_again_loads_nothing(engine: Engine, bucket: Path, whole: Path, tmp_path: Path) -> None:
+    file = copied(whole, tmp_path / "again.tables")
+    before = engine.tables(file)
+    assert engine.loaded(bucket, file).datasets == ()
+    assert engine.tables(file) == before
 
 
 def test_half_of_the_objects_under_other_names_change_nothing(
-    bucket: Path, whole: Path, tmp_path: Path
+    engine: Engine, bucket: Path, whole: Path, tmp_path: Path
 ) -> None:
-    place, file = tmp_path / "acme", shutil.copy(whole, tmp_path / "half.duckdb")
+    place, file = tmp_path / "acme", copied(whole, tmp_path / "half.tables")
     shutil.copytree(bucket, place)
     for path in sorted(place.rglob("*.ndjson.gz"))[::2]:
         shutil.copy(path, path.with_name(path.name.replace("-part-", "-part-f")))
     for path in sorted(place.rglob("*.avro"))[::2]:
         shutil.copy(path, path.with_name(path.name.replace("+0+", "+7+")))
-    found = loaded(place, file)
+    found = engine.loaded(place, file)
     assert sum(each.objects for each in found.datasets) == 14 and not any(each.new for each in found.datasets)
-    assert tables(file) == tables(whole)
+    assert engine.tables(file) == engine.tables(whole)
 
 
 def test_the_order_of_objects_decides_nothing(
-    bucket: Path, whole: Path, export: Export, tmp_path: Path
+    engine: Engine, bucket: Path, whole: Path, export: Export, tmp_path: Path
 ) -> None:
-    file, place = tmp_path / "reversed.duckdb", tmp_path / "acme"
+    file, place = tmp_path / "reversed.tables", tmp_path / "acme"
     paths = sorted((path for path in bucket.rglob("*.*") if path.is_file()), reverse=True)
     for begin in range(0, len(paths), 5):
         for path in paths[begin : begin + 5]:
             to = place / path.relative_to(bucket)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, to)
-        loaded(place, file, look_back=timedelta(days=60))
-    assert tables(file) == tables(whole)
+        engine.loaded(place, file, look_back=timedelta(days=60))
+    assert engine.tables(file) == engine.tables(whole)
     keys = "SELECT id, object_key FROM fan_profiles_raw ORDER BY ALL"
-    assert ask(file, keys) == ask(whole, keys), "of repeats the same one is kept"
+    assert engine.ask(file, keys) == engine.ask(whole, keys), "of repeats the same one is kept"
 
 
-def test_day_by_day_each_run_loads_what_came_since(tmp_path: Path) -> None:
-    place, file = tmp_path / "acme", tmp_path / "acme.duckdb"
+def test_day_by_day_each_run_loads_what_came_since(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "acme", tmp_path / "acme.tables"
     export = Export()
     for day, batch in enumerate(story().batches):
         export.batches.append(batch)
         export.write(place)
-        found = loaded(place, file, BEGIN + timedelta(hours=day + 1), look_back=timedelta(hours=2))
+        found = engine.loaded(place, file, BEGIN + timedelta(hours=day + 1), look_back=timedelta(hours=2))
         assert [each.objects for each in found.datasets] == [1]
-    assert differences(file, story()) == []
+    assert differences(engine, file, story()) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_histories_without_a_plan_end_in_the_source_state(seed: int, tmp_path: Path) -> None:
+def test_histories_without_a_plan_end_in_the_source_state(engine: Engine, seed: int, tmp_path: Path) -> None:
     export = random_history(seed)
     export.write(tmp_path / "acme")
-    loaded(tmp_path / "acme", tmp_path / "acme.duckdb")
-    assert differences(tmp_path / "acme.duckdb", export) == []
+    engine.loaded(tmp_path / "acme", tmp_path / "acme.tables")
+    assert differences(engine, tmp_path / "acme.tables", export) == []
 
 
-def test_of_one_id_the_later_instant_counts_whichever_came_first(tmp_path: Path) -> None:
+def test_of_one_id_the_later_instant_counts_whichever_came_first(engine: Engine, tmp_path: Path) -> None:
     rows = [
         {**record(PROFILES, 1), "emittedAt": f"2026-11-21T04:05:0{n}.000Z", "traits": {"n": n}}
         for n in (6, 7)
     ]
     for order in ((0, 1), (1, 0)):
-        place, file = tmp_path / f"{order}", tmp_path / f"{order}.duckdb"
+        place, file = tmp_path / f"{order}", tmp_path / f"{order}.tables"
         for at in order:
             put(place, key(PROFILES, token=f"t{at}"), gzip.compress(text([rows[at]])))
-            loaded(place, file)
-        assert ask(file, "SELECT traits FROM fan_profiles_raw") == [('{"n": 7}',)]
+            engine.loaded(place, file)
+        assert engine.ask(file, "SELECT traits FROM fan_profiles_raw") == [('{"n": 7}',)]
 
 
 _KILLED = """
 import sys, time
 from pathlib import Path
-from rover_spark.consume.load.duckdb.warehouse import DuckFile
-from tests.consume.load.loading import loaded
-DuckFile.group_objects = 1
+from tests.consume.load.loading import ENGINES
 def slow(counts, size):
     print("loaded", flush=True)
     time.sleep(0.05)
@@ -126,14 +131,16 @@ from contextlib import contextmanager
 @contextmanager
 def watching(objects):
     yield slow
-loaded(Path(sys.argv[1]), Path(sys.argv[2]), watching=watching)
+ENGINES[sys.argv[1]].loaded(Path(sys.argv[2]), Path(sys.argv[3]), watching=watching, group=1)
 """
 
 
-def test_a_run_that_is_killed_is_finished_by_the_next_one(bucket: Path, whole: Path, tmp_path: Path) -> None:
-    file = tmp_path / "killed.duckdb"
+def test_a_run_that_is_killed_is_finished_by_the_next_one(
+    engine: Engine, bucket: Path, whole: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "killed.tables"
     with subprocess.Popen(
-        [sys.executable, "-c", _KILLED, str(bucket), str(file)],
+        [sys.executable, "-c", _KILLED, engine.name, str(bucket), str(file)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     ) as killed:
@@ -142,15 +149,15 @@ def test_a_run_that_is_killed_is_finished_by_the_next_one(bucket: Path, whole: P
             assert killed.stdout.readline() == b"loaded\n"
         time.sleep(0.01)
         killed.send_signal(signal.SIGKILL)
-    (count,) = ask(file, "SELECT count(*) FROM rover_load.objects")[0]
+    (count,) = engine.ask(file, "SELECT count(*) FROM rover_load.objects")[0]
     assert 9 <= count < 28
-    found = loaded(bucket, file)
+    found = engine.loaded(bucket, file)
     assert sum(each.objects for each in found.datasets) == 28 - count
-    assert tables(file) == tables(whole)
+    assert engine.tables(file) == engine.tables(whole)
 
 
-def test_a_bucket_of_another_writer_is_loaded(tmp_path: Path) -> None:
-    found = loaded(rover_bucket(tmp_path / "b"), tmp_path / "b.duckdb", NOW)
+def test_a_bucket_of_another_writer_is_loaded(engine: Engine, tmp_path: Path) -> None:
+    found = engine.loaded(rover_bucket(tmp_path / "b"), tmp_path / "b.tables", NOW)
     assert {each.dataset: each.new for each in found.datasets} == dict.fromkeys(
         ("fan_profiles", "fan_identity_graph", "fan_profile_merges", "fan_track_events"), 60
     )
