@@ -297,3 +297,23 @@ def test_of_a_broken_container_nothing_is_loaded(engine: Engine, tmp_path: Path)
         (None, "avro_cut"),
         (None, "schema_unresolved"),
     ]
+
+
+def test_of_one_event_under_two_schemas_the_one_that_says_more_is_kept_in_any_order(
+    engine: Engine, tmp_path: Path
+) -> None:
+    newer = {
+        **SCHEMA,
+        "fields": [*SCHEMA["fields"], {"name": "seen", "type": ["null", "long"], "default": None}],
+    }
+    files = [
+        (event_key(0), container(events(0, 1))),
+        (event_key(10, schema_id=2), container([{**events(0, 1)[0], "seen": 7}], newer)),
+    ]
+    for order in ([[0], [1]], [[1], [0]], [[0, 1]]):
+        place, into = tmp_path / f"{order}", tmp_path / f"{order}.tables"
+        for numbers in order:
+            for number in numbers:
+                put(place, *files[number])
+            engine.loaded(place, into)
+        assert engine.ask(into, "SELECT seen FROM users_behaviors_customevent_records") == [(7,)]

@@ -152,7 +152,9 @@ class Filling:
         (met,) = self._one(f"SELECT count(*) FROM {_MET}")
         chosen = ""
         if met:
-            ours, theirs = (", ".join(f"{at}.{each}" for each in self._order()) for at in "ir")
+            ours, theirs = (
+                ", ".join(f"{at}.{each} IS NOT NULL, {at}.{each}" for each in self._order()) for at in "ir"
+            )
             self._connection.execute(
                 f"CREATE TEMP TABLE {_BETTER} AS SELECT m.old, m.new FROM {_MET} m"
                 f" JOIN {rows} i ON i.rowid = m.new JOIN {table} r ON r.rowid = m.old"
@@ -165,7 +167,7 @@ class Filling:
 
     def _best(self) -> str:
         """Of rows with one id the one that is kept."""
-        order = ", ".join(f"{each} DESC" for each in self._order())
+        order = ", ".join(f"{each} DESC NULLS LAST" for each in self._order())
         self._connection.execute(
             f"CREATE TEMP TABLE {_BEST} AS SELECT * FROM {_ROWS}"
             f" QUALIFY row_number() OVER (PARTITION BY id ORDER BY {order}) = 1"
@@ -173,7 +175,10 @@ class Filling:
         return _BEST
 
     def _order(self) -> list[str]:
-        """What decides between records with one id: the instant of their batch, all other columns, the key of their object."""
+        """What decides between records with one id: the instant of their batch, all other columns, the key of their object.
+
+        Null is the least: of an event that comes under two schemas the one with the added field is kept.
+        """
         names = set(self._types) - {"id", "object_key"}
         first = [each for each in ("emittedAt",) if each in names]
         return [name_of(each) for each in (*first, *sorted(names - set(first)), "object_key")]
