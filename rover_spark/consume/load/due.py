@@ -2,7 +2,8 @@
 
 With completion manifests a batch is loaded once all of its files are there. A file of such a stream that no manifest names
 waits for one, as long as it is younger than the stream's newest manifest, but not for ever. Without manifests
-every file that was not loaded is due. An object whose size differs from what was loaded was replaced: it is due again.
+every file that was not loaded is due. An object whose size differs from what was loaded was replaced: it is due again. So
+is one that was loaded before its manifest came and has another size than that says.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def decide(
     """Decides. ``loaded`` has the size of each key that is in the tables, ``newest`` the last manifest of each stream."""
     files = {file.key: file for file in found}
     named = {
-        key: (file.sha256, file.records)
+        key: (file.sha256, file.records, file.bytes)
         for each in manifests
         for key, file in zip(each.keys, each.completion.files, strict=True)
     }
@@ -89,7 +90,8 @@ def decide(
     unnamed = []
     due = []
     for key, file in files.items():
-        if loaded.get(key) == file.bytes:
+        sha256, records, size = named.get(key, ("", 0, file.bytes))
+        if loaded.get(key) == file.bytes == size:
             continue
         if key not in named:
             if _waits(file, last.get(stream_of(file)), now):
@@ -97,7 +99,7 @@ def decide(
                 continue
         elif key not in whole:
             continue
-        due.append(_due(file, *named.get(key, ("", 0))))
+        due.append(_due(file, sha256, records))
     return Decision(
         objects=tuple(sorted(due, key=lambda each: (each.contract, each.dataset, each.hour, each.key))),
         complete=tuple(complete),

@@ -96,6 +96,22 @@ def test_an_object_that_is_not_what_its_manifest_says_is_not_loaded(engine: Engi
     assert engine.ask(file, "SELECT * FROM rover_load.quarantine") == []
 
 
+def test_an_object_that_was_loaded_before_its_manifest_is_held_against_it(
+    engine: Engine, tmp_path: Path
+) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
+    completion, paths = batch(place)
+    right = paths[0].read_bytes()
+    paths[0].write_bytes(gzip.compress(lines_of([record(PROFILES, 0)]), mtime=0))
+    assert of(engine.loaded(place, file, SOON), PROFILES).new == 4
+    publish(place, completion)
+    found = engine.loaded(place, file, SOON)
+    assert (found.batches, found.waiting, of(found, PROFILES).damaged) == (0, 1, 1)
+    paths[0].write_bytes(right)
+    found = engine.loaded(place, file, SOON)
+    assert (found.batches, found.waiting, count(engine, file)) == (1, 0, 6)
+
+
 @pytest.mark.parametrize("lie", [b"", b"{", b"[]", b'{"manifest":1}', b"\xff", b"[" * 100_000], ids=range(6))
 def test_a_manifest_that_is_none_stops_nothing(engine: Engine, lie: bytes, tmp_path: Path) -> None:
     place, file = tmp_path / "b", tmp_path / "b.tables"
