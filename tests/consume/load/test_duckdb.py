@@ -14,9 +14,10 @@ from rover_spark.consume.load import events as load_events
 from rover_spark.consume.load import lines as load_lines
 from rover_spark.consume.load.duckdb.warehouse import DuckFile
 from rover_spark.errors import ConfigError, RunError
+from tests.consume.load.killing import killed
 from tests.consume.load.loading import DUCKDB, NOW, of
 from tests.consume.load.test_bad_input import GOOD, PROFILES, line, quarantine
-from tests.consume.written import container, event_key, events, key, put, record, rover_bucket, text
+from tests.consume.written import SCHEMA, container, event_key, events, key, put, record, rover_bucket, text
 
 
 def test_rows_before_the_damage_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,3 +94,16 @@ def test_half_of_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
     found = of(DUCKDB.loaded(tmp_path / "b", tmp_path / "b.duckdb"), PROFILES)
     assert (found.new, found.bad_lines) == (2, 1)
     assert quarantine(DUCKDB, tmp_path / "b.duckdb") == [(key(PROFILES), 2, "text_refused")]
+
+
+def test_a_file_whose_columns_became_json_can_be_opened_after_a_kill(tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.duckdb"
+    user = next(each for each in SCHEMA["fields"] if each["name"] == "user_id")
+    other = {
+        **SCHEMA,
+        "fields": [{**each, "type": "long"} if each is user else each for each in SCHEMA["fields"]],
+    }
+    put(place, event_key(0), container(events(0, 1)))
+    put(place, event_key(10, schema_id=2), container([{**events(100, 1)[0], "user_id": 7}], other))
+    killed(DUCKDB, place, file)
+    assert DUCKDB.ask(file, "SELECT count(*) FROM users_behaviors_customevent_raw") == [(2,)]

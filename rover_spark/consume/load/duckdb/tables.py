@@ -69,7 +69,10 @@ def evolve(connection: Any, table: str, columns: Iterable[Column], *, temporary:
         if each.name not in there:
             connection.execute(f"ALTER TABLE {name_of(table)} ADD COLUMN {name} {kind}")
         elif there[each.name] not in (kind, "JSON"):
-            connection.execute(f"ALTER TABLE {name_of(table)} ALTER {name} TYPE JSON USING to_json({name})")
+            # the table anew: after a kill DuckDB cannot repeat an ALTER that calls a function of an extension
+            kept = f"SELECT * REPLACE (to_json({name}) AS {name}) FROM {name_of(table)}"
+            made = "CREATE OR REPLACE TEMP TABLE" if temporary else "CREATE OR REPLACE TABLE"
+            connection.execute(f"{made} {name_of(table)} AS {kept}")
 
 
 # -- event types ---------------------------------------------------------------------------------------------------
