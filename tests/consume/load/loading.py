@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,22 +59,25 @@ class DuckDB:
             return load(open_place(str(place)), warehouse, now=now, **options)
 
     def ask(self, into: Path, query: str) -> list[Row]:
-        with duckdb.connect(str(into), read_only=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(query).fetchall()
+        with self._opened(into) as connection:
+            return list(connection.execute(query).fetchall())
 
     def tables(self, into: Path) -> dict[str, set[str]]:
-        found: dict[str, list[str]] = {}
-        for table, column in self.ask(
-            into,
-            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main'"
-            " AND table_name LIKE '%_raw' AND column_name <> 'object_key' ORDER BY ALL",
-        ):
-            found.setdefault(table, []).append(f'"{column}"')
-        return {
-            table: {str(row) for row in self.ask(into, f'SELECT {", ".join(names)} FROM "{table}"')}
-            for table, names in found.items()
-        }
+        with self._opened(into) as connection:
+            columns = connection.execute(
+                """SELECT table_name, string_agg('"' || column_name || '"', ', ' ORDER BY column_name) FROM duckdb_columns()
+                WHERE schema_name = 'main' AND table_name LIKE '%_raw' AND column_name <> 'object_key' GROUP BY ALL"""
+            ).fetchall()
+            return {
+                table: {str(row) for row in connection.execute(f'SELECT {names} FROM "{table}"').fetchall()}
+                for table, names in columns
+            }
+
+    @contextmanager
+    def _opened(self, into: Path) -> Iterator[Any]:
+        with duckdb.connect(str(into), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
 
 
 DUCKDB = DuckDB()
