@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rover_spark.contract.manifests import Completion, DeliveredFile, Window, key_of, text
+from rover_spark.store import below
 from tests.consume.ddl.export import BEGIN, Export, Record, random_history
 from tests.consume.written import PLACE, SCHEMA, container, event_key, events, put
 
@@ -65,13 +66,14 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def story(seed: int) -> Story:
-    """Both contracts, each stream with manifests or without."""
-    return _Writer(seed).written()
+def story(seed: int, prefix: str = "") -> Story:
+    """Both contracts, each stream with manifests or without. ``prefix`` is that of a bucket: manifests name whole keys."""
+    return _Writer(seed, prefix).written()
 
 
 class _Writer:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, prefix: str) -> None:
+        self._prefix = prefix
         self._chance = random.Random(seed)
         self._story = Story(random_history(seed))
         self._halves: dict[str, bytes] = {}
@@ -81,18 +83,18 @@ class _Writer:
         later = f"{BEGIN + timedelta(hours=len(found.export.batches)):%Y-%m-%dT%H:%M:%S}.000Z"
         for dataset, records in chance.sample(found.export.batches, 3):  # some records once more, later
             found.export.batches.append((dataset, [{**each, "emittedAt": later} for each in records]))
-        announced = {dataset for dataset, _ in found.export.batches if chance.random() < 0.5}
+        datasets = sorted({dataset for dataset, _ in found.export.batches})
+        announced = [each for each in (*datasets, PLACE) if chance.random() < 0.5]
         for number, (dataset, records) in enumerate(found.export.batches):
             at = BEGIN + timedelta(hours=number)
             count = min(chance.randrange(1, 4), len(records))
             files = [self._file(dataset, at, records[part::count]) for part in range(count)]
             if dataset in announced:
                 self._announce(f"{dataset}.1.{number + 1}", dataset, at, files)
-        announces = chance.random() < 0.5
         for number in range(5):
             at = BEGIN + timedelta(hours=number)
             files = [self._events(event_type, at, number) for event_type in TABLES]
-            if announces:
+            if PLACE in announced:
                 self._announce(f"events.1.{number + 1}", None, at, files)
         found.arrivals = self._arrivals()
         return found
@@ -147,7 +149,9 @@ class _Writer:
     ) -> DeliveredFile:
         data = self._story.place[f"acme/{key}"]
         sha256 = digest(data)
-        return DeliveredFile(key, records, len(data), sha256, 1, sha256, event_type, schema_id)
+        return DeliveredFile(
+            below(self._prefix, key), records, len(data), sha256, 1, sha256, event_type, schema_id
+        )
 
     def _announce(
         self, batch: str, dataset: str | None, at: datetime, files: Sequence[DeliveredFile]
