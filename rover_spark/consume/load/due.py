@@ -85,7 +85,9 @@ def decide(
     last = dict(newest)
     for each in manifests:
         last[each.stream] = max(each.instant, last.get(each.stream, each.instant))
-    complete = [each for each in manifests if all(key in files or key in loaded for key in each.keys)]
+    complete, waiting = list[Said](), list[Said]()
+    for each in manifests:
+        (complete if all(key in files or key in loaded for key in each.keys) else waiting).append(each)
     whole = {key for each in complete for key in each.keys}
     unnamed = []
     due = []
@@ -103,7 +105,7 @@ def decide(
     return Decision(
         objects=tuple(sorted(due, key=lambda each: (each.contract, each.dataset, each.hour, each.key))),
         complete=tuple(complete),
-        waiting=tuple(each for each in manifests if each not in complete),
+        waiting=tuple(waiting),
         unnamed=tuple(unnamed),
     )
 

@@ -58,8 +58,9 @@ def load(
     with watching(len(decision.objects)) as notice:
         counts = _loaded(decision, warehouse, Reading(place), notice)
     there = warehouse.sizes({key for each in decision.complete for key in each.keys})
-    whole = [each for each in decision.complete if all(key in there for key in each.keys)]
-    waiting = [each for each in (*decision.complete, *decision.waiting) if each not in whole]
+    whole = [each for each in decision.complete if there.keys() >= set(each.keys)]
+    waiting = [each for each in decision.complete if not there.keys() >= set(each.keys)]
+    waiting += decision.waiting
     warehouse.note(whole, waiting, found.refused)
     warehouse.finish()
     return Loaded(

@@ -28,6 +28,12 @@ _NOTE = pa.schema(
         ("bad_lines", pa.int64()), ("code", pa.string()), ("damaged", pa.string()), ("loaded_at", pa.timestamp("us")),
     ]
 )  # fmt: skip
+_SAID = pa.schema(
+    [
+        ("key", pa.string()), ("sha256", pa.string()), ("stream", pa.string()), ("folder", pa.string()),
+        ("batch", pa.string()), ("instant", pa.timestamp("us")), ("loaded", pa.bool_()),
+    ]
+)  # fmt: skip
 
 
 class DuckFile:
@@ -156,17 +162,25 @@ class DuckFile:
 
     def note(self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]) -> None:
         """Keeps which batches are loaded, which wait, and which manifests cannot be read."""
+        said = [
+            {
+                "key": each.key,
+                "sha256": each.sha256,
+                "stream": each.stream,
+                "folder": folder_of(each.key),
+                "batch": each.completion.batch,
+                "instant": _naive(each.instant),
+                "loaded": done,
+            }
+            for group, done in ((loaded, True), (waiting, False))
+            for each in group
+        ]
         with file.writing(self._path), file.transaction(self._connection):
-            for each, done in (*((each, True) for each in loaded), *((each, False) for each in waiting)):
-                self._connection.execute("DELETE FROM rover_load.manifests WHERE key = ?", [each.key])
-                self._connection.execute("DELETE FROM rover_load.quarantine WHERE key = ?", [each.key])
-                self._connection.execute(
-                    "INSERT INTO rover_load.manifests VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        each.key, each.sha256, each.stream, folder_of(each.key), each.completion.batch,
-                        _naive(each.instant), done,
-                    ],
-                )  # fmt: skip
+            self._connection.register("said", pa.Table.from_pylist(said, schema=_SAID))
+            for each in ("manifests", "quarantine"):
+                self._connection.execute(f"DELETE FROM rover_load.{each} WHERE key IN (SELECT key FROM said)")
+            self._connection.execute("INSERT INTO rover_load.manifests BY NAME SELECT * FROM said")
+            self._connection.unregister("said")
             for bad in refused:
                 self._connection.execute("DELETE FROM rover_load.quarantine WHERE key = ?", [bad.key])
                 self._connection.execute(
