@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from rover_spark.consume.load import run
-from tests.consume.load.loading import ENGINES
+from tests.consume.load.engines import ENGINES
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

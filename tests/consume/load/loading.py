@@ -81,7 +81,6 @@ class DuckDB:
 
 
 DUCKDB = DuckDB()
-ENGINES: dict[str, Engine] = {each.name: each for each in (DUCKDB,)}
 
 
 def of(found: Loaded, dataset: str) -> LoadedDataset:

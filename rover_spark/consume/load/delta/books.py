@@ -7,7 +7,6 @@ group's number; ``settle`` takes back those of a run that ended in between.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -41,11 +40,15 @@ class Books:
         """A table as it is now."""
         return self._into.frame(self._spark, name)
 
-    def settle(self, now: datetime) -> int:
-        """Takes back the last group where no transaction has it; its number, and one of the clock where there is none yet."""
+    def settle(self) -> int:
+        """Takes back the last group where no transaction has it; its number.
+
+        Where there is none yet numbers begin with the second in which the bookkeeping was made: raw tables may be older.
+        """
         (last,) = self.frame(OBJECTS).agg(F.max(F.struct("number", "name", "run"))).collect()[0]
         if last is None:
-            return int(now.timestamp())
+            made = self._into.delta(self._spark, OBJECTS).detail().select("createdAt").collect()[0][0]
+            return int(made.timestamp())
         number, name, run = last
         if written(self._spark, self._into, name) != Group(number, run):
             lost = F.col("number") == number

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 from pyspark import StorageLevel
@@ -45,10 +44,8 @@ class DeltaTables:
         self._spark, self._into, self._now = spark, into, now
         into.prepare(spark)
         self._books = Books(spark, into)
-        self._number = self._books.settle(now())
-        self._run = hashlib.sha256(
-            f"{now()} {os.getpid()} {spark.sparkContext.applicationId}".encode()
-        ).hexdigest()[:16]
+        self._number = self._books.settle()
+        self._run = uuid4().hex
 
     # -- what is known ---------------------------------------------------------------------------------------------
 
