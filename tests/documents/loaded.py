@@ -27,7 +27,7 @@ def _part(kind: str, part: dict[str, Any]) -> str:
     machine = part["machine"]
     said = (
         f"`--kind {kind}`, medians of {part['rounds']}, {part['at'][:10]}, commit `{part['commit']}`, "
-        f"{machine['cores']} cores of {machine['processor']}, {part['memory']}.\n"
+        f"{machine['cores']} cores of {machine['processor']}, heap {part['memory']}.\n"
     )
     tables = [f"{title}:\n\n{table(HEAD, rows(part, load))}" for load, title in enumerate(titles(part))]
     return "\n".join([said, *tables, *(f"* {line}\n" for line in without(part))])
