@@ -111,6 +111,11 @@ def test_who_forgets_what_replaces_a_record_has_no_figures(tmp_path: Path) -> No
         loads("duckdb", tmp_path / "later", replace(EXPORT, later=True), forgetful)
 
 
+def test_who_makes_no_table_has_no_figures(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match=r"load 1: its table cannot be read: \w"):
+        loads("duckdb", tmp_path, EXPORT, lambda contender, job, log: {})
+
+
 def test_sizes_and_contenders_are_chosen_and_unknown_ones_refused(capsys: pytest.CaptureFixture[str]) -> None:
     chosen = bench.chosen_by(["--rows", "1000", "--only", "spark,duckdb", "--kind", "texts"])
     assert (chosen.further, chosen.only, chosen.kind) == (200, ["spark", "duckdb"], ["texts"])
