@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.bench import report
 from tests.bench.loading.__main__ import FILE
-from tests.bench.loading.shown import HEAD, rows, titles, without
+from tests.bench.loading.shown import HEAD, failed, rows, titles
 from tests.documents.blocks import ROOT, table
 
 PLACE = ROOT / "bench"
@@ -30,4 +30,4 @@ def _part(kind: str, part: dict[str, Any]) -> str:
         f"{machine['cores']} cores of {machine['processor']}, heap {part['memory']}.\n"
     )
     tables = [f"{title}:\n\n{table(HEAD, rows(part, load))}" for load, title in enumerate(titles(part))]
-    return "\n".join([said, *tables, *(f"* {line}\n" for line in without(part))])
+    return "\n".join([said, *tables, *(f"* {line}\n" for line in failed(part))])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.bench.loading.contenders import DELTA, DUCKDB, Job, Unavailable
+from tests.bench.loading.contenders import DELTA, DUCKDB, Job
 
 if TYPE_CHECKING:
     from rover_spark.face.results import Result
@@ -20,14 +19,11 @@ def duckdb(job: Job) -> None:
 
 def spark(job: Job) -> None:
     """By Spark into Delta tables."""
+    from rover_spark import build_session
     from rover_spark.face.receivers.load import load
 
-    if "spark" not in signature(load).parameters:
-        raise Unavailable("this version of rover-spark load has no engine for Spark")
-    from rover_spark import build_session
-
-    options: dict[str, Any] = {"spark": build_session("bench", conf=conf(job))}
-    _assert_done(load(str(job.place), into=job.into / DELTA, engine="spark", **options))
+    session = build_session("bench", conf=conf(job))
+    _assert_done(load(str(job.place), into=job.into / DELTA, engine="spark", spark=session))
 
 
 def conform_by_one(job: Job) -> None:

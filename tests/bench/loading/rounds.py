@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.bench import report
 from tests.bench.loading import agree
-from tests.bench.loading.contenders import Contender, Job, Unavailable
+from tests.bench.loading.contenders import Contender, Job
 from tests.bench.loading.export import BATCHES, DATASET, SECOND, Export, Facts, written
 from tests.bench.rounds import Failed, Figures, Tell, ran
 
@@ -45,57 +45,51 @@ def measured(plan: Plan, tell: Tell) -> dict[str, Any]:
     small_facts = written(small.root / "export", small.export)
     run = partial(in_a_process, compiled=plan.root / "compiled")
     found: dict[str, list[list[Figures]]] = {each.name: [] for each in plan.contenders}
-    without: dict[str, dict[str, str]] = {}
-    for number in range(plan.rounds + 1):
+    failed: dict[str, str] = {}
+    for number, (of, known) in enumerate([(small, small_facts[:1]), *[(plan, facts)] * plan.rounds]):
         for each in plan.contenders:
-            if each.name in without:
+            if each.name in failed:
                 continue
-            tell(f"{plan.export.kind}, round {number} of {plan.rounds}: {each.name}")
+            tell(
+                f"{plan.export.kind}, {f'round {number} of {plan.rounds}' if number else 'before'}: {each.name}"
+            )
             try:
-                if number:
-                    found[each.name].append(one(each, plan, facts, run))
-                else:
-                    one(each, small, small_facts[:1], run)
-            except Unavailable as error:
-                without[each.name] = {"unavailable": str(error)}
+                figures = one(each, of, known, run)
+                found[each.name] += [figures] if number else []
             except Failed as error:
-                without[each.name] = {"failed": str(error)}
-    lines = {
-        each.name: {
-            "label": each.label,
-            **(without.get(each.name) or {"loads": [report.medians(list(runs)) for runs in zip(*found[each.name], strict=True)]}),
-        }
-        for each in plan.contenders
-    }  # fmt: skip
-    batches = [asdict(each) for each in facts]
+                failed[each.name] = str(error)
+    lines: dict[str, dict[str, Any]] = {}
+    for each in plan.contenders:
+        lines[each.name] = line = {"label": each.label}
+        if each.name in failed:
+            line["failed"] = failed[each.name]
+        else:
+            line["loads"] = [report.medians(list(runs)) for runs in zip(*found[each.name], strict=True)]
     return {
         **report.where(),
         "rounds": plan.rounds,
         "memory": plan.memory,
         "later": plan.export.later,
-        "batches": batches,
+        "batches": [asdict(each) for each in facts],
         "contenders": lines,
     }
 
 
 def in_a_process(contender: Contender, job: Job, log: Path, *, compiled: Path) -> Figures:
-    """One load; ``compiled`` is where Python keeps modules. Raises Failed and Unavailable."""
+    """One load; ``compiled`` is where Python keeps modules. Raises Failed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(compiled)
     command = [sys.executable, "-m", "tests.bench.loading.inside", contender.name]
     cost = ran([*command, json.dumps(asdict(job), default=str)], log, env=environment)
-    if why := cost.pop("out").get("unavailable"):
-        raise Unavailable(why)
+    del cost["out"]
     return cost
 
 
-def one(
-    contender: Contender, plan: Plan, facts: Sequence[Facts], run: Runner = in_a_process
-) -> list[Figures]:
+def one(contender: Contender, plan: Plan, facts: Sequence[Facts], run: Runner) -> list[Figures]:
     """What each load of a contender cost, one for each of ``facts``; who keeps no table reads the first batch only.
 
     Raises:
-        Failed: it ended with an error, or its table is not what it must be. Unavailable: this version cannot do it.
+        Failed: it ended with an error, or its table is not what it must be.
     """
     work = plan.root / "work"
     shutil.rmtree(work, ignore_errors=True)

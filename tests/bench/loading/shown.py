@@ -52,12 +52,6 @@ def _ratio(part: dict[str, Any], load: int, cpu: float) -> str:
     return f"{cpu / loads[load]['cpu']:.2f}" if loads else "–"
 
 
-def without(part: dict[str, Any]) -> list[str]:
+def failed(part: dict[str, Any]) -> list[str]:
     """Who has no figures, and why."""
-    lines = part["contenders"].values()
-    return [
-        f"{line['label']}: {said}: {line[said]}"
-        for said in ("unavailable", "failed")
-        for line in lines
-        if said in line
-    ]
+    return [f"{line['label']}: {line['failed']}" for line in part["contenders"].values() if "failed" in line]
