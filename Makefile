@@ -37,7 +37,7 @@ FLOOR_FULL := tests/produce/currents --ignore=tests/produce/currents/test_schema
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-scale bench-stores bench-overhead check clean
+.PHONY: help setup floor servers demo test test-full test-floor docs bench bench-scale bench-stores bench-overhead bench-load check clean
 
 help:
 	@echo "make setup           .venv with Spark, Delta and, where the machine has none, Java"
@@ -53,6 +53,7 @@ help:
 	@echo "make bench-scale     what a run costs the driver for each chunk, to 100,000 chunks"
 	@echo "make bench-stores    10,000 small files and one large one into each kind of bucket"
 	@echo "make bench-overhead  what a run costs besides its rows, next to version 0.1.0; ARGS=--help lists the parts"
+	@echo "make bench-load      rover-spark load and conform beside loads written by hand: 5,000,000 records, twice"
 	@echo "make clean           remove both environments, caches and the demo's output"
 
 setup: $(VENV)/.ready
@@ -136,6 +137,9 @@ bench-stores: setup servers
 
 bench-overhead: setup
 	@$(VENV)/bin/python -m tests.bench.overhead $(ARGS)
+
+bench-load: setup
+	@$(VENV)/bin/python -m tests.bench.loading $(ARGS)
 
 check: setup
 	$(VENV)/bin/ruff check .

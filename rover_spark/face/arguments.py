@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,19 @@ Now = Annotated[
 Datasets = Annotated[
     list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this dataset; may repeat.")
 ]
+Manifests = Annotated[
+    str | None,
+    typer.Option(
+        "--manifests",
+        metavar="URL",
+        help="Where completion manifests are, if neither below URL nor beside it.",
+    ),
+]
+
+
+def config_file(says: str, envvar: str | None = None) -> Any:
+    """The option ``-c`` of a command that works without a configuration; ``says`` is what the command takes from one."""
+    return typer.Option("--config", "-c", metavar="FILE", envvar=envvar, help=says)
 
 
 def instant(text: str, option: str = "--now") -> datetime:

@@ -31,14 +31,12 @@ def part(plan: Plan, runs: Runs, failed: dict[str, str]) -> dict[str, Any]:
         if each.name in failed:
             line["failed"] = failed[each.name]
         elif by_size := runs.get(each.name):
-            medians = {size: _medians(found) for size, found in sorted(by_size.items())}
-            line["per_million"] = {name: slope(medians, name) for name in ("cpu", "wall", "bytes")}
-            line["sizes"] = {str(size): found for size, found in medians.items()}
+            found_by = {size: medians(found) for size, found in sorted(by_size.items())}
+            line["per_million"] = {name: slope(found_by, name) for name in ("cpu", "wall", "bytes")}
+            line["sizes"] = {str(size): found for size, found in found_by.items()}
         lines[each.name] = line
     return {
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "machine": _machine(),
+        **where(),
         "rounds": plan.rounds,
         "memory": plan.memory,
         "compression": KINDS[plan.kind].compression,
@@ -47,7 +45,17 @@ def part(plan: Plan, runs: Runs, failed: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _medians(runs: list[Figures]) -> Figures:
+def where() -> dict[str, Any]:
+    """When, from which commit and on what machine it was measured."""
+    return {
+        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": _machine(),
+    }
+
+
+def medians(runs: list[Figures]) -> Figures:
+    """The median of each figure."""
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
@@ -83,15 +91,15 @@ def _commit() -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
-def read(place: Path) -> dict[str, Any]:
+def read(place: Path, file: str = FILE) -> dict[str, Any]:
     """The report in a directory; empty where there is none."""
-    path = place / FILE
+    path = place / file
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
-def write(place: Path, name: str, made: dict[str, Any]) -> dict[str, Any]:
+def write(place: Path, name: str, made: dict[str, Any], file: str = FILE) -> dict[str, Any]:
     """Puts a part into the report; the whole of it."""
     place.mkdir(parents=True, exist_ok=True)
-    report = {**read(place), name: made}
-    (place / FILE).write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    report = {**read(place, file), name: made}
+    (place / file).write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
     return report

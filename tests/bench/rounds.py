@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -91,16 +91,26 @@ def one(contender: Contender, job: Job, should: dict[str, agree.Record], *, warm
     work.mkdir(parents=True)
     command = [sys.executable, "-m", "tests.bench.contenders", contender.name]
     command += [json.dumps(asdict(job), default=str), "2" if warm else "1"]
-    with (work / "log").open("w+") as log:
-        cost = whole(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        log.seek(0)
-        said = log.read().strip().splitlines()
-    if cost.pop("code"):
-        raise Failed(said[-1] if said else "it ended without a word")
-    inside = json.loads(cost.pop("out").splitlines()[-1])
+    cost = ran(command, work / "log")
+    inside = cost.pop("out")
     found = agree.written(job.data, kind.suffix, sampled=bool(should))
     shutil.rmtree(work, ignore_errors=True)
     if wrong := agree.differences(ceil(job.rows / kind.one_of), should, found):
         raise Failed("; ".join(wrong))
     sizes = {name: getattr(found, name) for name in ("files", "bytes", "raw_bytes", "records")}
     return {**cost, **(inside if warm or not kind.starts else {"shuffled": inside["shuffled"]}), **sizes}
+
+
+def ran(command: Sequence[str], log: Path, **options: Any) -> Figures:
+    """What a process cost; ``out`` is the JSON that it printed last, ``log`` takes what it wrote beside it.
+
+    Raises:
+        Failed: it ended with an error, of which the message has the last line.
+    """
+    with log.open("w+") as errors:
+        cost = whole(command, stdout=subprocess.PIPE, stderr=errors, text=True, **options)
+        errors.seek(0)
+        said = errors.read().strip().splitlines()
+    if cost.pop("code"):
+        raise Failed(said[-1] if said else "it ended without a word")
+    return {**cost, "out": json.loads(cost["out"].splitlines()[-1])}

@@ -20,7 +20,7 @@ ID_PREFIX = (
 )
 
 _ROVER_ID = "lower(concat(lpad(hex(id), 8, '0'), '-0000-4000-8000-', lpad(hex(id), 12, '0')))"
-_WORDS = {
+WORDS = {
     "firstName": "Ada Björn Chloé Dmitri Emeka Fatima Giulia Hiroshi Ingrid João Katarzyna Liam Mei Noor Olga Priya",
     "lastName": "Andersen Bianchi Çelik Dubois Eriksen Fernández García Haugen Ivanova Johansson Kowalski Müller Nakamura",
     "city": "Oslo Bergen København Stockholm Berlin Paris Lyon Madrid Barcelona Milano Roma Warszawa Kraków Tokyo Osaka",
@@ -30,8 +30,8 @@ _WORDS = {
 
 
 def _word(name: str, seed: int) -> str:
-    words = ", ".join(f"'{word}'" for word in _WORDS[name].split())
-    return f"'{name}', element_at(array({words}), 1 + cast(pmod(hash(id, {seed}), {len(_WORDS[name].split())}) AS int))"
+    words = ", ".join(f"'{word}'" for word in WORDS[name].split())
+    return f"'{name}', element_at(array({words}), 1 + cast(pmod(hash(id, {seed}), {len(WORDS[name].split())}) AS int))"
 
 
 # long texts that do not compress, in a map: some 600 octets of JSON a profile
@@ -44,7 +44,7 @@ HASHES = f"""
 # names, cities, flags and small numbers, in a struct: some 370 octets
 TEXTS = f"""
     {_ROVER_ID} AS rover_id,
-    named_struct({", ".join(_word(name, seed) for seed, name in enumerate(_WORDS))},
+    named_struct({", ".join(_word(name, seed) for seed, name in enumerate(WORDS))},
         'email', concat('fan', id, '@example.com'), 'age', cast(16 + pmod(hash(id, 11), 70) AS int),
         'visits', cast(pmod(hash(id, 12), 400) AS int), 'points', cast(pmod(hash(id, 13), 1000000) AS bigint),
         'subscribed', id % 3 = 0) AS traits,

@@ -20,6 +20,7 @@ from tests.documents.codes import codes
 from tests.documents.commands import commands
 from tests.documents.conforming import breaches, loaders
 from tests.documents.laws import laws
+from tests.documents.loaded import loaded
 from tests.documents.measured import measured
 from tests.documents.results import adds
 from tests.documents.rooms import rooms, test_line
@@ -67,7 +68,9 @@ def main() -> None:
     parser.add_argument("--benchmarks", action="store_true", help="only the tables of the last make bench")
     chosen = parser.parse_args()
     if chosen.benchmarks:
-        made = measured() | scaled()
+        made = measured() | scaled() | loaded()
+        if not made:
+            raise SystemExit("bench/ holds no report: make bench writes one")
     else:
         made = {name: make() for name, make in READ.items()}
         if not chosen.read_only:

@@ -18,7 +18,7 @@ BLOCKS = blocks.blocks()
 
 
 def test_every_block_has_a_maker() -> None:
-    assert sorted(BLOCKS) == sorted((*READ, *RUN, *measured.MEASURED, "bench-scale"))
+    assert sorted(BLOCKS) == sorted((*READ, *RUN, *measured.MEASURED, "bench-scale", "bench-load"))
 
 
 @pytest.mark.parametrize("name", READ)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rover_spark.consume.conform.loaders import LOADERS
-from rover_spark.face.arguments import Json, Verbose, age, beginning
+from rover_spark.face.arguments import Json, Manifests, Verbose, age, beginning, config_file
 from rover_spark.face.running import run_at_once, run_command, run_without_spark
 
 if TYPE_CHECKING:
@@ -52,22 +52,10 @@ def conform(
             "--for", metavar="LOADER", help=f"Also name what this loader would refuse: {', '.join(LOADERS)}."
         ),
     ] = None,
-    manifests: Annotated[
-        str | None,
-        typer.Option(
-            "--manifests",
-            metavar="URL",
-            help="Where completion manifests are, if neither below URL nor beside it.",
-        ),
-    ] = None,
+    manifests: Manifests = None,
     access: Annotated[
         Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="A configuration file whose table store says how the bucket is reached.",
-        ),
+        config_file("A configuration file whose table store says how the bucket is reached."),
     ] = None,
     processes: Annotated[
         int, typer.Option("--processes", metavar="N", min=0, help="How many processes read; 0: one a core.")
@@ -117,12 +105,9 @@ def ddl(
     ],
     configured: Annotated[
         Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
+        config_file(
+            "The sender's configuration: datasets, additional fields, event types, place. Else all datasets of the Rover contract.",
             envvar="ROVER_SPARK_CONFIG",
-            help="The sender's configuration: datasets, additional fields, event types, place. Else all datasets of the Rover contract.",
         ),
     ] = None,
     place: Annotated[
@@ -183,21 +168,9 @@ def load(
     ] = None,
     configured: Annotated[
         Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="A configuration file that says where the export is and how it is reached.",
-        ),
+        config_file("A configuration file that says where the export is and how it is reached."),
     ] = None,
-    manifests: Annotated[
-        str | None,
-        typer.Option(
-            "--manifests",
-            metavar="URL",
-            help="Where completion manifests are, if neither below URL nor beside it.",
-        ),
-    ] = None,
+    manifests: Manifests = None,
     look_back: Annotated[
         str,
         typer.Option(
