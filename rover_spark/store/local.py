@@ -144,7 +144,8 @@ class LocalStore:
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every regular file below the prefix's directory whose key begins with it."""
-        start = self._root / prefix.rpartition("/")[0]
+        above, _, begin = prefix.rpartition("/")
+        start = self._root / above
 
         def refuse(error: OSError) -> None:
             if not isinstance(
@@ -152,7 +153,9 @@ class LocalStore:
             ):  # else it is gone, or was never there
                 raise _refused("list", prefix, error) from error
 
-        for folder, _, names in os.walk(start, onerror=refuse):
+        for folder, folders, names in os.walk(start, onerror=refuse):
+            if folder == str(start):  # no other directory can hold such a key
+                folders[:] = [each for each in folders if each.startswith(begin)]
             for name in names:
                 path = Path(folder, name)
                 key = path.relative_to(self._root).as_posix()

@@ -75,7 +75,7 @@ def _more_events(world: World, first: int, last: int) -> None:
     )
 
 
-@pytest.mark.full  # the demo's test has the same without a kill
+@pytest.mark.full  # four exports of three datasets
 def test_of_datasets_the_state_and_every_event_of_the_source_is_loaded(world: World) -> None:
     into = world.root / "crm.duckdb"
     _tables(world)

@@ -458,6 +458,19 @@ def test_folders_are_what_follows_up_to_the_next_slash(bucket: Adapter) -> None:
     assert list(store.folders(f"{top}exports/c/")) == []
 
 
+def test_of_a_directory_only_what_may_hold_such_keys_is_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (1, 2, 11, 12):
+        (tmp_path / "a" / f"date={day:02}" / "hour=00").mkdir(parents=True)
+        (tmp_path / "a" / f"date={day:02}" / "hour=00" / "x").touch()
+    looked, scandir = list[str](), os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(path) or scandir(path))
+    found = open_store(f"file://{tmp_path}", "acme").listing("a/date=1")
+    assert sorted(each.key for each in found) == ["a/date=11/hour=00/x", "a/date=12/hour=00/x"]
+    assert len(looked) == 5, "the directory, two days with an hour each"
+
+
 def test_listing_a_destination_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     assert list(open_store(f"file://{tmp_path}/nowhere", "acme").listing("exports/")) == []
 

@@ -24,21 +24,21 @@ def die():
 
 @contextmanager
 def watching(objects):
-    yield lambda counts, size: None
+    yield lambda counts, size: loaded.append(counts.objects) or sum(loaded) <= most or die()
     die()  # all is loaded, nothing is noted of its batches
 
-engine, place, into, now, group, objects = sys.argv[1:]
-parts, read = run.parts, []
+engine, place, into, now, group, most = sys.argv[1], *map(Path, sys.argv[2:4]), sys.argv[4], *map(int, sys.argv[5:])
+parts, read, loaded = run.parts, [], []
 
 def reading(store, due):
     read.append(due)
     yield next(parts(store, due))
-    if len(read) > int(objects):
+    if len(read) > most:
         die()
     yield from list(parts(store, due))[1:]
 
-run.parts, run.GROUP_OBJECTS = reading, int(group)
-ENGINES[engine].loaded(Path(place), Path(into), datetime.fromisoformat(now), watching=watching)
+run.parts = reading
+ENGINES[engine].loaded(place, into, datetime.fromisoformat(now), watching=watching, group=group)
 """
 
 
@@ -53,7 +53,7 @@ def killed(
 ) -> None:
     """A run that is killed while it reads an object after so many, at the latest before it notes the batches.
 
-    ``group`` is how many objects share a transaction.
+    Where other processes read, it is killed after the group that has so many. ``group`` is how many share a transaction.
     """
     told = (engine.name, place, into, now.isoformat(), group, objects)
     done = subprocess.run(

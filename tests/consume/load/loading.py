@@ -28,9 +28,9 @@ class Engine(Protocol):
     name: str
 
     def loaded(
-        self, place: Path, into: Path, now: datetime = NOW, *, group: int = 500, **options: Any
+        self, place: Path, into: Path, now: datetime = NOW, *, group: int | None = None, **options: Any
     ) -> Loaded:
-        """A run of the loader. ``group`` is how many objects share a transaction."""
+        """A run of the loader. ``group`` is how many objects share a transaction, else as many as the engine says."""
         ...
 
     def ask(self, into: Path, query: str) -> list[Row]:
@@ -52,10 +52,10 @@ class DuckDB:
     name = "duckdb"
 
     def loaded(
-        self, place: Path, into: Path, now: datetime = NOW, *, group: int = 500, **options: Any
+        self, place: Path, into: Path, now: datetime = NOW, *, group: int | None = None, **options: Any
     ) -> Loaded:
         with opened(into, lambda: now) as warehouse:
-            warehouse.group_objects = group
+            warehouse.group_objects = group or warehouse.group_objects
             return load(open_place(str(place)), warehouse, now=now, **options)
 
     def ask(self, into: Path, query: str) -> list[Row]:

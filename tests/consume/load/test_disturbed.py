@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from rover_spark.consume.load import run
 from tests.consume.ddl.export import BEGIN
 from tests.consume.load.arrivals import TABLES, Story, digest, story
 from tests.consume.load.killing import killed
@@ -26,11 +25,8 @@ KEPT = (
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_disturbs_the_runs_changes_nothing_in_the_end(
-    engine: Engine, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_disturbs_the_runs_changes_nothing_in_the_end(engine: Engine, seed: int, tmp_path: Path) -> None:
     chance, told = random.Random(seed), story(seed)
-    monkeypatch.setattr(run, "GROUP_OBJECTS", chance.randrange(1, 30))
     place, into = tmp_path / "bucket" / "acme", tmp_path / "into.tables"
     (place / "exports").mkdir(parents=True)
     ends = sorted(chance.sample(range(1, len(told.arrivals)), 3))
@@ -42,7 +38,7 @@ def test_what_disturbs_the_runs_changes_nothing_in_the_end(
         if number in dying:
             killed(engine, place, into, now, group=chance.randrange(1, 30), objects=chance.randrange(30))
         else:
-            engine.loaded(place, into, now)
+            engine.loaded(place, into, now, group=chance.randrange(1, 30))
         assert broken(engine, into, told) == []
     engine.loaded(place, into, LATE)
     again = engine.loaded(place, into, LATE)
