@@ -123,7 +123,7 @@ def test_of_one_id_the_later_instant_counts_whichever_came_first(engine: Engine,
 _KILLED = """
 import sys, time
 from pathlib import Path
-from tests.consume.load.loading import ENGINES
+from tests.consume.load.engines import ENGINES
 def slow(counts, size):
     print("loaded", flush=True)
     time.sleep(0.05)
