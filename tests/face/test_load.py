@@ -96,7 +96,7 @@ def test_manifests_may_have_the_place_that_the_configuration_names(bucket: Path,
     ("arguments", "message"),
     [
         (["--into", "x.duckdb"], "place_unknown: neither a URL nor a configuration is named"),
-        (["BUCKET", "--into", "x.duckdb", "--engine", "spak"], "engine_unknown: --engine spak: there is no such engine; did you mean spark?"),
+        (["BUCKET", "--into", "x.duckdb", "--engine", "spak"], "engine_unknown: --engine spak: there is no such engine, did you mean spark?"),
         (["nowhere", "--into", "x.duckdb"], "place_unknown: "),
         (["BUCKET", "--into", "nowhere/x.duckdb"], "into_invalid: --into nowhere/x.duckdb: there is no directory nowhere"),
         (["BUCKET", "--into", "x.duckdb", "--look-back", "soon"], "age_invalid: "),
