@@ -427,7 +427,8 @@ def test_the_wheel_says_what_it_is_and_holds_the_jobs(tmp_path: Path) -> None:
     assert re.search(r"^Author: \S", metadata, re.MULTILINE)
     assert "Classifier: Topic :: System :: Distributed Computing" in metadata
     for job in sorted(path.stem for path in (ROOT / "jobs").glob("*.py")):
-        program = f"import sys, runpy; sys.argv = ['job', '-c', 'none.toml']; runpy.run_module('rover_spark.jobs.{job}', run_name='__main__')"
+        into = ", '--into', 'lake/acme'" if job == "load" else ""
+        program = f"import sys, runpy; sys.argv = ['job', '-c', 'none.toml'{into}]; runpy.run_module('rover_spark.jobs.{job}', run_name='__main__')"
         done = subprocess.run(
             [sys.executable, "-c", f"import rover_spark; print(rover_spark.__file__); {program}"],
             cwd=home,
@@ -448,8 +449,9 @@ def test_the_wheel_says_what_it_is_and_holds_the_jobs(tmp_path: Path) -> None:
 def test_the_jobs_for_spark_submit_are_those_of_the_package() -> None:
     for path in (ROOT / "jobs").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
+        into = ("--into", "lake/acme") if path.stem == "load" else ()
         done = subprocess.run(
-            [sys.executable, path, "-c", "none.toml"], capture_output=True, text=True, cwd=ROOT
+            [sys.executable, path, "-c", "none.toml", *into], capture_output=True, text=True, cwd=ROOT
         )
         assert json.loads(done.stdout.splitlines()[-1])["command"] == path.stem and done.returncode == 2
     inside = {path.stem for path in (ROOT / "rover_spark" / "jobs").glob("*.py")} - {"__init__"}

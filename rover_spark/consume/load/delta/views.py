@@ -35,7 +35,7 @@ def open_path(spark: SparkSession, into: Into) -> tuple[str, ...]:
         raise ConfigError(
             f"{into}: nothing was loaded there",
             code="into_invalid",
-            remedy="Name the path that rover-spark load --into was given.",
+            remedy="Name the path that was loaded into: rover-spark load URL --into PATH.",
         )
     here = Names(())
     views = list(_views(spark, into, here))
