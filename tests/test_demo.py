@@ -295,7 +295,7 @@ def test_python_and_spark_read_the_events_that_the_demo_delivered(
 @pytest.mark.slow
 def test_the_loaded_tables_hold_what_a_receiver_ends_with(demo: Demo, look: Callable[[str], Looked]) -> None:
     looked, bucket = look(LOADED), demo.place / "bucket"
-    files = [file for batch in demo.result.batches for file in batch.files]
+    files = [file for batch in demo.result.batches if batch.dataset != "events" for file in batch.files]
     records = sum(file.records for file in files)
     assert f"First: done. {len(files)} objects, {records:,} new records, 0 repeated ones." in looked.printed()
     assert "Again: nothing to do. 0 objects, 0 new records, 0 repeated ones." in looked.printed()
