@@ -87,3 +87,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if "full" in item.keywords]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="module")
+def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A kernel as on a new machine: no settings of the user's, no font cache yet; nothing is left at home."""
+    home = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
+            patch.setenv(name, str(home / name))
+        yield

@@ -84,3 +84,13 @@ def profiles(bucket: Path) -> dict[str, dict[str, Any]]:
     """Traits by fan, deleted ones left out where a tombstone tells."""
     table = latest(bucket, "fan_profiles", "roverID")
     return {name[0]: record["traits"] for name, record in table.items() if not record.get("deleted")}
+
+
+def absorbed(bucket: Path) -> dict[str, str]:
+    """Of each absorbed fan the one that it is part of today."""
+    into = {gone: fan for fan, gone in latest(bucket, "fan_profile_merges", "roverID", "mergedRoverID")}
+
+    def canonical(fan: str) -> str:
+        return canonical(into[fan]) if fan in into else fan
+
+    return {gone: canonical(gone) for gone in into}

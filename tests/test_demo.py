@@ -8,20 +8,21 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import subprocess
 import zoneinfo
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from statistics import median, quantiles
 from typing import Any
 
 import fastavro
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from pyspark.sql import SparkSession
 from rich.cells import cell_len
 from sqlglot import exp
@@ -31,6 +32,7 @@ from rover_spark.contract.currents import parse_currents_key
 from rover_spark.deliver.progress import LoggedProgress
 from rover_spark.demo.story import run
 from rover_spark.errors import ConfigError
+from rover_spark.face.document import iso
 from rover_spark.face.receivers.conform import conform
 from rover_spark.face.receivers.load import load
 from rover_spark.face.receivers.statements import ddl
@@ -38,14 +40,21 @@ from rover_spark.face.results import DemoResult
 from tests import apache, receiver
 from tests.consume.ddl.warehouses import DuckDB
 from tests.documents import runs
-from tests.documents.blocks import ROOT, blocks, shape
+from tests.documents.blocks import blocks, shape
+from tests.notebooks import (
+    CURRENTS,
+    EXPORT,
+    GRAPH,
+    HEALTH,
+    LOADED,
+    Looked,
+    code,
+    each_notebook,
+    execute,
+    read,
+)
 
-NOTEBOOKS = ROOT / "notebooks"
 BLOCKS = blocks()
-EXPORT, CURRENTS = "01_look_at_an_export.ipynb", "02_currents.ipynb"
-CONFIGS = {EXPORT: "acme.toml", CURRENTS: "acme_events.toml"}
-PICTURES = {EXPORT: 5, CURRENTS: 1}  # at least
-each_notebook = pytest.mark.parametrize("name", CONFIGS)
 pytestmark = pytest.mark.timeout(1500)  # a demo, then other sessions: minutes where others use the machine
 
 
@@ -56,30 +65,6 @@ class Demo:
     place: Path
     result: DemoResult
     said: str
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What the demo delivered, and what a notebook's cells put out about it."""
-
-    demo: DemoResult
-    outputs: list[Any]
-
-    def printed(self) -> str:
-        return "".join(o.text for o in self.outputs if o.output_type == "stream" and o.name == "stdout")
-
-    def tables(self) -> list[str]:
-        return [o.data["text/html"] for o in self.outputs if "text/html" in o.get("data", {})]
-
-
-@pytest.fixture(scope="module")
-def no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A kernel as on a new machine: no settings of the user's, no font cache yet; nothing is left at home."""
-    home = tmp_path_factory.mktemp("jupyter")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
-            patch.setenv(name, str(home / name))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -97,44 +82,21 @@ def look(demo: Demo, no_traces: None) -> Callable[[str], Looked]:
 
     @cache
     def looked(name: str) -> Looked:
-        notebook = execute(read(name), demo.place.parent)
-        return Looked(demo.result, [output for cell in code(notebook) for output in cell.outputs])
+        return execute(read(name), demo.place.parent)
 
     return looked
 
 
-def read(name: str) -> Any:
-    return nbformat.read(NOTEBOOKS / name, as_version=4)
-
-
-def code(notebook: Any) -> list[Any]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def execute(notebook: Any, place: Path) -> Any:
-    """The notebook with its outputs; its working directory is ``place``. CellExecutionError where a cell fails."""
-    resources = {"metadata": {"path": str(place)}}
-    return NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
-
-
-def in_a_warehouse(
-    bucket: Path, identities: set[tuple[Any, ...]], merges: set[tuple[str, str]]
-) -> dict[str, str]:
+def in_a_warehouse(bucket: Path, identities: set[tuple[Any, ...]]) -> dict[str, str]:
     """The statements of `rover-spark ddl` give the company's state, seen through its merges; the canonical fans."""
     warehouse = DuckDB()
     warehouse.run(ddl("duckdb", place=bucket.as_uri()).statements, {})
-    into = {absorbed: survivor for survivor, absorbed in merges}
-
-    def canonical(fan: str) -> str:
-        return canonical(into[fan]) if fan in into else fan
-
+    into = receiver.absorbed(bucket)
     found = warehouse.rows("fan_profile_merges_current")
-    assert {r["mergedRoverID"]: r["canonicalRoverID"] for r in found} == {
-        each: canonical(each) for each in into
-    }
+    assert {r["mergedRoverID"]: r["canonicalRoverID"] for r in found} == into
     graph = warehouse.rows("fan_identity_graph_current")
     assert {(r["canonicalRoverID"], r["identifierType"], r["identifier"]) for r in graph} == {
-        (canonical(fan), kind, value) for fan, kind, value in identities
+        (into.get(fan, fan), kind, value) for fan, kind, value in identities
     }
     profiles = warehouse.rows("fan_profiles_current")
     assert len({r["canonicalRoverID"] for r in profiles}) == len(profiles)
@@ -143,8 +105,8 @@ def in_a_warehouse(
     )
     events = {r["id"]: r["roverID"] for r in receiver.records(bucket, "fan_track_events")}
     seen = {r["id"]: r["canonicalRoverID"] for r in warehouse.rows("fan_track_events_current")}
-    assert seen == {each: canonical(fan) for each, fan in events.items()}
-    return {each: canonical(each) for each in into}
+    assert seen == {each: into.get(fan, fan) for each, fan in events.items()}
+    return into
 
 
 def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession, demo: Demo) -> None:
@@ -163,7 +125,7 @@ def test_a_receiver_of_the_demo_ends_with_the_companys_state(spark: SparkSession
     assert set(receiver.latest(bucket, "fan_profile_merges", "roverID", "mergedRoverID")) == merges
     survivors = {survivor for survivor, _ in merges}
     assert survivors & {absorbed for _, absorbed in merges}, "the company merges in chains"
-    into = in_a_warehouse(bucket, identities, merges)
+    into = in_a_warehouse(bucket, identities)
     spark.read.json(str(bucket / "exports" / "fan_profile_merges")).createOrReplaceTempView("merges_records")
     joined = spark.sql(resolved(exp.to_table("merges_records"), recursive=False).sql("databricks")).collect()
     assert {r["mergedRoverID"]: r["canonicalRoverID"] for r in joined} == into, "in Spark, too, with joins"
@@ -268,39 +230,10 @@ def test_the_demos_bucket_is_loaded_with_one_command(demo: Demo, tmp_path: Path)
     assert sum(each.new + each.repeated for each in found.datasets) == delivered
 
 
-def test_every_notebook_is_held_to_what_follows() -> None:
-    assert sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")) == sorted(CONFIGS) == sorted(PICTURES)
-
-
-@each_notebook
-def test_it_is_kept_without_outputs(name: str) -> None:
-    notebook = read(name)
-    nbformat.validate(notebook)
-    assert notebook.metadata.kernelspec.name == "python3"
-    assert [cell for cell in code(notebook) if cell.outputs or cell.execution_count is not None] == []
-
-
-@each_notebook
-def test_it_defines_nothing(name: str) -> None:
-    for cell in code(read(name)):
-        assert not [line for line in cell.source.splitlines() if line.startswith(("def ", "class "))]
-
-
-@each_notebook
-def test_every_picture_is_titled_and_its_axes_are_named(name: str) -> None:
-    pictures = [cell.source for cell in code(read(name)) if "plt.show()" in cell.source]
-    assert len(pictures) >= PICTURES[name]
-    for source in pictures:
-        missing = [word for word in ("suptitle(", "xlabel=", "ylabel=") if word not in source]
-        assert not missing, f"{missing} in\n{source}"
-
-
 @pytest.mark.slow
 @each_notebook
 def test_no_cell_writes_to_standard_error(look: Callable[[str], Looked], name: str) -> None:
-    looked = look(name)
-    assert looked.demo.ok
-    assert [o.text for o in looked.outputs if o.output_type == "stream" and o.name != "stdout"] == []
+    assert [o.text for o in look(name).outputs if o.output_type == "stream" and o.name != "stdout"] == []
 
 
 @pytest.mark.slow
@@ -313,27 +246,30 @@ def test_every_picture_is_drawn(look: Callable[[str], Looked], name: str) -> Non
 
 
 @pytest.mark.slow
-def test_python_spark_and_the_ledger_count_what_the_demo_delivered(look: Callable[[str], Looked]) -> None:
+def test_python_spark_and_the_ledger_count_what_the_demo_delivered(
+    demo: Demo, look: Callable[[str], Looked]
+) -> None:
     looked = look(EXPORT)
     delivered: Counter[str] = Counter()
-    for batch in looked.demo.batches:
+    for batch in demo.result.batches:
         if batch.dataset != "events":
             delivered[batch.dataset] += batch.counts["delivered"]
     assert len(delivered) == 4 and all(delivered.values())
-    rows = [line.split() for line in looked.printed().splitlines()]
     for dataset, count in delivered.items():
-        assert [dataset, *3 * [str(count)]] in rows
+        assert [dataset, *3 * [str(count)]] in looked.rows()
     total = sum(delivered.values())
     assert f"All three agree. Python read {total:,} records." in looked.printed()
     assert f"verify read {total:,} records, 0 problems." in looked.printed()
 
 
 @pytest.mark.slow
-def test_python_and_spark_read_the_events_that_the_demo_delivered(look: Callable[[str], Looked]) -> None:
+def test_python_and_spark_read_the_events_that_the_demo_delivered(
+    demo: Demo, look: Callable[[str], Looked]
+) -> None:
     looked = look(CURRENTS)
     printed = looked.printed()
     delivered: Counter[str] = Counter()
-    files = [file for batch in looked.demo.batches if batch.dataset == "events" for file in batch.files]
+    files = [file for batch in demo.result.batches if batch.dataset == "events" for file in batch.files]
     for file in files:
         key = parse_currents_key("", file.key)
         assert key
@@ -341,9 +277,8 @@ def test_python_and_spark_read_the_events_that_the_demo_delivered(look: Callable
     total = delivered.total()
     assert len(delivered) == 8 and all(delivered.values())
     assert f"Spark read {total:,} events in {len(files)} files." in printed
-    rows = [line.split() for line in printed.splitlines()]
     for event_type, count in delivered.items():
-        assert [event_type, *4 * [str(count)]] in rows, "events and ids, in Python and in Spark"
+        assert [event_type, *4 * [str(count)]] in looked.rows(), "events and ids, in Python and in Spark"
     assert f"Equal, event for event. Python read {total:,} events." in printed
     late = re.search(
         rf"^([\d,]+) of {total:,} events .* did not happen in the hour of their key", printed, re.M
@@ -358,13 +293,106 @@ def test_python_and_spark_read_the_events_that_the_demo_delivered(look: Callable
 
 
 @pytest.mark.slow
-@each_notebook
-def test_without_a_demo_it_says_to_make_one(no_traces: None, tmp_path: Path, name: str) -> None:
-    notebook = read(name)
-    first, config = code(notebook)[0], f'CONFIG = "rover_demo/{CONFIGS[name]}"'
-    assert config in first.source, "one variable names another export"
-    first.source = first.source.replace(config, f'CONFIG = "no_such_demo/{CONFIGS[name]}"')
-    absent = re.escape(f"There is no no_such_demo/{CONFIGS[name]} ")
-    with pytest.raises(CellExecutionError, match=rf"{absent}.* Run `make demo`"):
-        execute(notebook, tmp_path)
-    assert [cell.execution_count for cell in code(notebook)[1:]] == [None] * (len(code(notebook)) - 1)
+def test_the_loaded_tables_hold_what_a_receiver_ends_with(demo: Demo, look: Callable[[str], Looked]) -> None:
+    looked, bucket = look(LOADED), demo.place / "bucket"
+    files = [file for batch in demo.result.batches if batch.dataset != "events" for file in batch.files]
+    records = sum(file.records for file in files)
+    assert f"First: done. {len(files)} objects, {records:,} new records, 0 repeated ones." in looked.printed()
+    assert "Again: nothing to do. 0 objects, 0 new records, 0 repeated ones." in looked.printed()
+    into = receiver.absorbed(bucket)
+    current = {
+        "fan_profiles": {into.get(fan, fan) for fan in receiver.profiles(bucket)},
+        "fan_identity_graph": {(into.get(fan, fan), *rest) for fan, *rest in receiver.identities(bucket)},
+        "fan_profile_merges": into,
+        "fan_track_events": receiver.loaded(bucket, "fan_track_events"),
+    }
+    for dataset, rows in current.items():
+        found = receiver.loaded(bucket, dataset)
+        fans = {record["roverID"] for record in found.values()}
+        assert [dataset, *map(str, (len(found), len(fans), len(rows)))] in looked.rows()
+    said = r"^(\d+) events of (\S+): \d+ anonymous, (\d+) before the first merge, (\d+) after it\.$"
+    chosen = re.search(said, looked.printed(), re.MULTILINE)
+    assert chosen and chosen[2] in into.values(), "a fan who was merged"
+    own = [
+        event
+        for event in receiver.records(bucket, "fan_track_events")
+        if into.get(event["roverID"], event["roverID"]) == chosen[2]
+    ]
+    assert len(own) == int(chosen[1]) == int(chosen[3]) + int(chosen[4]) > 0
+
+
+@pytest.mark.slow
+def test_the_graph_has_the_clusters_that_the_merges_make(demo: Demo, look: Callable[[str], Looked]) -> None:
+    printed, bucket = look(GRAPH).printed(), demo.place / "bucket"
+    into, graph = receiver.absorbed(bucket), receiver.identities(bucket)
+    identifiers = {each[1:] for each in graph}
+    assert len(identifiers) == len(graph), "the demo's fans share no identifier"
+    known = {*receiver.profiles(bucket), *(each[0] for each in graph), *into, *into.values()}
+    clusters = Counter(into.get(fan, fan) for fan in known)
+    several = [size for size in clusters.values() if size > 1]
+    assert f"{len(known):,} profiles, of which {len(into):,} were absorbed by merges" in printed
+    assert (
+        f"{len(clusters):,} clusters; {len(several):,} have several profiles, the largest {max(several):,}."
+        in printed
+    )
+    assert f"No identifier is on several profiles: each of {len(identifiers):,} is on one." in printed
+
+
+@pytest.mark.slow
+def test_the_delivery_of_the_demo_is_healthy(demo: Demo, look: Callable[[str], Looked]) -> None:
+    looked, bucket = look(HEALTH), demo.place / "bucket"
+    files = [file for batch in demo.result.batches for file in batch.files]
+    records = sum(file.records for file in files)
+    assert f"conform: {len(files)} files, {records:,} records, 0 breaches." in looked.printed()
+    assert "The quarantine is empty." in looked.printed() and "Nothing is missing." in looked.printed()
+    ages = []
+    for dataset, event_time in receiver.EVENT_TIME.items():
+        batches = [batch for batch in demo.result.batches if batch.dataset == dataset and batch.files]
+        named = sum(len(batch.files) for batch in batches)
+        assert [dataset, str(len(batches)), str(named), *4 * ["0"]] in looked.rows(), "no gap"
+        found = list(receiver.records(bucket, dataset))
+        assert [dataset, *2 * [str(len(found))], "0", "0"] in looked.rows(), "no id comes again"
+        changes = {iso(batch.instant) for batch in batches if batch.phase == "changes"}
+        for record in found:
+            if record["emittedAt"] in changes:
+                emitted, happened = (
+                    datetime.fromisoformat(record[each].replace("Z", "+00:00"))
+                    for each in ("emittedAt", event_time)
+                )
+                ages.append((emitted - happened).total_seconds() / 3600)
+    half, most = median(ages), quantiles(ages, n=20, method="inclusive")[-1]
+    assert (
+        f"Half of the changes arrive within {half:.1f} hours, 95 of 100 within {most:.1f}."
+        in looked.printed()
+    )
+
+
+@pytest.mark.slow
+def test_an_unhealthy_delivery_shows(demo: Demo, no_traces: None, tmp_path: Path) -> None:
+    place = tmp_path / demo.place.name
+    shutil.copytree(demo.place / "bucket", place / "bucket")
+    config = (demo.place / "acme.toml").read_text(encoding="utf-8").replace(str(demo.place), str(place))
+    (place / "acme.toml").write_text(config, encoding="utf-8")
+    exports, manifests = place / "bucket" / "exports", place / "bucket" / "manifests"
+    max((exports / "fan_identity_graph").rglob("*.gz")).unlink()
+    sorted((manifests / "fan_profiles").rglob("*.json"))[1].unlink()
+    (events,) = (exports / "fan_track_events").rglob("*.gz")
+    shutil.copy(events, str(events).replace("-part-", "-part-0"))
+    notebook = read(HEALTH)
+    notebook.cells.append(
+        nbformat.v4.new_code_cell("import sys\nprint('pyspark:', 'pyspark' in sys.modules)")
+    )
+    looked = execute(notebook, tmp_path)
+    assert "1 batches wait for files" in looked.printed() and "manifest_file_missing" in looked.printed()
+    count = len(receiver.loaded(place / "bucket", "fan_track_events"))
+    assert ["fan_track_events", *map(str, (2 * count, count, count, count))] in looked.rows(), (
+        "all of them twice"
+    )
+    assert ["fan_identity_graph", "2", "2", "1", "0", "0", "0"] in looked.rows(), "one is missing"
+    assert ["fan_profile_merges", "2", "2", "0", "0", "0", "0"] in looked.rows()
+    assert ["fan_profiles", "2", "2", "0", "1", "0", "1"] in looked.rows(), (
+        "not named, and the chain is broken"
+    )
+    assert ["fan_track_events", "1", "1", "0", "1", "0", "0"] in looked.rows(), "the copy is not named"
+    assert "Wrong: 4." in looked.printed()
+    assert "pyspark: False" in looked.printed()

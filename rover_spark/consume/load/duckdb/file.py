@@ -84,7 +84,9 @@ def _prepare(found: Any, path: Path) -> None:
     found.execute("SET TimeZone = 'UTC'")
     found.execute(f"SET memory_limit = '{_MEMORY}'")
     found.execute("SET preserve_insertion_order = false")
-    found.execute("SET enable_progress_bar = false")
+    # where a Jupyter kernel can draw no bar, it is off, and setting it is refused
+    if found.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+        found.execute("SET enable_progress_bar = false")
     found.execute(_TABLES)
     version = found.execute("SELECT max(version) FROM rover_load.format").fetchone()[0]
     if version is None:
