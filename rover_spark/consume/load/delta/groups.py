@@ -7,13 +7,13 @@ commit is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
 from rover_spark.consume.load.delta.place import Into
+from rover_spark.consume.load.delta.settings import within
 from rover_spark.errors import RunError
 
 _APPLICATION = "rover-spark-load"
@@ -31,27 +31,18 @@ class Group:
         return f"{_APPLICATION} {self.number} {self.run}"
 
 
-@contextmanager
-def writing(spark: SparkSession, group: Group) -> Iterator[None]:
+def writing(spark: SparkSession, group: Group) -> AbstractContextManager[None]:
     """Within the block commits are those of the group."""
-    settings = {
-        "spark.databricks.delta.write.txnAppId": _APPLICATION,
-        "spark.databricks.delta.write.txnVersion": str(group.number),
-        "spark.databricks.delta.commitInfo.userMetadata": str(group),
-        "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",  # Spark 3.5 would refuse instants before 1582
-        "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
-    }
-    before = {name: spark.conf.get(name, None) for name in settings}
-    try:
-        for name, value in settings.items():
-            spark.conf.set(name, value)
-        yield
-    finally:
-        for name, earlier in before.items():
-            if earlier is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, earlier)
+    return within(
+        spark,
+        {
+            "spark.databricks.delta.write.txnAppId": _APPLICATION,
+            "spark.databricks.delta.write.txnVersion": str(group.number),
+            "spark.databricks.delta.commitInfo.userMetadata": str(group),
+            "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",  # Spark 3.5 would refuse instants before 1582
+            "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+        },
+    )
 
 
 def written(spark: SparkSession, into: Into, table: str) -> Group | None:

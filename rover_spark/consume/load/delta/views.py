@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pyspark.sql import SparkSession
 from sqlglot import exp
 
-from rover_spark.consume.ddl.engines.port import Names, raw, records
+from rover_spark.consume.ddl.engines.port import Names, current, raw, records
 from rover_spark.consume.ddl.sql import quoted
 from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE
 from rover_spark.consume.load.delta.place import DIALECT, Into
@@ -18,6 +18,8 @@ from rover_spark.consume.load.delta.tables import opened
 from rover_spark.consume.load.tables import of_events, of_rover, records_of, rover_views
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError
+
+_MERGES = current(of_rover("fan_profile_merges"))
 
 
 def make(spark: SparkSession, into: Into) -> tuple[str, ...]:
@@ -42,7 +44,12 @@ def open_path(spark: SparkSession, into: Into) -> tuple[str, ...]:
     tables = [OBJECTS, MANIFESTS, QUARANTINE, *(name for _, _, name in _raw_tables(spark, into))]
     for each in tables:
         into.frame(spark, each).createOrReplaceTempView(quoted(each, DIALECT))
-    return (*tables, *(_made(spark, each, "TEMPORARY VIEW", here) for each in views))
+    if any(name == _MERGES for name, _ in views) and spark.catalog.tableExists(_MERGES):
+        spark.catalog.uncacheTable(_MERGES)
+    names = [_made(spark, each, "TEMPORARY VIEW", here) for each in views]
+    if _MERGES in names:
+        spark.catalog.cacheTable(_MERGES)  # each of the others would repeat its joins
+    return (*tables, *names)
 
 
 def _views(spark: SparkSession, into: Into, names: Names) -> Iterator[tuple[str, exp.Select]]:

@@ -22,6 +22,7 @@ from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE,
 from rover_spark.consume.load.delta.groups import Group, writing
 from rover_spark.consume.load.delta.merging import merge
 from rover_spark.consume.load.delta.place import Into
+from rover_spark.consume.load.delta.settings import SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
 from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
@@ -43,8 +44,9 @@ class DeltaTables:
         """Makes the bookkeeping where there is none, and settles what a killed run left. ``now`` says when something was loaded."""
         self._spark, self._into, self._now = spark, into, now
         into.prepare(spark)
-        self._books = Books(spark, into)
-        self._number = self._books.settle()
+        with within(spark, SMALL):
+            self._books = Books(spark, into)
+            self._number = self._books.settle()
         self._run = uuid4().hex
 
     # -- what is known ---------------------------------------------------------------------------------------------
@@ -57,18 +59,23 @@ class DeltaTables:
         at = F.col("instant")
         said = manifests.where(at <= now).groupBy("folder")
         found = found.union(said.agg(F.max(F.when(F.col("loaded"), at)), F.min(F.when(~F.col("loaded"), at))))
-        return {folder: Folder(_aware(last), _aware(waiting)) for folder, last, waiting in found.collect()}
+        with within(self._spark, SMALL):
+            return {
+                folder: Folder(_aware(last), _aware(waiting)) for folder, last, waiting in found.collect()
+            }
 
     def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
         """The size of each of these objects that is loaded and was whole."""
-        noted = self._books.noted(keys)
+        with within(self._spark, SMALL):
+            noted = self._books.noted(keys)
         return {key: each["bytes"] for key, each in noted.items() if each["damaged"] is None}
 
     def manifests(self) -> tuple[Collection[str], Mapping[str, datetime]]:
         """The keys of manifests whose batch is loaded, and the newest instant of each stream."""
         found = self._books.frame(MANIFESTS)
-        known = {row[0] for row in found.where("loaded").select("key").collect()}
-        newest = found.groupBy("stream").agg(F.max("instant")).collect()
+        with within(self._spark, SMALL):
+            known = {row[0] for row in found.where("loaded").select("key").collect()}
+            newest = found.groupBy("stream").agg(F.max("instant")).collect()
         return known, {stream: instant.astimezone(timezone.utc) for stream, instant in newest}
 
     # -- loading ---------------------------------------------------------------------------------------------------
@@ -133,7 +140,8 @@ class DeltaTables:
         if kept:
             self._number += 1
             group = Group(self._number, self._run)
-            self._note(objects, table, kept, group, rows.where((part == task.REFUSED) & whole))
+            with within(self._spark, SMALL):
+                self._note(objects, table, kept, group, rows.where((part == task.REFUSED) & whole))
             with writing(self._spark, group):
                 new, repeated = merge(self._spark, self._into, table, rows.where((part == task.ROW) & whole))
         return Counts(
@@ -190,6 +198,12 @@ class DeltaTables:
 
     def note(self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]) -> None:
         """Keeps which batches are loaded, which wait, and which manifests cannot be read."""
+        with within(self._spark, SMALL):
+            self._note_manifests(loaded, waiting, refused)
+
+    def _note_manifests(
+        self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]
+    ) -> None:
         said = [(each, True) for each in loaded] + [(each, False) for each in waiting]
         self._books.replace(
             MANIFESTS,
