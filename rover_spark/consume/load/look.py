@@ -36,8 +36,11 @@ def look(
     known: Collection[str],
     now: datetime,
     look_back: timedelta,
+    unread: Collection[str] = (),
 ) -> Looked:
     """Lists each folder from its horizon on. ``known`` are the keys of manifests that need not be read again.
+
+    ``unread`` are the keys of objects that are looked for wherever they are.
 
     Raises:
         StoreError: the place cannot be listed.
@@ -61,7 +64,7 @@ def look(
             elif isinstance(each, Stray):
                 found.strays += 1
         _read_all(at.store(), sorted(set(keys) - set(known)), found, relative=relative)
-    _add_unlisted(place.store(), found)
+    _add_unlisted(place.store(), found, unread)
     return found
 
 
@@ -126,10 +129,10 @@ def _stream_of_key(key: str) -> str:
     return stream_of(file)
 
 
-def _add_unlisted(store: Store, found: Looked) -> None:
-    """Adds the files that manifests name in hours that were not listed: events may have waited for long."""
+def _add_unlisted(store: Store, found: Looked, unread: Collection[str]) -> None:
+    """Adds files in hours that were not listed: those that manifests name, as events may have waited for long, and ``unread`` ones."""
     listed = {each.key for each in found.files}
-    for key in _named(found.manifests):
+    for key in dict.fromkeys((*_named(found.manifests), *unread)):
         if key in listed:
             continue
         for info in store.listing(key):

@@ -1,4 +1,4 @@
-"""What a warehouse must be able to do for the loader. An implementation each: ``duckdb``.
+"""What a warehouse must be able to do for the loader. An implementation each: ``duckdb``, ``delta``.
 
 The loader decides which objects are due. The warehouse reads them through ``Read``, keeps each record once, and
 writes their rows, what it refuses and the note that they were loaded together, or none of it.
@@ -16,6 +16,7 @@ from rover_spark.consume.load.objects import Part
 
 Read = Callable[[Due], Iterator[Part]]  # picklable: an engine may read elsewhere
 TEXT = 1000  # characters of a refused line that are kept
+UNREAD = "not read: "  # begins what is noted of an object that could not be read: it is due until it can
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Warehouse(Protocol):
 
     def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
         """The size of each of these objects that is loaded and was whole."""
+        ...
+
+    def unread(self) -> Collection[str]:
+        """The keys of objects that were due and could not be read."""
         ...
 
     def manifests(self) -> tuple[Collection[str], Mapping[str, datetime]]:

@@ -52,7 +52,7 @@ def load(
         RunError: several objects in a row cannot be read.
     """
     known, newest = warehouse.manifests()
-    found = look(place, manifests, warehouse.folders(now), known, now, look_back)
+    found = look(place, manifests, warehouse.folders(now), known, now, look_back, warehouse.unread())
     _refuse_several(place, found)
     decision = _decided(found, warehouse, newest, now)
     with watching(len(decision.objects)) as notice:

@@ -14,7 +14,7 @@ from rover_spark.consume.load.due import LOOK_BACK
 from rover_spark.consume.load.report import Loaded
 from rover_spark.consume.place import Place, open_place
 from rover_spark.deliver.progress import Done, LoggedProgress, Progress
-from rover_spark.errors import ConfigError, Problem
+from rover_spark.errors import ConfigError, Problem, RunError
 from rover_spark.face.receivers.advice import advising
 from rover_spark.face.results import LoadResult
 
@@ -102,6 +102,7 @@ def load_stream(
     into: str,
     checkpoint: str,
     interval: str | None = None,
+    address: str | None = None,
     objects: DataFrame | None = None,
     objects_a_batch: int = 10_000,
     settings: Settings | None = None,
@@ -110,7 +111,7 @@ def load_stream(
 
     It takes all that is there and ends (``availableNow``); with ``interval``, as "1 minute", it stays. ``checkpoint`` is a
     directory of its own. ``objects`` is a stream with ``path`` and ``length`` of each object, as Auto Loader gives it with the
-    format binaryFile; else Spark's source of files lists ``url``. Manifests are not asked: an object is loaded when it is seen.
+    format binaryFile; else Spark's source of files lists ``address``, the URL as Spark writes it (s3a, abfss). Manifests are not asked: an object is loaded when it is seen.
 
     Raises:
         ConfigError: no such place, a package is missing.
@@ -121,7 +122,7 @@ def load_stream(
 
     place = open_place(url, settings.access if settings is not None else None)
     if objects is None:
-        address = url if "://" in url else Path(url).resolve().as_uri()
+        address = address or (url if "://" in url else Path(url).resolve().as_uri())
         objects = objects_of(Session.of(spark).spark, address, objects_a_batch)
     now = partial(datetime.now, timezone.utc)  # noqa: TID251 - the one clock: above what is loaded
     return stream(objects, place, Into.of(into), checkpoint, now, interval)
@@ -152,10 +153,9 @@ def loaded_views(spark: SparkSession | Session, path: str) -> tuple[str, ...]:
     """
     from rover_spark.consume.load.delta.place import Into
     from rover_spark.consume.load.delta.views import open_path
-    from rover_spark.delta.engine_errors import engine
     from rover_spark.delta.session import Session
 
-    with engine("the views"):
+    with _by_spark(path):
         return open_path(Session.of(spark).spark, Into.of(path))
 
 
@@ -188,14 +188,32 @@ def _delta(spark: SparkSession | Session, into: str, now: datetime) -> Iterator[
         from rover_spark.consume.load.delta.place import Into
         from rover_spark.consume.load.delta.warehouse import DeltaTables
     except ImportError as error:
-        raise _missing(error, "conform,ddl") from None
-    from rover_spark.delta.engine_errors import engine
+        raise _missing(error, "spark,conform,ddl") from None
     from rover_spark.delta.session import Session
     from rover_spark.face.pinned import pinned
 
     where, session = Into.of(into), Session.of(spark)
-    with engine("loading"), pinned(session):
+    with _by_spark(into), pinned(session):
         yield DeltaTables(session.spark, where, lambda: now)
+
+
+@contextmanager
+def _by_spark(into: str) -> Iterator[None]:
+    """What Spark and Delta raise becomes a message of the loader's."""
+    from rover_spark.delta.causes import first_line
+    from rover_spark.delta.engine_errors import ENGINE_ERRORS, text_of
+
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        text = text_of(error)
+        busy = "DELTA_CONCURRENT" in text or "ConcurrentTransactionException" in text
+        raise RunError(
+            f"--into {into}: {'another run loads into it at the same time' if busy else 'Spark failed'}: {first_line(text)};"
+            " what was loaded before is kept",
+            code="into_busy" if busy else "into_failed",
+            remedy="Run load again." if busy else "Look at Spark's log, and run load again.",
+        ) from error
 
 
 def _missing(error: ImportError, extras: str) -> ConfigError:

@@ -15,3 +15,9 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == DELTA.name:
         request.getfixturevalue("spark")
     return ENGINES[request.param]
+
+
+@pytest.fixture
+def in_process() -> Engine:
+    """An engine that reads in this process, so that a test can come between."""
+    return DUCKDB

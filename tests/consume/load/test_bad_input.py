@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,13 @@ def test_a_bad_line_is_refused_by_its_number_and_stops_nothing(
 
 
 def test_a_line_over_the_bound_is_refused_without_being_kept(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = line(traits={"a": "x" * (lines.LINE_BYTES + 1)}) + b"\n"
     put(tmp_path / "b", key(PROFILES), gzip.compress(GOOD + long, 1))
-    found = of(engine.loaded(tmp_path / "b", tmp_path / "b.tables"), PROFILES)
+    found = of(in_process.loaded(tmp_path / "b", tmp_path / "b.tables"), PROFILES)
     assert (found.new, found.bad_lines) == (2, 1)
-    assert engine.ask(tmp_path / "b.tables", "SELECT line, code, text FROM rover_load.quarantine") == [
+    assert in_process.ask(tmp_path / "b.tables", "SELECT line, code, text FROM rover_load.quarantine") == [
         (3, "line_too_long", "")
     ]
 
@@ -111,7 +111,9 @@ def test_of_a_damaged_object_nothing_is_loaded_until_it_is_healed(
     assert quarantine(engine, file) == []
 
 
-def test_a_bomb_is_never_expanded(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_never_expanded(
+    in_process: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rover_spark.consume.checked.pieces.__kwdefaults__", {
         "text_bytes": 1 << 20, "line_bytes": 1 << 20
     })  # fmt: skip
@@ -119,8 +121,8 @@ def test_a_bomb_is_never_expanded(engine: Engine, tmp_path: Path, monkeypatch: p
         "text_bytes": 1 << 20, "line_bytes": 1 << 20
     })  # fmt: skip
     put(tmp_path / "b", key(PROFILES), gzip.compress(GOOD * 5000))
-    assert of(engine.loaded(tmp_path / "b", tmp_path / "b.tables"), PROFILES).damaged == 1
-    assert quarantine(engine, tmp_path / "b.tables") == [(key(PROFILES), None, "text_too_large")]
+    assert of(in_process.loaded(tmp_path / "b", tmp_path / "b.tables"), PROFILES).damaged == 1
+    assert quarantine(in_process, tmp_path / "b.tables") == [(key(PROFILES), None, "text_too_large")]
 
 
 def test_what_the_contract_allows_is_loaded(engine: Engine, tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_what_the_contract_allows_is_loaded(engine: Engine, tmp_path: Path) -> N
 
 
 def test_objects_that_disappear_or_cannot_be_read_are_left_for_the_next_run(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, file = rover_bucket(tmp_path / "b", records=3), tmp_path / "b.tables"
     read = LocalStore.read
@@ -157,12 +159,33 @@ def test_objects_that_disappear_or_cannot_be_read_are_left_for_the_next_run(
         return read(store, name)
 
     monkeypatch.setattr(LocalStore, "read", failing)
-    found = engine.loaded(place, file)
+    found = in_process.loaded(place, file)
     assert of(found, PROFILES).gone == 1 and of(found, PROFILES).objects == 0
     assert [each.reason for each in found.unread] == ["Permission denied"]
     assert sum(each.new for each in found.datasets) == 18
     monkeypatch.setattr(LocalStore, "read", read)
-    assert of(engine.loaded(place, file), PROFILES).new == 6
+    assert of(in_process.loaded(place, file), PROFILES).new == 6
+
+
+def test_an_object_that_could_not_be_read_is_due_however_old_its_hour_is(
+    in_process: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
+    late = key(PROFILES).replace("2026-11-21", "2026-11-29").replace("20261121", "20261129")
+    put(place, late, gzip.compress(text([record(PROFILES, 3)])))
+    put(place, key(PROFILES), gzip.compress(GOOD))
+    read = LocalStore.read
+
+    def failing(store: LocalStore, name: str) -> Any:
+        if "20261121" in name:
+            raise PermissionError(13, "Permission denied", name)
+        return read(store, name)
+
+    monkeypatch.setattr(LocalStore, "read", failing)
+    assert len(in_process.loaded(place, file).unread) == 1
+    monkeypatch.setattr(LocalStore, "read", read)
+    assert of(in_process.loaded(place, file, look_back=timedelta(hours=1)), PROFILES).new == 2
+    assert in_process.ask(file, "SELECT * FROM rover_load.quarantine") == []
 
 
 def test_a_key_that_lies_about_its_hour_does_not_hide_what_comes_later(
@@ -191,7 +214,7 @@ def test_two_exports_in_one_place_are_refused(engine: Engine, tmp_path: Path) ->
 
 
 def test_where_no_object_can_be_read_the_run_ends(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    in_process: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = rover_bucket(tmp_path / "b", records=1, hours=3)
     tried = []
@@ -202,7 +225,7 @@ def test_where_no_object_can_be_read_the_run_ends(
 
     monkeypatch.setattr(LocalStore, "read", failing)
     with pytest.raises(RunError, match="those before it cannot be read: Permission denied"):
-        engine.loaded(place, tmp_path / "b.tables")
+        in_process.loaded(place, tmp_path / "b.tables")
     assert len(tried) == 5
 
 

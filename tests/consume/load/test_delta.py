@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,14 @@ from rover_spark.consume.load.delta import warehouse as delta_warehouse
 from rover_spark.consume.load.delta.place import Into
 from rover_spark.consume.load.delta.reading import spread
 from rover_spark.consume.load.delta.warehouse import DeltaTables
-from rover_spark.consume.load.due import Due
+from rover_spark.consume.load.due import Due, folder_of
+from rover_spark.consume.load.run import Reading
+from rover_spark.consume.load.run import load as run
+from rover_spark.consume.place import open_place
 from rover_spark.errors import ConfigError, RunError
 from rover_spark.face.receivers.load import load, load_stream, loaded_views
 from tests.consume.ddl.export import PROFILES, Export, story
-from tests.consume.load.delta import DELTA
+from tests.consume.load.delta import DELTA, session
 from tests.consume.load.loading import NOW, differences, of
 from tests.consume.written import (
     SCHEMA,
@@ -156,6 +159,25 @@ def test_objects_are_loaded_in_the_transaction_of_their_rows(
     assert DELTA.ask(into, "SELECT count(*) FROM fan_profiles_raw") == [(1,)]
 
 
+def test_rows_that_are_not_those_that_were_read_first_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, into = tmp_path / "b", tmp_path / "loaded"
+    path = put(place, key(PROFILES), gzip.compress(text([record(PROFILES, 1), record(PROFILES, 2)])))
+    merge = delta_warehouse.merge
+
+    def lost(spark: SparkSession, *arguments: object) -> object:
+        spark.catalog.clearCache()  # as where an executor is lost with its disk
+        path.write_bytes(gzip.compress(text([record(PROFILES, 1)])))
+        return merge(spark, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(delta_warehouse, "merge", lost)
+    with pytest.raises(RunError, match="changed while they were read: 2 records, then 1"):
+        DELTA.loaded(place, into)
+    monkeypatch.setattr(delta_warehouse, "merge", merge)
+    assert of(DELTA.loaded(place, into), PROFILES).new == 1
+
+
 def test_of_two_runs_at_once_the_later_one_fails_and_nothing_is_lost(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -164,13 +186,29 @@ def test_of_two_runs_at_once_the_later_one_fails_and_nothing_is_lost(
     opened = DeltaTables(spark, Into.of(str(into)), lambda: datetime(2026, 11, 30, 1, tzinfo=timezone.utc))
     DELTA.loaded(place, into, datetime(2026, 11, 30, 1, tzinfo=timezone.utc))
     put(place, key(PROFILES, token="late"), gzip.compress(text([record(PROFILES, 2)])))
-    from rover_spark.consume.load.run import load as run
-    from rover_spark.consume.place import open_place
-
     with pytest.raises(RunError, match="another run loads into it at the same time"):
         run(open_place(str(place)), opened, now=NOW)
     assert of(DELTA.loaded(place, into), PROFILES).new == 1
     assert DELTA.ask(into, "SELECT count(*) FROM fan_profiles_raw") == [(2,)]
+
+
+def test_a_run_that_was_taken_for_dead_cannot_commit_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, into = tmp_path / "b", tmp_path / "loaded"
+    put(place, key(PROFILES), gzip.compress(text([record(PROFILES, 1)])))
+    merge = delta_warehouse.merge
+
+    def overtaken(*arguments: object) -> object:
+        monkeypatch.setattr(delta_warehouse, "merge", merge)
+        assert of(DELTA.loaded(place, into), PROFILES).new == 1
+        return merge(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(delta_warehouse, "merge", overtaken)
+    with pytest.raises(RunError, match="another run loads into it at the same time"):
+        DELTA.loaded(place, into)
+    assert DELTA.ask(into, "SELECT count(*) FROM fan_profiles_raw") == [(1,)]
+    assert DELTA.loaded(place, into).datasets == ()
 
 
 def test_fields_are_added_and_a_field_whose_type_changed_becomes_json(tmp_path: Path) -> None:
@@ -235,6 +273,24 @@ def test_a_stream_loads_what_is_there_and_then_what_is_new(spark: SparkSession, 
         assert "fan_profiles_current" in loaded_views(spark, into)
         assert spark.table("fan_profiles_current").count() == number + 1
     assert load(str(place), into=into, spark=spark, now=NOW).result == "nothing to do"
+
+
+def test_an_object_that_cannot_be_read_is_due_until_it_can(tmp_path: Path) -> None:
+    place, into = tmp_path / "b", tmp_path / "loaded"
+    late = key(PROFILES).replace("2026-11-21", "2026-11-29").replace("20261121", "20261129")
+    good = gzip.compress(text([record(PROFILES, 1)]))
+    put(place, late, gzip.compress(text([record(PROFILES, 2)])))
+    path = put(place, key(PROFILES), good)
+    path.unlink()
+    path.mkdir()  # reading it fails, even for root
+    warehouse = DeltaTables(session(), Into.of(str(into)), lambda: NOW)
+    due = [Due(each, len(good), "rover", PROFILES, folder_of(each), NOW) for each in (key(PROFILES), late)]
+    found = warehouse.load(due, Reading(open_place(str(place))))
+    assert (found.objects, found.new, [name for name, _ in found.unread]) == (1, 1, [key(PROFILES)])
+    path.rmdir()
+    path.write_bytes(good)
+    assert of(DELTA.loaded(place, into, look_back=timedelta(hours=1)), PROFILES).new == 1
+    assert DELTA.ask(into, "SELECT count(*) FROM rover_load.quarantine") == [(0,)]
 
 
 def test_objects_are_spread_over_tasks_by_size() -> None:

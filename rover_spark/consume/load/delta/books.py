@@ -12,8 +12,9 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from rover_spark.consume.load.delta.groups import Group, assert_written, writing, written
+from rover_spark.consume.load.delta.groups import Group, assert_written, fence, is_written, writing
 from rover_spark.consume.load.delta.place import Into
+from rover_spark.consume.load.port import UNREAD
 
 OBJECTS, MANIFESTS, QUARANTINE = "rover_load_objects", "rover_load_manifests", "rover_load_quarantine"
 _SCHEMAS = {
@@ -50,10 +51,21 @@ class Books:
             made = self._into.delta(self._spark, OBJECTS).detail().select("createdAt").collect()[0][0]
             return int(made.timestamp())
         number, name, run = last
-        if written(self._spark, self._into, name) != Group(number, run):
+        there = self._into.has(self._spark, name)
+        group = Group(number, run)
+        if there and is_written(self._spark, self._into, name, group):
+            return int(number)
+        if there:  # the run may still be at work
+            fence(self._spark, self._into, name, Group(number + 1, "fence"))
+        if not there or not is_written(self._spark, self._into, name, group):
             lost = F.col("number") == number
             self._into.delta(self._spark, OBJECTS).update(lost, {"damaged": F.lit(_UNWRITTEN)})
-        return int(number)
+        return int(number) + 1
+
+    def unread(self) -> list[str]:
+        """The keys of objects that could not be read."""
+        found = self.frame(OBJECTS).where(F.col("damaged").startswith(UNREAD)).select("key")
+        return [row[0] for row in found.collect()]
 
     # -- what is noted ---------------------------------------------------------------------------------------------
 
@@ -73,10 +85,10 @@ class Books:
             RunError: another run has taken the number of the group.
         """
         before = self.noted([each["key"] for each in objects])
-        self.refuse(refused, [key for key, each in before.items() if each["bad_lines"] or each["damaged"]])
         with writing(self._spark, group):
             self.replace(OBJECTS, objects, all_new=not before)
         assert_written(self._spark, self._into, OBJECTS, group)
+        self.refuse(refused, [key for key, each in before.items() if each["bad_lines"] or each["damaged"]])
         self._noted |= {each["key"]: each for each in objects}
 
     def replace(self, name: str, rows: Sequence[Mapping[str, Any]], *, all_new: bool = False) -> None:

@@ -1,8 +1,8 @@
 """Groups of objects as Delta's transactions: each has a number of its own, and its commits say so.
 
 Numbers rise over all tables of a place. Delta lets one transaction with a number of an application into a table
-(``txnAppId`` and ``txnVersion``) and passes over any other, so of two runs that take one number the later one finds that its
-commit is not there.
+(``txnAppId`` and ``txnVersion``) and passes over it and all lower ones afterwards. So of two runs at once one finds that its commit
+is not there. A session that commits for a group should write no other Delta table meanwhile: its settings would hold there too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from rover_spark.consume.load.delta.place import Into
 from rover_spark.consume.load.delta.settings import within
@@ -45,21 +46,24 @@ def writing(spark: SparkSession, group: Group) -> AbstractContextManager[None]:
     )
 
 
-def written(spark: SparkSession, into: Into, table: str) -> Group | None:
-    """The group that a table took last; None where none of its newest commits says so."""
-    for limit in _LOOKED_AT:
-        for row in into.delta(spark, table).history(limit).select("userMetadata").collect():
-            words = (row[0] or "").split(" ")
-            if words[0] == _APPLICATION and len(words) == 3 and words[1].isdigit():
-                return Group(int(words[1]), words[2])
-    return None
+def is_written(spark: SparkSession, into: Into, table: str, group: Group) -> bool:
+    """Whether one of the newest commits of a table is the group's."""
+    mark = F.col("userMetadata") == str(group)
+    return any(not into.delta(spark, table).history(limit).where(mark).isEmpty() for limit in _LOOKED_AT)
+
+
+def fence(spark: SparkSession, into: Into, table: str, group: Group) -> None:
+    """Takes the number of the group for nothing: from now on Delta passes over lower ones, so a run that goes on cannot commit."""
+    nothing = into.frame(spark, table).limit(0)
+    with writing(spark, group):
+        into.save(nothing.write.mode("append"), table)
 
 
 def assert_written(spark: SparkSession, into: Into, table: str, group: Group) -> None:
-    """Raises RunError where another run took the number of the group."""
-    if written(spark, into, table) != group:
+    """Raises RunError where another run took the number of the group, or a higher one."""
+    if not is_written(spark, into, table, group):
         raise RunError(
-            f"--into {into}: another run loads into it at the same time; nothing of what this one read since was written",
+            f"--into {into}: another run loads into it at the same time; the rows that this one read last were not written",
             code="into_busy",
             remedy="Wait until it has ended and run load again.",
         )

@@ -12,14 +12,26 @@ from pyspark.sql import functions as F
 from rover_spark.consume.ddl.sql import quoted
 from rover_spark.consume.load.delta.place import DIALECT, Into
 from rover_spark.consume.load.delta.tables import Raw
+from rover_spark.errors import RunError
 
 _RANK = "load rank"
 
 
-def merge(spark: SparkSession, into: Into, table: Raw, rows: DataFrame) -> tuple[int, int]:
-    """Puts the rows into the table, in one commit; how many ids were new, and how many records repeated one."""
+def merge(spark: SparkSession, into: Into, table: Raw, rows: DataFrame, expected: int) -> tuple[int, int]:
+    """Puts the rows into the table, in one commit; how many ids were new, and how many records repeated one.
+
+    Raises:
+        RunError: there are not as many rows as ``expected``: Spark read objects again, and they were others by then.
+    """
     target = into.frame(spark, table.name)
     total, distinct, met = _counted(rows, target)
+    if total != expected:
+        raise RunError(
+            f"--into {into}: objects of {table.name} changed while they were read: {expected} records, then {total};"
+            " none of this group is loaded",
+            code="object_unreadable",
+            remedy="Run load again.",
+        )
     if distinct < total:
         best = Window.partitionBy("id").orderBy(*(each.desc() for each in _order(table, "")))
         rows = rows.withColumn(_RANK, F.row_number().over(best)).where(F.col(f"`{_RANK}`") == 1)

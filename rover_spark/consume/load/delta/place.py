@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from delta.tables import DeltaTable, DeltaTableBuilder
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -23,14 +24,14 @@ class Into:
 
     @staticmethod
     def of(text: str) -> Into:
-        """What ``--into`` names: a path has a ``/``, all else is SCHEMA or CATALOG.SCHEMA.
+        """What ``--into`` names: a path has a ``/``, all else is SCHEMA or CATALOG.SCHEMA. A relative path is one of this directory.
 
         Raises:
             ConfigError: neither.
         """
         if "/" in text:
-            return Into(text.rstrip("/") or "/", ())
-        parts = tuple(text.split("."))
+            return Into(text.rstrip("/") if "://" in text else str(Path(text).absolute()), ())
+        parts = tuple(text.removeprefix("spark_catalog.").split("."))
         if len(parts) > 2:
             raise ConfigError(
                 f"--into {text}: takes a path, SCHEMA or CATALOG.SCHEMA",

@@ -6,11 +6,15 @@ out to be damaged are given too; its end says so, and the driver leaves them out
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from heapq import heapreplace
+from math import inf, isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +25,6 @@ from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load.due import Due
 from rover_spark.consume.load.objects import Damaged, Whole
 from rover_spark.consume.load.port import TEXT, Read
-from rover_spark.consume.load.tables import LOWERED
 from rover_spark.consume.load.taking import taking
 from rover_spark.consume.records import BadLine
 from rover_spark.errors import RunError, StoreError
@@ -49,13 +52,15 @@ _HELD = 10_000  # refused lines
 class Reading:
     """What ``mapInArrow`` runs. ``tasks`` has the objects of each task, by their numbers in the group.
 
-    ``fields`` are the columns of the raw table with their Arrow types, ``json`` those that hold JSON.
+    ``fields`` are the columns of the raw table with their Arrow types, ``json`` those that hold JSON, ``lowered`` those whose
+    text is kept in lower case.
     """
 
     read: Read
     tasks: Sequence[Sequence[tuple[int, Due]]]
     fields: Sequence[tuple[str, pa.DataType]]
     json: Collection[str]
+    lowered: Collection[str]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The parts of all objects of the tasks whose numbers come in."""
@@ -108,7 +113,7 @@ def _run(reading: Reading, objects: Sequence[tuple[int, Due]]) -> Iterator[pa.Re
                     rows.refuse(part, number)
                 else:
                     taken.add(number, part)
-                    yield from rows.popped()
+                yield from rows.popped()
             continue
         except Damaged as error:
             ends.append(_end(number, due.bytes, error.code, str(error)))
@@ -153,7 +158,9 @@ class _Rows:
         return [name for name, _ in self.reading.fields]
 
     def evolve(self, columns: Sequence[Column]) -> None:
-        """The driver has met every schema before."""
+        """Raises OSError where the driver has not met these columns: the object could not be read then, or was another one."""
+        if not {each.name for each in columns} <= set(self.columns):
+            raise OSError("its schema was not there when the tables were widened")
 
     def add(self, rows: pa.Table, as_json: Collection[str], numbers: Sequence[int]) -> set[int]:
         columns, unkept = {}, set()
@@ -166,7 +173,7 @@ class _Rows:
                 found = rows.column(name).combine_chunks()
                 if name in self.reading.json and name not in as_json:
                     found = _as_json(found)
-                if name in LOWERED:
+                if name in self.reading.lowered:
                     found = pc.utf8_lower(found)
                 columns[name], wrong = _cast(found, kind)
                 unkept |= wrong
@@ -237,11 +244,23 @@ def _cast(found: pa.Array, kind: pa.DataType) -> tuple[pa.Array, set[int]]:
 
 def _as_json(found: pa.Array) -> pa.Array:
     """Values of a column that has become JSON."""
-    texts = (
-        None if each is None else json.dumps(each, ensure_ascii=False, default=str)
-        for each in found.to_pylist()
-    )
-    return pa.array(list(texts), pa.string())
+    return pa.array([None if each is None else _json(each) for each in found.to_pylist()], pa.string())
+
+
+def _json(value: Any) -> str:
+    """As Spark's ``to_json`` writes it."""
+    match value:
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            value = f"{value:%Y-%m-%dT%H:%M:%S.%f}Z"
+        case date():
+            value = value.isoformat()
+        case bytes():
+            value = base64.b64encode(value).decode()
+        case float() if not isfinite(value):
+            value = {inf: "Infinity", -inf: "-Infinity"}.get(value, "NaN")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _shown(text: str) -> str:

@@ -38,6 +38,7 @@ from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError
 
 JSON = "JSON"  # the comment of a column that holds it
+_COMMENT = f" COMMENT '{JSON}'"
 _LOADED = "rover-spark load: "  # begins the comment that names a table's dataset or event type
 _INDEXED = "delta.dataSkippingStatsColumns"
 _SPARK: dict[str, DataType] = {
@@ -87,7 +88,8 @@ def opened(spark: SparkSession, into: Into, contract: Contract, dataset: str) ->
         _make(spark, into, table)
         fields = into.frame(spark, raw(table)).schema.fields
         if any(each.metadata.get("comment") == f"{_LOADED}{dataset}" for each in fields):
-            return Raw(raw(table), tuple(fields))
+            there = Raw(raw(table), tuple(fields))
+            return evolved(spark, into, there, table.columns) if contract == "rover" else there
     raise ConfigError(
         f"--into {into}: the table {raw(found[-1])} is there, and was not made by rover-spark load",
         code="into_invalid",
@@ -135,12 +137,12 @@ def evolved(spark: SparkSession, into: Into, table: Raw, columns: Sequence[Colum
             turned.add(each.name)
         else:
             new[each.name] = Column(each.name, "any")
-    for each in new.values():
-        comment = f" COMMENT '{JSON}'" if _form(each)[1] else ""
-        kind = _type_of(each).simpleString()
-        spark.sql(
-            f"ALTER TABLE {into.sql(table.name)} ADD COLUMNS ({quoted(each.name, DIALECT)} {kind}{comment})"
+    if new:
+        added = ", ".join(
+            f"{quoted(each.name, DIALECT)} {_type_of(each).simpleString()}{_COMMENT if _form(each)[1] else ''}"
+            for each in new.values()
         )
+        spark.sql(f"ALTER TABLE {into.sql(table.name)} ADD COLUMNS ({added})")
     if turned:
         _turn(spark, into, table.name, turned)
     return Raw(table.name, tuple(into.frame(spark, table.name).schema.fields)) if new or turned else table
@@ -165,5 +167,5 @@ def _form(column: Column) -> tuple[DataType, bool]:
 
 def _as_json(name: str) -> SparkColumn:
     value = F.col(quoted(name, DIALECT))
-    whole = F.to_json(F.struct(value.alias("v")))
+    whole = F.to_json(F.struct(value.alias("v")), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"})
     return F.when(value.isNotNull(), F.regexp_extract(whole, r'(?s)^\{"v":(.*)\}$', 1))

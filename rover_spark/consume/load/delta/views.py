@@ -14,7 +14,6 @@ from rover_spark.consume.ddl.engines.port import Names, current, raw, records
 from rover_spark.consume.ddl.sql import quoted
 from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE
 from rover_spark.consume.load.delta.place import DIALECT, Into
-from rover_spark.consume.load.delta.tables import opened
 from rover_spark.consume.load.tables import of_events, of_rover, records_of, rover_views
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import ConfigError
@@ -59,7 +58,7 @@ def _views(spark: SparkSession, into: Into, names: Names) -> Iterator[tuple[str,
         yield from rover_views(names, recursive=False)
     for contract, event_type, name in known:
         if contract == "currents":
-            table = of_events(event_type, name.removesuffix(raw(of_events(event_type, ""))))
+            table = of_events(event_type, name.removesuffix("_raw"))
             yield records(table), records_of(table, names)
 
 
@@ -69,8 +68,6 @@ def _raw_tables(spark: SparkSession, into: Into) -> list[tuple[str, str, str]]:
     events = sorted(tuple(row) for row in found if row["contract"] == "currents")
     if len(events) == len(found):
         return events
-    for each in DATASETS:
-        opened(spark, into, "rover", each)
     return [*(("rover", each, raw(of_rover(each))) for each in DATASETS), *events]
 
 

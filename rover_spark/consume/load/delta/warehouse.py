@@ -19,14 +19,16 @@ from rover_spark.consume.load import events
 from rover_spark.consume.load.delta import reading as task
 from rover_spark.consume.load.delta import views
 from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE, Books
-from rover_spark.consume.load.delta.groups import Group, writing
+from rover_spark.consume.load.delta.groups import Group, assert_written, writing
 from rover_spark.consume.load.delta.merging import merge
 from rover_spark.consume.load.delta.place import Into
 from rover_spark.consume.load.delta.settings import SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
 from rover_spark.consume.load.due import Due, Said, folder_of
-from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
+from rover_spark.consume.load.port import TEXT, UNREAD, Counts, Folder, Read, Refused
+from rover_spark.consume.load.tables import LOWERED
 from rover_spark.contract import avro
+from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import RunError
 
 _MARKS = {pa.int8(): ByteType(), pa.int32(): IntegerType(), pa.int64(): LongType(), pa.string(): StringType()}
@@ -46,7 +48,7 @@ class DeltaTables:
         into.prepare(spark)
         with within(spark, SMALL):
             self._books = Books(spark, into)
-            self._number = self._books.settle()
+            self._number = self._began = self._books.settle()
         self._run = uuid4().hex
 
     # -- what is known ---------------------------------------------------------------------------------------------
@@ -69,6 +71,11 @@ class DeltaTables:
         with within(self._spark, SMALL):
             noted = self._books.noted(keys)
         return {key: each["bytes"] for key, each in noted.items() if each["damaged"] is None}
+
+    def unread(self) -> Collection[str]:
+        """The keys of objects that were due and could not be read."""
+        with within(self._spark, SMALL):
+            return self._books.unread()
 
     def manifests(self) -> tuple[Collection[str], Mapping[str, datetime]]:
         """The keys of manifests whose batch is loaded, and the newest instant of each stream."""
@@ -93,7 +100,8 @@ class DeltaTables:
         if first.contract == "currents":
             table = self._evolved(table, task.Schemas(read, tasks))
         fields = [(each.name, arrow_type(each.dataType)) for each in table.fields]
-        with self._rows(task.Reading(read, tasks, fields, table.json), table) as rows:
+        lowered = LOWERED if first.contract == "rover" else ()
+        with self._rows(task.Reading(read, tasks, fields, table.json, lowered), table) as rows:
             return self._keep(objects, table, rows)
 
     def _evolved(self, table: Raw, schemas: task.Schemas) -> Raw:
@@ -137,13 +145,17 @@ class DeltaTables:
         lost = sorted(each["number"] for each in ends if each["code"] is not None)
         whole = ~number.isin(lost) if lost else F.lit(True)
         new = repeated = 0
-        if kept:
+        noted = [each for each in ends if each["code"] != task.GONE]
+        if noted:
             self._number += 1
             group = Group(self._number, self._run)
             with within(self._spark, SMALL):
-                self._note(objects, table, kept, group, rows.where((part == task.REFUSED) & whole))
+                self._note(objects, table, noted, group, rows.where((part == task.REFUSED) & whole))
             with writing(self._spark, group):
-                new, repeated = merge(self._spark, self._into, table, rows.where((part == task.ROW) & whole))
+                chosen = rows.where((part == task.ROW) & whole)
+                expected = sum(each["records"] for each in kept)
+                new, repeated = merge(self._spark, self._into, table, chosen, expected)
+            assert_written(self._spark, self._into, table.name, group)
         return Counts(
             objects=len(kept),
             new=new,
@@ -169,11 +181,13 @@ class DeltaTables:
             due = objects[end["number"]]
             about = {name: getattr(due, name) for name in ("key", "contract", "dataset", "folder", "hour")}
             counts = {name: end[name] for name in ("bytes", "sha256", "records", "bad_lines")}
+            unread = end["code"] == task.UNREAD
+            why = f"{UNREAD}{end['reason']}" if unread else end["reason"]
             notes.append(
-                {**about, **counts, "name": table.name, "damaged": end["reason"], "loaded_at": self._now(),
+                {**about, **counts, "name": table.name, "damaged": why, "loaded_at": self._now(),
                  "number": group.number, "run": group.run}
             )  # fmt: skip
-            if end["code"] is not None:
+            if end["code"] is not None and not unread:
                 damaged.append(
                     {"key": due.key, "dataset": due.dataset, "code": end["code"], "reason": end["reason"]}
                 )
@@ -224,7 +238,13 @@ class DeltaTables:
         self._books.refuse(rows, keys & {each.key for each in before})
 
     def finish(self) -> None:
-        """Makes the views of a schema anew. A path has none: see ``views``."""
+        """Makes the tables of a contract that are not there yet, and the views of a schema anew. A path has none: see ``views``."""
+        if (
+            self._number > self._began
+            and not self._books.frame(OBJECTS).where("contract = 'rover'").isEmpty()
+        ):
+            for each in DATASETS:
+                opened(self._spark, self._into, "rover", each)
         if self._into.schema:
             views.make(self._spark, self._into)
 

@@ -15,12 +15,13 @@ from rover_spark.consume.load.duckdb import file, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
 from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.objects import Damaged, Whole
-from rover_spark.consume.load.port import TEXT, Counts, Folder, Read, Refused
+from rover_spark.consume.load.port import TEXT, UNREAD, Counts, Folder, Read, Refused
 from rover_spark.consume.load.tables import LOWERED, of_rover
 from rover_spark.consume.load.taking import Taking, taking
 from rover_spark.consume.records import BadLine
 from rover_spark.errors import StoreError
 
+_UNREAD = "unread"  # the code of such an object, which is in no quarantine
 _NOTE = pa.schema(
     [
         ("number", pa.int64()), ("key", pa.string()), ("dataset", pa.string()), ("folder", pa.string()),
@@ -72,6 +73,13 @@ class DuckFile:
         self._connection.unregister("asked")
         return dict(found)
 
+    def unread(self) -> Collection[str]:
+        """The keys of objects that were due and could not be read."""
+        found = self._connection.execute(
+            "SELECT key FROM rover_load.objects WHERE starts_with(damaged, ?)", [UNREAD]
+        ).fetchall()
+        return [key for (key,) in found]
+
     def manifests(self) -> tuple[Collection[str], Mapping[str, datetime]]:
         """The keys of manifests whose batch is loaded, and the newest instant of each stream."""
         known = self._connection.execute("SELECT key FROM rover_load.manifests WHERE loaded").fetchall()
@@ -97,7 +105,7 @@ class DuckFile:
             return self._load(objects, read, filling, taking(first.contract, first.dataset, filling))
 
     def _load(self, objects: Sequence[Due], read: Read, filling: Filling, taken: Taking) -> Counts:
-        counts, ends = Counts(), dict[int, Whole | Damaged]()
+        counts, ends, unread = Counts(), dict[int, Whole | Damaged](), dict[int, str]()
         for number, due in enumerate(objects):
             try:
                 ends[number] = _taken(taken, filling, number, read(due))
@@ -107,9 +115,9 @@ class DuckFile:
             except FileNotFoundError:
                 counts += Counts(gone=(due.key,))
             except StoreError as error:
-                counts += Counts(unread=((due.key, error.message),))
+                unread[number] = error.message
             except OSError as error:
-                counts += Counts(unread=((due.key, str(error.strerror or error)),))
+                unread[number] = str(error.strerror or error)
             taken.drop(number)
             filling.drop(number)
         taken.flush()
@@ -118,11 +126,16 @@ class DuckFile:
             self._note_of(objects[number], end, number, rows.get(number, 0), bad.get(number, 0))
             for number, end in ends.items()
         ]
+        notes += [
+            self._note_of(objects[number], Damaged(_UNREAD, f"{UNREAD}{reason}"), number, 0, 0)
+            for number, reason in unread.items()
+        ]
         with file.transaction(self._connection):
             new, repeated = filling.merge()
             self._keep(notes)
         damaged = sum(isinstance(each, Damaged) for each in ends.values())
-        return counts + Counts(len(ends), new, repeated, sum(bad.values()), damaged)
+        unread_keys = tuple((objects[number].key, reason) for number, reason in unread.items())
+        return counts + Counts(len(ends), new, repeated, sum(bad.values()), damaged, unread=unread_keys)
 
     def _note_of(self, due: Due, end: Whole | Damaged, number: int, rows: int, bad: int) -> dict[str, Any]:
         whole = isinstance(end, Whole)
@@ -155,6 +168,7 @@ class DuckFile:
             "INSERT INTO rover_load.quarantine SELECT n.key, r.line, n.dataset, r.code, r.reason, r.text"
             f" FROM {REFUSED} r JOIN notes n ON r.object = n.number"
             " UNION ALL SELECT key, NULL, dataset, code, damaged, NULL FROM notes WHERE damaged IS NOT NULL"
+            f" AND code <> '{_UNREAD}'"
         )
         self._connection.unregister("notes")
 
