@@ -28,7 +28,6 @@ from tests.consume.load.loading import NOW, differences, of
 from tests.consume.written import (
     SCHEMA,
     container,
-    currents_bucket,
     event_key,
     events,
     key,
@@ -52,7 +51,7 @@ def export() -> Export:
 def bucket(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("written") / "acme"
     export.write(place)
-    return currents_bucket(place)
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +66,6 @@ def test_what_is_loaded_is_what_was_written_and_loading_again_loads_nothing(
     bucket: Path, whole: Path, export: Export
 ) -> None:
     assert differences(DELTA, whole, export) == []
-    assert DELTA.ask(whole, "SELECT count(*), count(DISTINCT id) FROM users_messages_email_open_raw") == [
-        (60, 60)
-    ]
     assert DELTA.ask(whole, "SELECT * FROM rover_load.quarantine") == []
     before = DELTA.tables(whole)
     assert DELTA.loaded(bucket, whole).datasets == ()
@@ -81,13 +77,10 @@ def test_half_of_the_objects_under_other_names_change_nothing(
 ) -> None:
     place, into = tmp_path / "acme", shutil.copytree(whole, tmp_path / "half")
     shutil.copytree(bucket, place)
-    for path in [
-        *sorted(place.rglob("fan_profiles*.ndjson.gz"))[::2],
-        *sorted(place.rglob("*Open*/**/*.avro"))[:1],
-    ]:
-        shutil.copy(path, path.with_name(path.name.replace("-part-", "-part-f").replace("+0+", "+7+")))
+    for path in sorted(place.rglob("fan_profiles*.ndjson.gz"))[::2]:
+        shutil.copy(path, path.with_name(path.name.replace("-part-", "-part-f")))
     found = DELTA.loaded(place, into)
-    assert [(each.objects, each.new) for each in found.datasets] == [(4, 0), (1, 0)]
+    assert [(each.objects, each.new) for each in found.datasets] == [(4, 0)]
     assert DELTA.tables(into) == DELTA.tables(whole)
 
 
