@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ByteType, IntegerType, LongType, StringType, StructField, StructType
 
+from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load import events
 from rover_spark.consume.load.delta import reading as task
@@ -26,7 +27,7 @@ from rover_spark.consume.load.delta.settings import SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
 from rover_spark.consume.load.due import Due, Said, folder_of
 from rover_spark.consume.load.port import TEXT, UNREAD, Counts, Folder, Read, Refused
-from rover_spark.consume.load.tables import LOWERED
+from rover_spark.consume.load.tables import LOWERED, of_rover
 from rover_spark.contract import avro
 from rover_spark.contract.rover import DATASETS
 from rover_spark.errors import RunError
@@ -48,7 +49,7 @@ class DeltaTables:
         into.prepare(spark)
         with within(spark, SMALL):
             self._books = Books(spark, into)
-            self._number = self._began = self._books.settle()
+            self._number = self._books.settle()
         self._run = uuid4().hex
 
     # -- what is known ---------------------------------------------------------------------------------------------
@@ -239,11 +240,9 @@ class DeltaTables:
 
     def finish(self) -> None:
         """Makes the tables of a contract that are not there yet, and the views of a schema anew. A path has none: see ``views``."""
-        if (
-            self._number > self._began
-            and not self._books.frame(OBJECTS).where("contract = 'rover'").isEmpty()
-        ):
-            for each in DATASETS:
+        there = {each: self._into.has(self._spark, raw(of_rover(each))) for each in DATASETS}
+        if any(there.values()):
+            for each in (name for name, found in there.items() if not found):
                 opened(self._spark, self._into, "rover", each)
         if self._into.schema:
             views.make(self._spark, self._into)
