@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from rover_spark.consume.load.delta.place import Into
 from rover_spark.consume.load.delta.reading import spread
 from rover_spark.consume.load.delta.warehouse import DeltaTables
 from rover_spark.consume.load.due import Due, folder_of
-from rover_spark.consume.load.run import Reading
+from rover_spark.consume.load.objects import Part, parts
 from rover_spark.consume.load.run import load as run
 from rover_spark.consume.place import open_place
 from rover_spark.errors import ConfigError, RunError
@@ -276,15 +277,18 @@ def test_an_object_that_cannot_be_read_is_due_until_it_can(tmp_path: Path) -> No
     late = key(PROFILES).replace("2026-11-21", "2026-11-29").replace("20261121", "20261129")
     good = gzip.compress(text([record(PROFILES, 1)]))
     put(place, late, gzip.compress(text([record(PROFILES, 2)])))
-    path = put(place, key(PROFILES), good)
-    path.unlink()
-    path.symlink_to(path)  # reading it fails, even for root
+    put(place, refused := key(PROFILES), good)
+    root = str(place)
+
+    def reading(due: Due) -> Iterator[Part]:
+        if due.key == refused:
+            raise PermissionError(13, "Permission denied", due.key)
+        yield from parts(open_place(root).store(), due)
+
     warehouse = DeltaTables(session(), Into.of(str(into)), lambda: NOW)
-    due = [Due(each, len(good), "rover", PROFILES, folder_of(each), NOW) for each in (key(PROFILES), late)]
-    found = warehouse.load(due, Reading(open_place(str(place))))
-    assert (found.objects, found.new, [name for name, _ in found.unread]) == (1, 1, [key(PROFILES)])
-    path.unlink()
-    path.write_bytes(good)
+    due = [Due(each, len(good), "rover", PROFILES, folder_of(each), NOW) for each in (refused, late)]
+    found = warehouse.load(due, reading)
+    assert (found.objects, found.new, found.unread) == (1, 1, ((refused, "Permission denied"),))
     assert of(DELTA.loaded(place, into, look_back=timedelta(hours=1)), PROFILES).new == 1
     assert DELTA.ask(into, "SELECT count(*) FROM rover_load.quarantine") == [(0,)]
 
