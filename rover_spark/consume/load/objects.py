@@ -19,6 +19,7 @@ from rover_spark.consume.place import reading
 from rover_spark.consume.records import BadLine, Wrong
 from rover_spark.contract.rover import DATASETS
 from rover_spark.encode.inflated import NotOneMember
+from rover_spark.errors import StoreError
 from rover_spark.store import Store
 
 
@@ -39,6 +40,11 @@ class Whole:
 
 
 Part = Piece | BadLine | Header | Event | Whole
+
+
+def why_unread(error: StoreError | OSError) -> str:
+    """Why an object cannot be read, in a few words."""
+    return error.message if isinstance(error, StoreError) else str(error.strerror or error)
 
 
 def parts(store: Store, due: Due) -> Iterator[Part]:

@@ -13,10 +13,26 @@ from typing import Protocol
 
 from rover_spark.consume.load.due import Due, Said
 from rover_spark.consume.load.objects import Part
+from rover_spark.consume.records import BadLine
 
 Read = Callable[[Due], Iterator[Part]]  # picklable: an engine may read elsewhere
 TEXT = 1000  # characters of a refused line that are kept
 UNREAD = "not read: "  # begins what is noted of an object that could not be read: it is due until it can
+
+
+def reason_of(bad: BadLine) -> str:
+    """All that is wrong with a line."""
+    return shown("; ".join(each.message for each in bad.wrong))
+
+
+def text_of(bad: BadLine) -> str:
+    """The beginning of a refused line."""
+    return shown(bad.line[: TEXT * 4].decode(errors="replace"))
+
+
+def shown(text: str) -> str:
+    """Text that any reader of the quarantine can show."""
+    return text[:TEXT].encode(errors="replace").decode()
 
 
 @dataclass(frozen=True)

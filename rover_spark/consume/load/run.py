@@ -14,7 +14,7 @@ from functools import cached_property
 from rover_spark.consume.keys import EventFile, RoverFile
 from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
 from rover_spark.consume.load.look import Looked, look
-from rover_spark.consume.load.objects import Part, parts
+from rover_spark.consume.load.objects import Part, parts, why_unread
 from rover_spark.consume.load.port import Counts, Read, Warehouse
 from rover_spark.consume.load.report import Loaded, LoadedDataset, Unread
 from rover_spark.consume.place import Place
@@ -124,9 +124,8 @@ class Reading:
             self._failed += 1
             if self._failed < _UNREAD:
                 raise
-            why = error.message if isinstance(error, StoreError) else error.strerror or str(error)
             raise RunError(
-                f"{due.key} and those before it cannot be read: {why}; what was loaded before is kept",
+                f"{due.key} and those before it cannot be read: {why_unread(error)}; what was loaded before is kept",
                 code="object_unreadable",
                 remedy="Look at the rights and at the network, and run load again.",
             ) from None

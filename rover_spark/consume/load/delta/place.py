@@ -36,7 +36,7 @@ class Into:
             raise ConfigError(
                 f"--into {text}: takes a path, SCHEMA or CATALOG.SCHEMA",
                 code="into_invalid",
-                remedy="Write a path with a slash, as ./loaded or s3://bucket/loaded.",
+                remedy="Write a path with a slash, as ./loaded or s3a://bucket/loaded.",
             )
         return Into("", tuple(checked("--into", each) for each in parts))
 

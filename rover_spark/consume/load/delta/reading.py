@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 from rover_spark.consume.containers import Header
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load.due import Due
-from rover_spark.consume.load.objects import Damaged, Whole
-from rover_spark.consume.load.port import TEXT, Read
+from rover_spark.consume.load.objects import Damaged, Whole, why_unread
+from rover_spark.consume.load.port import Read, reason_of, shown, text_of
 from rover_spark.consume.load.taking import taking
 from rover_spark.consume.records import BadLine
 from rover_spark.errors import RunError, StoreError
@@ -119,13 +119,11 @@ def _run(reading: Reading, objects: Sequence[tuple[int, Due]]) -> Iterator[pa.Re
             ends.append(_end(number, due.bytes, error.code, str(error)))
         except FileNotFoundError:
             ends.append(_end(number, due.bytes, GONE))
+        except (StoreError, OSError) as error:  # a StoreError is a RunError, too
+            ends.append(_end(number, due.bytes, UNREAD, why_unread(error)))
         except RunError as error:
             given_up = error.message
             ends.append(_end(number, due.bytes, GIVEN_UP, given_up))
-        except StoreError as error:
-            ends.append(_end(number, due.bytes, UNREAD, error.message))
-        except OSError as error:
-            ends.append(_end(number, due.bytes, UNREAD, str(error.strerror or error)))
         taken.drop(number)
         rows.drop(number)
     taken.flush()
@@ -139,7 +137,7 @@ def _end(
     number: int, size: int, code: str | None = None, reason: str = "", sha256: str | None = None
 ) -> dict[str, Any]:
     found = {PART: END, NUMBER: number, BYTES: size, SHA256: sha256, CODE: code}
-    return {**found, REASON: _shown(reason) if code else None}
+    return {**found, REASON: shown(reason) if code else None}
 
 
 @dataclass
@@ -191,10 +189,8 @@ class _Rows:
 
     def refuse(self, bad: BadLine, number: int) -> None:
         self.bad[number] += 1
-        reason = "; ".join(each.message for each in bad.wrong)
-        text = bad.line[: TEXT * 4].decode(errors="replace")
         found = {PART: REFUSED, NUMBER: number, LINE: bad.number, CODE: bad.wrong[0].code}
-        self._refused.append({**found, REASON: _shown(reason), SHOWN: _shown(text)})
+        self._refused.append({**found, REASON: reason_of(bad), SHOWN: text_of(bad)})
 
     def drop(self, number: int) -> None:
         """Forgets what is counted and refused of an object; its rows are left out by its end."""
@@ -261,11 +257,6 @@ def _json(value: Any) -> str:
         case float() if not isfinite(value):
             value = {inf: "Infinity", -inf: "-Infinity"}.get(value, "NaN")
     return json.dumps(value, ensure_ascii=False)
-
-
-def _shown(text: str) -> str:
-    """Text that any reader of the quarantine can show."""
-    return text[:TEXT].encode(errors="replace").decode()
 
 
 def spread(objects: Sequence[Due], tasks: int, task_bytes: int) -> list[list[tuple[int, Due]]]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load.duckdb.tables import evolve, name_of, types
-from rover_spark.consume.load.port import TEXT
+from rover_spark.consume.load.port import reason_of, text_of
 from rover_spark.consume.records import BadLine
 
 REFUSED = "refused"  # the temporary table of what is refused: object, line, code, reason, text
@@ -106,9 +106,7 @@ class Filling:
 
     def refuse(self, bad: BadLine, number: int) -> None:
         """Takes a line of object ``number`` for the quarantine."""
-        reason = "; ".join(each.message for each in bad.wrong)
-        text = bad.line[: TEXT * 4].decode(errors="replace")[:TEXT]
-        self._bad.append((number, bad.number, bad.wrong[0].code, _kept(reason), _kept(text)))
+        self._bad.append((number, bad.number, bad.wrong[0].code, reason_of(bad), text_of(bad)))
         if len(self._bad) >= _BAD_LINES:
             self._put_bad()
 
@@ -186,8 +184,3 @@ class Filling:
     def _one(self, statement: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self._connection.execute(statement).fetchone()
         return found
-
-
-def _kept(text: str) -> str:
-    """Text that any reader of the quarantine can show."""
-    return text[:TEXT].encode(errors="replace").decode()

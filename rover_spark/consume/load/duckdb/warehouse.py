@@ -14,7 +14,7 @@ from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.load.duckdb import file, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
 from rover_spark.consume.load.due import Due, Said, folder_of
-from rover_spark.consume.load.objects import Damaged, Whole
+from rover_spark.consume.load.objects import Damaged, Whole, why_unread
 from rover_spark.consume.load.port import TEXT, UNREAD, Counts, Folder, Read, Refused
 from rover_spark.consume.load.tables import LOWERED, of_rover
 from rover_spark.consume.load.taking import Taking, taking
@@ -114,10 +114,8 @@ class DuckFile:
                 ends[number] = error
             except FileNotFoundError:
                 counts += Counts(gone=(due.key,))
-            except StoreError as error:
-                unread[number] = error.message
-            except OSError as error:
-                unread[number] = str(error.strerror or error)
+            except (StoreError, OSError) as error:
+                unread[number] = why_unread(error)
             taken.drop(number)
             filling.drop(number)
         taken.flush()
