@@ -19,7 +19,7 @@ from rover_spark.consume.place import reading
 from rover_spark.consume.records import BadLine, Wrong
 from rover_spark.contract.rover import DATASETS
 from rover_spark.encode.inflated import NotOneMember
-from rover_spark.errors import StoreError
+from rover_spark.errors import RunError, StoreError
 from rover_spark.store import Store
 
 
@@ -47,6 +47,12 @@ def why_unread(error: StoreError | OSError) -> str:
     return error.message if isinstance(error, StoreError) else str(error.strerror or error)
 
 
+def unreadable(message: str) -> RunError:
+    """The error of a reader that gives up."""
+    remedy = "Look at the rights and at the network, and run load again."
+    return RunError(message, code="object_unreadable", remedy=remedy)
+
+
 def parts(store: Store, due: Due) -> Iterator[Part]:
     """What an object holds; its last part is ``Whole``. Of Currents the header comes first.
 
@@ -61,9 +67,7 @@ def parts(store: Store, due: Due) -> Iterator[Part]:
             for part in _inside(cast("BinaryIO", hashed), due):
                 records += part.count if isinstance(part, Piece) else not isinstance(part, Header)
                 yield part
-        except NotOneMember as broken:
-            raise Damaged(broken.code if hashed.taken else "file_empty", str(broken)) from None
-        except BrokenContainer as broken:
+        except (NotOneMember, BrokenContainer) as broken:
             raise Damaged(broken.code if hashed.taken else "file_empty", str(broken)) from None
         whole = Whole(hashed.digest.hexdigest(), hashed.taken)
     if not records:

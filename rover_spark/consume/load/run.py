@@ -14,11 +14,11 @@ from functools import cached_property
 from rover_spark.consume.keys import EventFile, RoverFile
 from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
 from rover_spark.consume.load.look import Looked, look
-from rover_spark.consume.load.objects import Part, parts, why_unread
+from rover_spark.consume.load.objects import Part, parts, unreadable, why_unread
 from rover_spark.consume.load.port import Counts, Read, Warehouse
 from rover_spark.consume.load.report import Loaded, LoadedDataset, Unread
 from rover_spark.consume.place import Place
-from rover_spark.errors import ConfigError, RunError, StoreError
+from rover_spark.errors import ConfigError, StoreError
 from rover_spark.store import Store
 
 _UNREAD = 5  # objects in a row: then the place is out of reach
@@ -124,10 +124,8 @@ class Reading:
             self._failed += 1
             if self._failed < _UNREAD:
                 raise
-            raise RunError(
-                f"{due.key} and those before it cannot be read: {why_unread(error)}; what was loaded before is kept",
-                code="object_unreadable",
-                remedy="Look at the rights and at the network, and run load again.",
+            raise unreadable(
+                f"{due.key} and those before it cannot be read: {why_unread(error)}; what was loaded before is kept"
             ) from None
         self._failed = 0
 

@@ -7,14 +7,19 @@ group's number; ``settle`` takes back those of a run that ended in between.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from rover_spark.consume.load.delta import reading as task
+from rover_spark.consume.load.delta.given import End, Given
 from rover_spark.consume.load.delta.groups import Group, assert_written, fence, is_written, writing
 from rover_spark.consume.load.delta.place import Into
-from rover_spark.consume.load.port import UNREAD
+from rover_spark.consume.load.due import Said, folder_of
+from rover_spark.consume.load.port import TEXT, UNREAD, Refused
 
 OBJECTS, MANIFESTS, QUARANTINE = "rover_load_objects", "rover_load_manifests", "rover_load_quarantine"
 _SCHEMAS = {
@@ -78,37 +83,66 @@ class Books:
             self._noted |= {**dict.fromkeys(asked), **{each["key"]: each for each in rows}}
         return {each: self._noted[each] for each in keys if self._noted[each] is not None}
 
-    def note(self, group: Group, objects: Sequence[Mapping[str, Any]], refused: DataFrame | None) -> None:
+    def note(self, group: Group, table: str, given: Given, at: datetime) -> None:
         """Notes the objects of a group, and what is refused of them, in place of what was noted of them before.
 
         Raises:
             RunError: another run has taken the number of the group.
         """
-        before = self.noted([each["key"] for each in objects])
+        about = {"name": table, "loaded_at": at, "number": group.number, "run": group.run}
+        notes = [{**_note(each), **about} for each in given.there]
+        before = self.noted([each["key"] for each in notes])
         with writing(self._spark, group):
-            self.replace(OBJECTS, objects, all_new=not before)
+            self._replace(OBJECTS, notes, all_new=not before)
         assert_written(self._spark, self._into, OBJECTS, group)
-        self.refuse(refused, [key for key, each in before.items() if each["bad_lines"] or each["damaged"]])
-        self._noted |= {each["key"]: each for each in objects}
+        damaged = [
+            {"key": each.due.key, "dataset": each.due.dataset, "code": each.code, "reason": each.reason}
+            for each in given.damaged
+        ]
+        stale = [key for key, each in before.items() if each["bad_lines"] or each["damaged"]]
+        self._refuse(stale, given.refused(self._spark), self._rows(QUARANTINE, damaged) if damaged else None)
+        self._noted |= {each["key"]: each for each in notes}
 
-    def replace(self, name: str, rows: Sequence[Mapping[str, Any]], *, all_new: bool = False) -> None:
+    def note_batches(
+        self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]
+    ) -> None:
+        """Notes which batches are loaded, which wait, and which manifests cannot be read."""
+        said = [(each, True) for each in loaded] + [(each, False) for each in waiting]
+        self._replace(
+            MANIFESTS,
+            [
+                {"key": each.key, "sha256": each.sha256, "stream": each.stream, "folder": folder_of(each.key),
+                 "batch": each.completion.batch, "instant": each.instant, "loaded": done}
+                for each, done in said
+            ],
+        )  # fmt: skip
+        bad = [
+            {"key": each.key, "line": each.line, "dataset": "", "code": each.code, "reason": each.reason[:TEXT],
+             "text": each.text}
+            for each in refused
+        ]  # fmt: skip
+        keys = {each.key for each, _ in said} | {each.key for each in refused}
+        before = self.frame(QUARANTINE).where("dataset = ''").select("key").collect() if keys else []
+        self._refuse(keys & {row[0] for row in before}, self._rows(QUARANTINE, bad) if bad else None)
+
+    def _replace(self, name: str, rows: Sequence[Mapping[str, Any]], *, all_new: bool = False) -> None:
         """Writes rows in place of those with their keys, of which there are none where they are ``all_new``."""
         if rows and all_new:
-            self._into.save(self.rows(name, rows).write.mode("append"), name)
+            self._into.save(self._rows(name, rows).write.mode("append"), name)
         elif rows:
             merge = self._into.delta(self._spark, name).alias("t")
-            found = merge.merge(self.rows(name, rows).alias("s"), "t.key = s.key")
+            found = merge.merge(self._rows(name, rows).alias("s"), "t.key = s.key")
             found.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
 
-    def refuse(self, rows: DataFrame | None, instead_of: Collection[str]) -> None:
+    def _refuse(self, instead_of: Collection[str], *rows: DataFrame | None) -> None:
         """Writes what is refused, in place of what was refused of these keys before."""
         if instead_of:
             found = self._into.delta(self._spark, QUARANTINE).alias("t")
             found.merge(self._keys(instead_of).alias("s"), "t.key = s.key").whenMatchedDelete().execute()
-        if rows is not None:
-            self._into.save(rows.write.mode("append"), QUARANTINE)
+        if new := [each for each in rows if each is not None]:
+            self._into.save(reduce(DataFrame.union, new).write.mode("append"), QUARANTINE)
 
-    def rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    def _rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
         """Rows for a table; what a row does not say is null."""
         schema = self._spark.createDataFrame([], _SCHEMAS[name]).schema
         values = [[each.get(field) for field in schema.names] for each in rows]
@@ -116,3 +150,10 @@ class Books:
 
     def _keys(self, keys: Collection[str]) -> DataFrame:
         return F.broadcast(self._spark.createDataFrame([[each] for each in keys], "key string"))
+
+
+def _note(end: End) -> dict[str, Any]:
+    about = {name: getattr(end.due, name) for name in ("key", "contract", "dataset", "folder", "hour")}
+    damaged = f"{UNREAD}{end.reason}" if end.code == task.UNREAD else end.reason
+    counts = {name: getattr(end, name) for name in ("bytes", "sha256", "records", "bad_lines")}
+    return {**about, **counts, "damaged": damaged}

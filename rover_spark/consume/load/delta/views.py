@@ -5,7 +5,7 @@ Spark has no recursive views before 4.1, so merges are followed by joins, up to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyspark.sql import SparkSession
 from sqlglot import exp
@@ -23,7 +23,8 @@ _MERGES = current(of_rover("fan_profile_merges"))
 
 def make(spark: SparkSession, into: Into) -> tuple[str, ...]:
     """Makes the views of a schema anew; their names."""
-    return tuple(_made(spark, each, "VIEW", into.names) for each in _views(spark, into, into.names))
+    found = _views(_raw_tables(spark, into), into.names)
+    return tuple(_made(spark, each, "VIEW", into.names) for each in found)
 
 
 def open_path(spark: SparkSession, into: Into) -> tuple[str, ...]:
@@ -39,8 +40,9 @@ def open_path(spark: SparkSession, into: Into) -> tuple[str, ...]:
             remedy="Name the path that was loaded into: rover-spark load URL --into PATH.",
         )
     here = Names(())
-    views = list(_views(spark, into, here))
-    tables = [OBJECTS, MANIFESTS, QUARANTINE, *(name for _, _, name in _raw_tables(spark, into))]
+    known = _raw_tables(spark, into)
+    views = list(_views(known, here))
+    tables = [OBJECTS, MANIFESTS, QUARANTINE, *(name for _, _, name in known)]
     for each in tables:
         into.frame(spark, each).createOrReplaceTempView(quoted(each, DIALECT))
     if any(name == _MERGES for name, _ in views) and spark.catalog.tableExists(_MERGES):
@@ -51,9 +53,8 @@ def open_path(spark: SparkSession, into: Into) -> tuple[str, ...]:
     return (*tables, *names)
 
 
-def _views(spark: SparkSession, into: Into, names: Names) -> Iterator[tuple[str, exp.Select]]:
+def _views(known: Sequence[tuple[str, str, str]], names: Names) -> Iterator[tuple[str, exp.Select]]:
     """The views by name, of a contract's tables where there are any; each after those that it reads."""
-    known = _raw_tables(spark, into)
     if any(contract == "rover" for contract, _, _ in known):
         yield from rover_views(names, recursive=False)
     for contract, event_type, name in known:

@@ -19,18 +19,18 @@ from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load import events
 from rover_spark.consume.load.delta import reading as task
 from rover_spark.consume.load.delta import views
-from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, QUARANTINE, Books
+from rover_spark.consume.load.delta.books import MANIFESTS, OBJECTS, Books
+from rover_spark.consume.load.delta.given import Given
 from rover_spark.consume.load.delta.groups import Group, assert_written, writing
 from rover_spark.consume.load.delta.merging import merge
 from rover_spark.consume.load.delta.place import Into
 from rover_spark.consume.load.delta.settings import SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
-from rover_spark.consume.load.due import Due, Said, folder_of
-from rover_spark.consume.load.port import TEXT, UNREAD, Counts, Folder, Read, Refused
+from rover_spark.consume.load.due import Due, Said
+from rover_spark.consume.load.port import Counts, Folder, Read, Refused
 from rover_spark.consume.load.tables import LOWERED, of_rover
 from rover_spark.contract import avro
 from rover_spark.contract.rover import DATASETS
-from rover_spark.errors import RunError
 
 _MARKS = {pa.int8(): ByteType(), pa.int32(): IntegerType(), pa.int64(): LongType(), pa.string(): StringType()}
 _TASK_BYTES = 64 << 20  # compressed
@@ -103,7 +103,7 @@ class DeltaTables:
         fields = [(each.name, arrow_type(each.dataType)) for each in table.fields]
         lowered = LOWERED if first.contract == "rover" else ()
         with self._rows(task.Reading(read, tasks, fields, table.json, lowered), table) as rows:
-            return self._keep(objects, table, rows)
+            return self._keep(Given(rows, objects), table)
 
     def _evolved(self, table: Raw, schemas: task.Schemas) -> Raw:
         found = self._tasks(schemas, len(schemas.tasks), "schema string").distinct().collect()
@@ -126,117 +126,24 @@ class DeltaTables:
     def _tasks(self, function: Any, count: int, schema: Any) -> DataFrame:
         return self._spark.range(0, count, 1, count).mapInArrow(function, schema)
 
-    def _keep(self, objects: Sequence[Due], table: Raw, rows: DataFrame) -> Counts:
-        part, number = F.col(f"`{task.PART}`"), F.col(f"`{task.NUMBER}`")
-        names = (task.NUMBER, task.CODE, task.REASON, task.BYTES, task.SHA256, task.RECORDS, task.BAD_LINES)
-        ends = [
-            dict(
-                zip(("number", "code", "reason", "bytes", "sha256", "records", "bad_lines"), row, strict=True)
-            )
-            for row in rows.where(part == task.END).select(*(F.col(f"`{each}`") for each in names)).collect()
-        ]
-        for end in ends:
-            if end["code"] == task.GIVEN_UP:
-                raise RunError(
-                    end["reason"],
-                    code="object_unreadable",
-                    remedy="Look at the rights and at the network, and run load again.",
-                )
-        kept = [each for each in ends if each["code"] not in (task.GONE, task.UNREAD)]
-        lost = sorted(each["number"] for each in ends if each["code"] is not None)
-        whole = ~number.isin(lost) if lost else F.lit(True)
+    def _keep(self, given: Given, table: Raw) -> Counts:
         new = repeated = 0
-        noted = [each for each in ends if each["code"] != task.GONE]
-        if noted:
+        if given.there:
             self._number += 1
             group = Group(self._number, self._run)
             with within(self._spark, SMALL):
-                self._note(objects, table, noted, group, rows.where((part == task.REFUSED) & whole))
+                self._books.note(group, table.name, given, self._now())
             with writing(self._spark, group):
-                chosen = rows.where((part == task.ROW) & whole)
-                expected = sum(each["records"] for each in kept)
-                new, repeated = merge(self._spark, self._into, table, chosen, expected)
+                new, repeated = merge(self._spark, self._into, table, given.records, given.expected)
             assert_written(self._spark, self._into, table.name, group)
-        return Counts(
-            objects=len(kept),
-            new=new,
-            repeated=repeated,
-            bad_lines=sum(each["bad_lines"] for each in kept),
-            damaged=sum(each["code"] is not None for each in kept),
-            gone=tuple(objects[each["number"]].key for each in ends if each["code"] == task.GONE),
-            unread=tuple(
-                (objects[each["number"]].key, each["reason"]) for each in ends if each["code"] == task.UNREAD
-            ),
-        )
-
-    def _note(
-        self,
-        objects: Sequence[Due],
-        table: Raw,
-        ends: Sequence[Mapping[str, Any]],
-        group: Group,
-        refused: DataFrame,
-    ) -> None:
-        notes, damaged = [], []
-        for end in ends:
-            due = objects[end["number"]]
-            about = {name: getattr(due, name) for name in ("key", "contract", "dataset", "folder", "hour")}
-            counts = {name: end[name] for name in ("bytes", "sha256", "records", "bad_lines")}
-            unread = end["code"] == task.UNREAD
-            why = f"{UNREAD}{end['reason']}" if unread else end["reason"]
-            notes.append(
-                {**about, **counts, "name": table.name, "damaged": why, "loaded_at": self._now(),
-                 "number": group.number, "run": group.run}
-            )  # fmt: skip
-            if end["code"] is not None and not unread:
-                damaged.append(
-                    {"key": due.key, "dataset": due.dataset, "code": end["code"], "reason": end["reason"]}
-                )
-        rows = self._books.rows(QUARANTINE, damaged) if damaged else None
-        if any(end["bad_lines"] for end in ends):
-            names = self._spark.createDataFrame(
-                [[end["number"], objects[end["number"]].key, objects[end["number"]].dataset] for end in ends],
-                "number int, key string, dataset string",
-            )
-            chosen = [F.col("key"), F.col(f"`{task.LINE}`").alias("line"), F.col("dataset")]
-            chosen += [
-                F.col(f"`{each}`").alias(name)
-                for each, name in ((task.CODE, "code"), (task.REASON, "reason"), (task.SHOWN, "text"))
-            ]
-            lines = refused.join(F.broadcast(names), F.col(f"`{task.NUMBER}`") == names["number"]).select(
-                *chosen
-            )
-            rows = lines if rows is None else lines.union(rows)
-        self._books.note(group, notes, rows)
+        return given.counts(new, repeated)
 
     # -- the end of a run --------------------------------------------------------------------------------------------
 
     def note(self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]) -> None:
         """Keeps which batches are loaded, which wait, and which manifests cannot be read."""
         with within(self._spark, SMALL):
-            self._note_manifests(loaded, waiting, refused)
-
-    def _note_manifests(
-        self, loaded: Sequence[Said], waiting: Sequence[Said], refused: Sequence[Refused]
-    ) -> None:
-        said = [(each, True) for each in loaded] + [(each, False) for each in waiting]
-        self._books.replace(
-            MANIFESTS,
-            [
-                {"key": each.key, "sha256": each.sha256, "stream": each.stream, "folder": folder_of(each.key),
-                 "batch": each.completion.batch, "instant": each.instant, "loaded": done}
-                for each, done in said
-            ],
-        )  # fmt: skip
-        bad = [
-            {"key": each.key, "line": each.line, "dataset": "", "code": each.code, "reason": each.reason[:TEXT],
-             "text": each.text}
-            for each in refused
-        ]  # fmt: skip
-        keys = {each.key for each, _ in said} | {each.key for each in refused}
-        before = self._books.frame(QUARANTINE).where("dataset = ''").select("key").collect() if keys else []
-        rows = self._books.rows(QUARANTINE, bad) if bad else None
-        self._books.refuse(rows, keys & {each.key for each in before})
+            self._books.note_batches(loaded, waiting, refused)
 
     def finish(self) -> None:
         """Makes the tables of a contract that are not there yet, and the views of a schema anew. A path has none: see ``views``."""
