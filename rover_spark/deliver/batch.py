@@ -194,7 +194,7 @@ class Delivery:
         return self._done(dataset_state, plan, replace(record, state="COMMITTED"))
 
     def _publish(self, dataset_state: DatasetState, plan: Plan, files: Sequence[StagedFile]) -> set[str]:
-        """Makes files visible; returns the keys of those whose staged bytes are gone.
+        """Makes files visible; returns the keys of those whose staged bytes are gone, as ``publish`` does.
 
         A role that may look sees by itself which files are visible. Where it may not, the ledger records the published
         files: each group before the next one begins, and the last one before anything is staged again or an error ends
@@ -221,6 +221,9 @@ class Delivery:
                         note()
                     group = publish(store, files[start : start + size], notice, self._at_once)
                     lost |= {file.key for file in group}
+                    if lost and self._at_once == 1:
+                        lost |= {file.key for file in files[start + size :]}
+                        break
             except StoreError:
                 note()
                 raise
@@ -250,10 +253,12 @@ class Delivery:
         store.abort(file.staged for file in again.values() if file.key not in lost)
         files = tuple(again[file.key] if file.key in lost else file for file in record.files)
         try:
-            return self._staged_once_more(dataset_state, plan, replace(record, files=files))
+            recorded = self._staged_once_more(dataset_state, plan, replace(record, files=files))
         except LedgerConflict:
             store.abort(file.staged for file in again.values() if file.key in lost)
             raise
+        store.abort(file.staged for file in record.files if file.key in lost)  # some may be there, only late
+        return recorded
 
     def _staged_once_more(
         self, dataset_state: DatasetState, plan: Plan, record: BatchRecord

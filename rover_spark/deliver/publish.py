@@ -1,6 +1,7 @@
 """Driver side: makes staged files visible, several at a time, each as a whole object. Its batch must be STAGED.
 
-They are begun in the order in which they are given; with one at a time, none is visible before those that come before it.
+They are begun in the order in which they are given; with one at a time, none is visible before those that come before it:
+where the staged bytes of one are gone, those after it wait until they are made again.
 
 A failure says nothing about what is visible: the caller runs again, and removes nothing.
 """
@@ -25,6 +26,8 @@ def publish(
 ) -> list[StagedFile]:
     """Makes every file visible under its key; returns those whose staged bytes are gone. It may be repeated.
 
+    With one at a time it also returns all files after the first of those.
+
     ``notice`` is called with each file after it became visible, in the pool's threads.
 
     Raises:
@@ -33,6 +36,9 @@ def publish(
     lost = set[str]()
 
     def one(file: StagedFile) -> None:
+        if lost and at_once == 1:
+            lost.add(file.key)
+            return
         try:
             store.publish(file)
         except StagedLost:

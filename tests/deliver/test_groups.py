@@ -16,6 +16,7 @@ from rover_spark.config.access import Access
 from rover_spark.deliver import batch as room
 from rover_spark.deliver.batch import Delivery
 from rover_spark.deliver.progress import LoggedProgress
+from rover_spark.deliver.publish import AT_ONCE
 from rover_spark.errors import PublishUnknown, SourceGap, StagedLost
 from rover_spark.model.dataset_state import BatchRecord, DatasetState
 from rover_spark.model.file import StagedFile
@@ -126,11 +127,11 @@ class Recorded:
         return getattr(self._scene, name)
 
 
-def finish(scene: Scene, record: BatchRecord | None = None) -> None:
+def finish(scene: Scene, record: BatchRecord | None = None, at_once: int = AT_ONCE) -> None:
     ledger: Any = Recorded(scene)
     made: Any = scene
     session: Any = None
-    delivery = Delivery(session, ledger, made, lambda _: Access(), LoggedProgress())
+    delivery = Delivery(session, ledger, made, lambda _: Access(), LoggedProgress(), at_once)
     delivery.finish(DatasetState(transition=2), PLAN, record or scene.record())
 
 
@@ -200,6 +201,23 @@ def test_only_what_is_in_doubt_is_staged_again_and_what_is_visible_is_noted_befo
     assert noted == {5, 6, 7} == {what for each, what in before if each == "published"}
     assert found.events("state") == ["STAGED", "COMMITTED"]
     assert sorted(found.events("published")) == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.law(7)
+@pytest.mark.parametrize("can_read", [False, True])
+def test_one_at_a_time_what_comes_after_a_file_that_is_lost_waits_for_it(
+    scene: Callable[..., Scene], can_read: bool
+) -> None:
+    record = scene(8).record()
+
+    def fails(file: StagedFile) -> Exception | None:
+        return StagedLost("gone", code="staged_lost") if file.staged == record.files[1].staged else None
+
+    found = scene(8, can_read=can_read, fails=fails)
+    finish(found, record, at_once=1)
+    assert found.events("published") == list(range(8)), "in the order of their keys"
+    assert found.events("staged again") == [set(range(1, 8))]
+    assert set(found.events("aborted")) == {file.staged for file in record.files[1:]}, "no old upload stays"
 
 
 @pytest.mark.law(7)
