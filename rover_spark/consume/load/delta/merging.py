@@ -1,11 +1,12 @@
 """Rows into a raw table, each record once.
 
-Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns: so the
-order in which objects are loaded decides nothing.
+Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns, of equal
+ones that of the first object by its key: so the order in which objects are loaded decides nothing.
 """
 
 from __future__ import annotations
 
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -14,7 +15,12 @@ from rover_spark.consume.load.delta.place import DIALECT, Into
 from rover_spark.consume.load.delta.tables import Raw
 from rover_spark.errors import RunError
 
-_RANK = "load rank"
+_FIRST = ("emittedAt",)
+_RANK, _CONTENT, _KNOWN = (
+    "load rank",
+    "load content",
+    "load known",
+)  # beside the columns, by names that no field has
 
 
 def merge(spark: SparkSession, into: Into, table: Raw, rows: DataFrame, expected: int) -> tuple[int, int]:
@@ -33,9 +39,10 @@ def merge(spark: SparkSession, into: Into, table: Raw, rows: DataFrame, expected
             remedy="Run load again.",
         )
     if distinct < total:
-        best = Window.partitionBy("id").orderBy(*(each.desc() for each in _order(table, "")))
-        rows = rows.withColumn(_RANK, F.row_number().over(best)).where(F.col(f"`{_RANK}`") == 1)
-    rows = rows.select(*(F.col(quoted(each, DIALECT)) for each in table.columns))
+        order = [*(each.desc() for each in _content(table)), F.col("object_key")]
+        rows = rows.withColumn(_RANK, F.row_number().over(Window.partitionBy("id").orderBy(*order)))
+        rows = rows.where(_named(_RANK) == 1)
+    rows = rows.select(*map(_named, table.columns))
     if met:
         _upsert(spark, into, table, rows, target)
     else:
@@ -56,17 +63,42 @@ def _counted(rows: DataFrame, target: DataFrame) -> tuple[int, int, int]:
 
 
 def _upsert(spark: SparkSession, into: Into, table: Raw, rows: DataFrame, target: DataFrame) -> None:
-    ours, theirs = (F.struct(*_order(table, f"{side}.")) for side in ("s", "t"))
-    new = F.col("t.id").isNull()
-    better = rows.alias("s").join(target.alias("t"), F.col("s.id") == F.col("t.id"), "left")
-    chosen = better.where(new | (ours > theirs)).select("s.*")
-    found = into.delta(spark, table.name).alias("t").merge(chosen.alias("s"), "t.id = s.id")
-    found.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+    """Rows some of whose ids the table has. Mostly these are there as they come: hashes tell, so the table need not move."""
+    content = F.xxhash64(*_content(table))
+    first = [each for each in _FIRST if each in table.columns]
+    known = F.struct(content.alias("content"), *first, "object_key")
+    found = rows.withColumn(_CONTENT, content).join(target.select("id", known.alias(_KNOWN)), "id", "left")
+    new, there = (
+        _named(_KNOWN).isNull(),
+        {each: F.col(f"`{_KNOWN}`.{each}") for each in ("content", *first, "object_key")},
+    )
+    older = F.coalesce(*(F.col(each) < there[each] for each in first), F.lit(False))
+    may_replace = F.when(_named(_CONTENT) != there["content"], ~older)
+    may_replace = may_replace.otherwise(F.col("object_key") < there["object_key"])
+    found = found.where(new | may_replace).persist(StorageLevel.DISK_ONLY)
+    try:
+        if found.where(~new).isEmpty():
+            into.save(found.select(*map(_named, table.columns)).write.mode("append"), table.name)
+        else:
+            _replace(spark, into, table, found.select(*map(_named, table.columns)))
+    finally:
+        found.unpersist()
 
 
-def _order(table: Raw, side: str) -> list[Column]:
-    """What decides between records with one id: the instant of their batch, all other columns, the key of their object."""
+def _replace(spark: SparkSession, into: Into, table: Raw, rows: DataFrame) -> None:
+    ours, theirs = (
+        F.struct(*_content(table, f"{mine}."), F.col(f"{other}.object_key")) for mine, other in ("st", "ts")
+    )
+    found = into.delta(spark, table.name).alias("t").merge(rows.alias("s"), "t.id = s.id")
+    found.whenMatchedUpdateAll(ours > theirs).whenNotMatchedInsertAll().execute()
+
+
+def _content(table: Raw, side: str = "") -> list[Column]:
+    """What decides between records with one id before the keys of their objects: the instant of their batch, all other columns."""
     names = set(table.columns) - {"id", "object_key"}
-    first = [each for each in ("emittedAt",) if each in names]
-    chosen = (*first, *sorted(names - set(first)), "object_key")
+    chosen = (*(each for each in _FIRST if each in names), *sorted(names - set(_FIRST)))
     return [F.col(f"{side}{quoted(each, DIALECT)}") for each in chosen]
+
+
+def _named(name: str) -> Column:
+    return F.col(quoted(name, DIALECT))

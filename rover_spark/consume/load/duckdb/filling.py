@@ -1,7 +1,7 @@
 """Rows on their way into a raw table: kept aside object by object, then merged by id.
 
-Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns: so the
-order in which objects are loaded decides nothing.
+Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns, of equal
+ones that of the first object by its key: so the order in which objects are loaded decides nothing.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ class Filling:
         chosen = ""
         if met:
             ours, theirs = (
-                ", ".join(f"{at}.{each} IS NOT NULL, {at}.{each}" for each in self._order()) for at in "ir"
+                ", ".join(f"{mine}.{each} IS NOT NULL, {mine}.{each}" for each in self._content())
+                + f", {other}.object_key"
+                for mine, other in ("ir", "ri")
             )
             self._connection.execute(
                 f"CREATE TEMP TABLE {_BETTER} AS SELECT m.old, m.new FROM {_MET} m"
@@ -165,21 +167,21 @@ class Filling:
 
     def _best(self) -> str:
         """Of rows with one id the one that is kept."""
-        order = ", ".join(f"{each} DESC NULLS LAST" for each in self._order())
+        order = ", ".join((*(f"{each} DESC NULLS LAST" for each in self._content()), "object_key"))
         self._connection.execute(
             f"CREATE TEMP TABLE {_BEST} AS SELECT * FROM {_ROWS}"
             f" QUALIFY row_number() OVER (PARTITION BY id ORDER BY {order}) = 1"
         )
         return _BEST
 
-    def _order(self) -> list[str]:
-        """What decides between records with one id: the instant of their batch, all other columns, the key of their object.
+    def _content(self) -> list[str]:
+        """What decides between records with one id before the keys of their objects: the instant of their batch, all other columns.
 
         Null is the least: of an event that comes under two schemas the one with the added field is kept.
         """
         names = set(self._types) - {"id", "object_key"}
         first = [each for each in ("emittedAt",) if each in names]
-        return [name_of(each) for each in (*first, *sorted(names - set(first)), "object_key")]
+        return [name_of(each) for each in (*first, *sorted(names - set(first)))]
 
     def _one(self, statement: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self._connection.execute(statement).fetchone()
