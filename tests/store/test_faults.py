@@ -15,6 +15,8 @@ from rover_spark.store import Store, open_store
 from tests.proxy import Proxy
 from tests.store.buckets import PUBLISH, SERVERS, STAGE, Bucket, before, behind
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
 DATA = os.urandom(200_000)
 

@@ -188,7 +188,7 @@ def test_an_account_is_impersonated_with_the_credentials_that_the_sdk_finds(
 ) -> None:
     with HTTPServer(("127.0.0.1", 0), Tokens) as server:
         server.seen = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         place = f"http://127.0.0.1:{server.server_address[1]}"
         pem = rsa.generate_private_key(65537, 2048).private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()

@@ -19,6 +19,8 @@ from rover_spark.store.aws import REMEDIES, client
 from rover_spark.store.s3 import PART_BYTES
 from tests.proxy import LEAST, Proxy, least_rights
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 KEY = "acme/exports/fan_profiles/date=2026-11-21/hour=10/one.ndjson.gz"
 DATA = os.urandom(200_000)
 COMPLETE = "CompleteMultipartUpload"

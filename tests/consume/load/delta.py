@@ -23,6 +23,11 @@ class Delta:
 
     name = "delta"
 
+    def __init__(self) -> None:
+        self._open: object = (
+            None  # the tables whose views the session has, and the commits that they had then
+        )
+
     def loaded(self, place: Path, into: Path, now: datetime = NOW, **options: Any) -> Loaded:
         from rover_spark.consume.load.delta.warehouse import DeltaTables
 
@@ -34,7 +39,10 @@ class Delta:
     def ask(self, into: Path, query: str) -> list[Row]:
         from rover_spark.consume.load.delta.views import open_path
 
-        open_path(session(), _into(into))
+        state = (session(), into, len(list(into.glob("*/_delta_log/*.json"))))
+        if state != self._open:
+            open_path(session(), _into(into))
+            self._open = state
         text = _BOOKS.sub(r"rover_load_\1", query).replace('"', "`")
         return [tuple(map(_naive, row)) for row in session().sql(text).collect()]
 

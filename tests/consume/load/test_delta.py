@@ -86,6 +86,7 @@ def test_half_of_the_objects_under_other_names_change_nothing(
     assert DELTA.tables(into) == DELTA.tables(whole)
 
 
+@pytest.mark.full
 def test_the_later_instant_counts_whichever_came_first(tmp_path: Path) -> None:
     rows = [
         {**record(PROFILES, 1), "emittedAt": f"2026-11-21T04:05:0{n}.000Z", "traits": {"n": n}}
@@ -98,6 +99,7 @@ def test_the_later_instant_counts_whichever_came_first(tmp_path: Path) -> None:
     assert DELTA.ask(into, "SELECT traits FROM fan_profiles_raw") == [('{"n": 7}',)]
 
 
+@pytest.mark.full
 def test_what_is_wrong_goes_into_the_quarantine_and_stops_nothing_until_it_is_healed(tmp_path: Path) -> None:
     place, into = tmp_path / "b", tmp_path / "loaded"
     good = text([record(PROFILES, 1), record(PROFILES, 2)])

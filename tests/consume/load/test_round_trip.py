@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.consume.ddl.export import BEGIN, PROFILES, Export, random_history, story
-from tests.consume.load.loading import NOW, Engine, differences, of
+from tests.consume.load.loading import DUCKDB, NOW, Engine, differences, of
 from tests.consume.written import currents_bucket, key, put, record, rover_bucket, text
 
 
@@ -152,7 +152,10 @@ def test_a_run_that_is_killed_is_finished_by_the_next_one(
     (count,) = engine.ask(file, "SELECT count(*) FROM rover_load.objects")[0]
     assert 9 <= count < 28
     found = engine.loaded(bucket, file)
-    assert sum(each.objects for each in found.datasets) == 28 - count
+    again = sum(each.objects for each in found.datasets) - (28 - count)
+    assert again == 0 or (
+        again == 1 and engine is not DUCKDB
+    )  # its objects were noted, its rows not yet written
     assert engine.tables(file) == engine.tables(whole)
 
 
