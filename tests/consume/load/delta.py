@@ -36,6 +36,12 @@ class Delta:
             warehouse.group_objects = group
         return load(open_place(str(place)), warehouse, now=now, **options)
 
+    def event_types(self, into: Path) -> dict[str, str]:
+        found = self.ask(
+            into, "SELECT DISTINCT dataset, name FROM rover_load.objects WHERE contract = 'currents'"
+        )
+        return {event_type: name.removesuffix("_raw") for event_type, name in found}
+
     def ask(self, into: Path, query: str) -> list[Row]:
         from rover_spark.consume.load.delta.views import open_path
 

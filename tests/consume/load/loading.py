@@ -41,6 +41,10 @@ class Engine(Protocol):
         """
         ...
 
+    def event_types(self, into: Path) -> dict[str, str]:
+        """The event types of Currents, and the names of their tables without ``_raw``."""
+        ...
+
     def tables(self, into: Path) -> dict[str, set[str]]:
         """Every raw table as a set of rows, without the keys of objects; columns by name. Views follow from them."""
         ...
@@ -57,6 +61,9 @@ class DuckDB:
         with opened(into, lambda: now) as warehouse:
             warehouse.group_objects = group or warehouse.group_objects
             return load(open_place(str(place)), warehouse, now=now, **options)
+
+    def event_types(self, into: Path) -> dict[str, str]:
+        return dict(self.ask(into, "SELECT event_type, name FROM rover_load.event_types"))
 
     def ask(self, into: Path, query: str) -> list[Row]:
         with self._opened(into) as connection:

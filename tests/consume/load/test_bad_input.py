@@ -15,7 +15,7 @@ import pytest
 from rover_spark.consume import lines
 from rover_spark.errors import ConfigError, RunError
 from rover_spark.store.local import LocalStore
-from tests.consume.load.loading import Engine, of
+from tests.consume.load.loading import DUCKDB, Engine, of
 from tests.consume.written import (
     SCHEMA,
     container,
@@ -239,7 +239,7 @@ def test_hostile_event_types_are_names_and_nothing_more(engine: Engine, tmp_path
     rover_bucket(tmp_path / "b", records=2, hours=1)
     file = tmp_path / "b.tables"
     engine.loaded(tmp_path / "b", file)
-    found = dict(engine.ask(file, "SELECT event_type, name FROM rover_load.event_types"))
+    found = engine.event_types(file)
     assert set(found) == set(names) and len(set(found.values())) == len(names)
     for name in found.values():
         assert engine.ask(file, f"SELECT count(*) FROM {name}_records") == [(3,)]
@@ -256,7 +256,9 @@ def test_event_types_whose_names_would_be_one_are_told_apart_in_any_order(
             put(place, event_key(0, each), container(events(len(each) + ("_" in each) * 10, 3)))
             engine.loaded(place, file)
         found.append(engine.tables(file))
-    assert found[0] == found[1] and len(found[0]) == 2
+    assert sorted(found[0].values(), key=sorted) == sorted(found[1].values(), key=sorted)
+    assert len(found[0]) == 2
+    assert found[0] == found[1] or engine is not DUCKDB, "Delta tables of a path cannot be renamed"
 
 
 def test_a_schema_grows_by_name_in_any_order(engine: Engine, tmp_path: Path) -> None:
