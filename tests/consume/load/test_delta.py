@@ -144,6 +144,7 @@ def test_objects_are_loaded_in_the_transaction_of_their_rows(
     monkeypatch.setattr(delta_warehouse, "merge", dies)
     with pytest.raises(KeyboardInterrupt):
         DELTA.loaded(place, into)
+    assert DELTA.ask(into, "SELECT count(*) FROM fan_profiles_current") == [(0,)], "views can be made already"
     monkeypatch.setattr(delta_warehouse, "merge", dies_later)
     with pytest.raises(
         KeyboardInterrupt

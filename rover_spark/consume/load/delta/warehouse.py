@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any
 from uuid import uuid4  # noqa: TID251 - tells runs apart; no record depends on it
 
@@ -14,7 +15,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ByteType, IntegerType, LongType, StringType, StructField, StructType
 
-from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load import events
 from rover_spark.consume.load.delta import reading as task
@@ -28,7 +28,7 @@ from rover_spark.consume.load.delta.settings import SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
 from rover_spark.consume.load.due import Due, Said
 from rover_spark.consume.load.port import Counts, Folder, Read, Refused
-from rover_spark.consume.load.tables import LOWERED, of_rover
+from rover_spark.consume.load.tables import LOWERED
 from rover_spark.contract import avro
 from rover_spark.contract.rover import DATASETS
 
@@ -95,7 +95,7 @@ class DeltaTables:
             RunError: several objects in a row cannot be read, or another run loads into the same table.
         """
         first = objects[0]
-        table = opened(self._spark, self._into, first.contract, first.dataset)
+        table = self._table(first)
         cores = self._spark.sparkContext.defaultParallelism
         tasks = task.spread(objects, _TASKS_A_CORE * cores, _TASK_BYTES)
         if first.contract == "currents":
@@ -104,6 +104,18 @@ class DeltaTables:
         lowered = LOWERED if first.contract == "rover" else ()
         with self._rows(task.Reading(read, tasks, fields, table.json, lowered), table) as rows:
             return self._keep(Given(rows, objects), table)
+
+    def _table(self, due: Due) -> Raw:
+        return (
+            opened(self._spark, self._into, "currents", due.dataset)
+            if due.contract == "currents"
+            else self._rover[due.dataset]
+        )
+
+    @cached_property
+    def _rover(self) -> Mapping[str, Raw]:
+        """The raw tables of the Rover contract, all of them before the first object is noted: the views read each."""
+        return {each: opened(self._spark, self._into, "rover", each) for each in DATASETS}
 
     def _evolved(self, table: Raw, schemas: task.Schemas) -> Raw:
         found = self._tasks(schemas, len(schemas.tasks), "schema string").distinct().collect()
@@ -146,11 +158,7 @@ class DeltaTables:
             self._books.note_batches(loaded, waiting, refused)
 
     def finish(self) -> None:
-        """Makes the tables of a contract that are not there yet, and the views of a schema anew. A path has none: see ``views``."""
-        there = {each: self._into.has(self._spark, raw(of_rover(each))) for each in DATASETS}
-        if any(there.values()):
-            for each in (name for name, found in there.items() if not found):
-                opened(self._spark, self._into, "rover", each)
+        """Makes the views of a schema anew. A path has none: see ``views``."""
         if self._into.schema:
             views.make(self._spark, self._into)
 
