@@ -152,7 +152,7 @@ def _fields(record: dict[str, Any], dataset: Dataset) -> Iterator[Wrong]:
         yield Wrong("version_unknown", f"has version {version}")
     if "emittedAt" in record:
         yield from _instant("emittedAt", record["emittedAt"])
-    tombstone = record.get("deleted") is True
+    tombstone = dataset.name == "fan_profiles" and record.get("deleted") is True
     for field in dataset.fields:
         if field.emitted:
             yield from _field(field, record, tombstone)

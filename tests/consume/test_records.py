@@ -130,6 +130,14 @@ def test_a_tombstone_needs_no_traits() -> None:
     assert held(json.dumps(fields).encode(), "fan_profiles") is None
 
 
+def test_only_a_profile_has_a_tombstone() -> None:
+    fields = {**record("fan_track_events", 1), "deleted": True}
+    del fields["attributes"]
+    line = json.dumps(fields).encode()
+    assert codes(line, "fan_track_events") == ["field_missing"]
+    assert held(line, "fan_track_events") is None
+
+
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 2), st.floats(), st.text(max_size=3), st.just({}), st.just([]),
     st.sampled_from(["2026-11-21T04:05:06Z", "2026-11-21T04:05:06.5+00:00", "2026-02-29T04:05:06.123456Z", "a" * 32, "A" * 32]),
