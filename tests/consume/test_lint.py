@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,25 @@ def test_shapes_that_are_known_do_not_hide_a_later_value(monkeypatch: pytest.Mon
     assert codes == [("loader_integer", 3), ("loader_case_clash", 4)]
 
 
+@pytest.mark.parametrize("end", [b'"}', b""])
+def test_a_text_full_of_quotes_is_searched_once(end: bytes) -> None:
+    line = b'{"a": "' + rb"\"" * 100_000 + end
+    start = time.process_time()
+    assert found(line, "duckdb") == []
+    assert time.process_time() - start < 2  # where each quote begins a search it takes a minute
+
+
+def test_shapes_of_any_length_are_known_in_bounded_memory() -> None:
+    mine = Lint("duckdb")
+    tracemalloc.start()
+    for number in range(20):
+        keys = b", ".join(b'"%d.%d": 0' % (number, each) for each in range(5_000))
+        assert list(mine.piece(Piece(1, b"{" + keys + b"}", 0))) == []
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 500_000 and len(mine._harmless) == 20
+
+
 def test_fields_of_events_are_looked_at_in_their_schema(tmp_path: Path) -> None:
     currents_bucket(tmp_path)
     extra: list[dict[str, Any]] = [
@@ -130,6 +151,24 @@ def test_fields_of_events_are_looked_at_in_their_schema(tmp_path: Path) -> None:
     event = Event(1, {"id": "x", "time": 1, "properties": {"a": ["\0"]}}, memoryview(b""))
     assert [each[0] for each in Lint("redshift").event(event)] == ["loader_nul"]
     assert list(Lint("bigquery").event(event)) == []
+
+
+def test_records_in_an_event_are_looked_at_once_each(tmp_path: Path) -> None:
+    inner = {
+        "type": "record",
+        "name": "Inner",
+        "fields": [{"name": name, "type": "int"} for name in ("Url", "URL", "Date")],
+    }
+    extra = [
+        {"name": "a", "type": {"type": "map", "values": ["null", {"type": "array", "items": inner}]}},
+        {"name": "b", "type": "Inner"},
+    ]
+    value = {"Url": 1, "URL": 2, "Date": 3}
+    rows = [{**each, "a": {"x": [value]}, "b": value} for each in events(0, 3)]
+    put(tmp_path, event_key(0), container(rows, {**SCHEMA, "fields": [*SCHEMA["fields"], *extra]}))
+    for loader, minds in (("bigquery", {"loader_case_clash": 1}), ("duckdb", {})):
+        report = conform(open_place(str(tmp_path)), now=AT, engine=loader)
+        assert {each.code: each.count for each in report.breaches} == minds
 
 
 def test_a_lint_names_the_loader_and_an_example(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from rover_spark.consume.containers import Event, Header
 from rover_spark.consume.keys import EventFile, RoverFile
 from rover_spark.consume.lines import LongLine, Piece
 from rover_spark.consume.records import parsed
+from rover_spark.contract.avro import Schema
 
 Found = Iterator[tuple[str, int, str, str]]  # code, line, what was found, message
 _ROVER_FOLDERS, _EVENT_FOLDERS = {"date", "hour"}, {"event_type", "date"}
-_KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 _LONG_INTEGER = re.compile(rb"[:,\[\s]-?\d{16,}")
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SHAPES = 10_000  # lists of keys that are known to be harmless
@@ -28,7 +28,7 @@ class Lint:
 
     def __init__(self, engine: str) -> None:
         self._engine, self._loader = engine, LOADERS[engine]
-        self._harmless = set[tuple[bytes, ...]]()
+        self._harmless = set[int]()  # their hashes: a list of keys may be as long as a line
 
     def object(self, file: RoverFile | EventFile, size: int) -> Found:
         """What is wrong with an object of that size."""
@@ -38,9 +38,9 @@ class Lint:
 
     def schema(self, header: Header) -> Found:
         """What is wrong with the fields of an Avro file."""
-        names = [field.name for field in header.schema.fields]
-        yield from self._names(names, 0, case_only=True)
-        yield from self._folders(names, _EVENT_FOLDERS, 0)
+        for names in _records(header.schema, set()):
+            yield from self._names(names, 0, case_only=True)
+        yield from self._folders([field.name for field in header.schema.fields], _EVENT_FOLDERS, 0)
 
     def event(self, event: Event) -> Found:
         """What is wrong with an event's values."""
@@ -74,14 +74,15 @@ class Lint:
 
     def _odd_keys(self, line: bytes) -> bool:
         """Whether keys of any of the line's objects could be one. Equal keys of two objects are odd, too: a parse decides."""
-        keys = tuple(_KEYS.findall(line))
-        if keys in self._harmless:
+        keys = _keys(line)
+        shape = hash(keys)
+        if shape in self._harmless:
             return False
         names = {key.decode(errors="replace").casefold() for key in keys}
         if len(names) < len(keys) or any(b"\\" in key for key in keys) or names & _ROVER_FOLDERS:
             return True
         if len(self._harmless) < _SHAPES:
-            self._harmless.add(keys)
+            self._harmless.add(shape)
         return False
 
     def _closely(self, number: int, line: bytes) -> Found:
@@ -145,6 +146,29 @@ class Lint:
 
     def _found(self, code: str, line: int, what: str) -> tuple[str, int, str, str]:
         return code, line, what, LINTS[code].format(self._engine)
+
+
+def _keys(line: bytes) -> tuple[bytes, ...]:
+    """The keys of all objects in a line. Of one with escapes only that it has some remains."""
+    if b"\\" in line:
+        line = line.replace(rb"\\", rb"\_").replace(
+            rb"\"", rb"\_"
+        )  # quotes that are left begin and end texts
+    parts = line.split(b'"')
+    return tuple(
+        text for text, after in zip(parts[1::2], parts[2::2], strict=False) if after.lstrip()[:1] == b":"
+    )
+
+
+def _records(schema: Schema, known: set[str]) -> Iterator[list[str]]:
+    """The names of each record's fields, once a record, the outermost first."""
+    if schema.kind == "record":
+        if schema.name in known:
+            return
+        known.add(schema.name)
+        yield [field.name for field in schema.fields]
+    for part in (*(field.type for field in schema.fields), *schema.parts):
+        yield from _records(part, known)
 
 
 def _texts(value: Any) -> Iterator[str]:
