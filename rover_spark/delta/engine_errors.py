@@ -71,8 +71,8 @@ def _unread(dataset: str, what: str, text: str, remedy: str) -> RunError:
 
 
 @contextmanager
-def engine(doing: str) -> Iterator[None]:
-    """Names what is done, ``doing``, in the error that an action on a ledger or a table's history raises.
+def engine(doing: str, holds: str = "what the ledger holds is still true") -> Iterator[None]:
+    """Names what is done, ``doing``, in the error that an action on a ledger or a table's history raises, and what ``holds``.
 
     Raises:
         RunError: Spark failed; its message ends with the first line of Spark's.
@@ -84,7 +84,7 @@ def engine(doing: str) -> Iterator[None]:
         raise RunError(
             f"{doing}: Spark failed: {first_line(text)}",
             code="spark_failed",
-            remedy=f"{then(cause_of(text))} What the ledger holds is still true.",
+            remedy=f"{then(cause_of(text))} {holds[:1].upper()}{holds[1:]}.",
         ) from error
 
 

@@ -21,7 +21,7 @@ from rover_spark.face.arguments import age, instant
 from rover_spark.face.console.streams import progress_of, refuse, set_up, show_result
 from rover_spark.face.results import Result, named
 from rover_spark.face.stopping import Signals, UnderWay
-from rover_spark.face.unexpected import problem_of
+from rover_spark.face.unexpected import holds, problem_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -125,7 +125,7 @@ def run_command(
             session.spark  # noqa: B018 - the property starts it
         under_way.starting = False
         waits = _WAITS.get(name, "looking at the ledger") if stop is None else _WAITS_FOR_CHANGES
-        with engine(name), under_way.doing(waits):
+        with engine(name, holds(name)), under_way.doing(waits):
             return command(session, under_way)
 
     _run(name, work, as_json, verbose, file, _end_jvm, stop)

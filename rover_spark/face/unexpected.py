@@ -13,13 +13,22 @@ _NO_ANSWER = (
     "while sending or receiving",
 )
 
+# what is true after an error of a receiver's command, which has no ledger
+_HOLDS = {"conform": "", "ddl": "", "load": "what was loaded before is kept"}
+
+
+def holds(command: str) -> str:
+    """What is still true when a command fails in a way that nobody expects; empty where it changes nothing."""
+    return _HOLDS.get(command, "what the ledger holds is still true")
+
 
 def problem_of(error: BaseException, command: str) -> Problem:
     """The problem that a person reads for an exception."""
+    true = f"; {holds(command)}" if holds(command) else ""
     if _of_the_gateway(error):
         return Problem(
             "spark_gone",
-            f"Spark's Java process ended, or is out of reach, while {command} ran; what the ledger holds is still true",
+            f"Spark's Java process ended, or is out of reach, while {command} ran{true}",
             f"Run {command} again. Where memory ran out (the system's log says so), give spark.driver.memory less or the "
             "machine more.",
         )
@@ -29,7 +38,7 @@ def problem_of(error: BaseException, command: str) -> Problem:
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return Problem(
         "unexpected",
-        f"{command} failed with an unexpected error: {what}; what the ledger holds is still true",
+        f"{command} failed with an unexpected error: {what}{true}",
         "This is a fault of rover_spark: run it again with -v, which prints a stack trace, and report that.",
     )
 

@@ -171,6 +171,14 @@ def test_what_nobody_expects_is_one_message() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "ends"), [("conform", "error: KeyError"), ("ddl", "error: KeyError"), ("load", "KeyError; what was loaded before is kept")]
+)  # fmt: skip
+def test_a_receiver_reads_nothing_of_a_ledger(command: str, ends: str) -> None:
+    assert problem_of(KeyError(), command).message.endswith(ends)
+    assert "ledger" not in problem_of(Py4JError("Answer from Java side is empty"), command).message
+
+
+@pytest.mark.parametrize(
     "place", ["s3a://AKIA:hunter2@bucket/x", "wasbs://c@acme.blob.core.windows.net/x?sig=hunter2", "https://u:hunter2@h/x"]
 )  # fmt: skip
 def test_a_secret_in_the_place_of_a_table_or_ledger_is_refused_and_not_repeated(place: str) -> None:
