@@ -83,6 +83,7 @@ MEANINGS = {
     "place_unknown": "`conform` or `load` finds no such directory, or no bucket at such a URL",
     "plan_missing": "the ledger holds a COMMITTED batch without its plan",
     "plan_newer": "a newer version planned a batch",
+    "process_ended": "a process of `conform` was ended from outside, as where memory runs out",
     "reader_refused": "the native reader met a data file that only Spark can read; the run goes on with Spark's reader, from the plan on unless the batch is STAGED",
     "rerun_refused": "`rerun` is not possible: nothing was delivered yet, or `--accept-gap` is wrong or missing",
     "rows_differ": "a plan gave other rows than before",

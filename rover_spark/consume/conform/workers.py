@@ -13,6 +13,8 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -23,6 +25,7 @@ from rover_spark.consume.conform.examine import Examined, examine
 from rover_spark.consume.conform.ids import Repeats, Spill, repeats, written
 from rover_spark.consume.conform.lint import Lint
 from rover_spark.consume.place import Place
+from rover_spark.errors import RunError
 from rover_spark.store import Store
 
 SMALL = 16 << 20  # stored octets that one process reads before another would have started
@@ -92,6 +95,18 @@ def _track_quietly() -> None:
         sys.warnoptions.remove(option)
 
 
+@contextmanager
+def _alive() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise RunError(
+            "a process that read the bucket was ended from outside, as the system does where memory runs out",
+            code="process_ended",
+            remedy="Run conform again with a smaller --processes, or with more memory.",
+        ) from None
+
+
 class Workers:
     """Some processes, or this one. Leave it with ``close``."""
 
@@ -105,21 +120,26 @@ class Workers:
             self._pool = ProcessPoolExecutor(processes, context, _begin, (setting,))
 
     def examined(self, jobs: Iterable[Job]) -> Iterator[Examined]:
-        """Every file, examined."""
+        """Every file, examined.
+
+        Raises:
+            RunError: a process was ended from outside, or the temporary directory cannot be used.
+        """
         if self._pool is None:
             worker = Worker(self._setting)
             for task in _tasks(jobs):
                 yield from worker.examined(task)
             return
         waiting = set[Future[list[Examined]]]()
-        for task in _tasks(jobs):
-            waiting.add(self._pool.submit(_task, task))
-            while len(waiting) >= self._processes * _WAITING:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for each in done:
-                    yield from each.result()
-        for each in waiting:
-            yield from each.result()
+        with _alive():
+            for task in _tasks(jobs):
+                waiting.add(self._pool.submit(_task, task))
+                while len(waiting) >= self._processes * _WAITING:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        yield from each.result()
+            for each in waiting:
+                yield from each.result()
 
     def repeated(self) -> Iterator[Repeats]:
         """The ids that occur more than once, part by part, once every file is examined."""
@@ -127,8 +147,9 @@ class Workers:
         if self._pool is None:
             yield from (repeats(home, group, part) for group, part in written(home))
             return
-        for each in [self._pool.submit(repeats, home, *part) for part in written(home)]:
-            yield each.result()
+        with _alive():
+            for each in [self._pool.submit(repeats, home, *part) for part in written(home)]:
+                yield each.result()
 
     def close(self) -> None:
         """Ends the processes, and what they still do."""
