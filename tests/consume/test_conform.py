@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import multiprocessing
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,10 +18,11 @@ import fastavro
 import pytest
 
 from rover_spark.consume import columns
-from rover_spark.consume.conform import doubled, examine, ids, workers
+from rover_spark.consume.conform import doubled, examine, ids, run, workers
 from rover_spark.consume.conform.report import CODES, Breach, Conformed
 from rover_spark.consume.conform.run import abandon, conform
 from rover_spark.consume.place import open_place
+from rover_spark.errors import RunError
 from rover_spark.store import ObjectInfo
 from rover_spark.store.local import LocalStore
 from tests.consume.written import (
@@ -51,6 +53,10 @@ def held(root: Path, **options: Any) -> Conformed:
 
 def codes(found: Conformed) -> dict[str, int]:
     return {each.code: each.count for each in found.breaches}
+
+
+def uncompared(found: Conformed) -> int:
+    return sum(each.uncompared for each in found.datasets)
 
 
 @pytest.fixture
@@ -108,9 +114,10 @@ def test_a_record_that_was_emitted_twice_is_a_repeat_in_any_order_of_fields(
     found = held(bucket)
     assert found.breaches == ()
     assert sum(each.repeats for each in found.datasets) == 2
-    # only another order of fields takes a second look
+    # only another order of fields takes a second look; what does not get it is not compared, which breaks nothing
     monkeypatch.setattr(doubled, "COMPARED", 0)
-    assert codes(held(bucket)) == {"id_differs": 1}
+    found = held(bucket)
+    assert (found.breaches, uncompared(found)) == ((), 1)
 
 
 def test_an_event_that_comes_again_under_a_wider_schema_is_a_repeat(bucket: Path) -> None:
@@ -300,6 +307,24 @@ def test_each_damage_has_its_breach_and_no_other(bucket: Path, name: str) -> Non
     assert where in breach.example.key or breach.code in {"schema_differs", "id_differs", "offsets_overlap"}
 
 
+@pytest.mark.parametrize(
+    ("type_", "zone"),
+    [
+        ({"type": "array", "items": "string"}, ["Europe/Paris"]),
+        ({"type": "map", "values": "string"}, {"a": "b"}),
+        ("int", 1),
+    ],
+)
+def test_a_time_zone_that_is_no_text_is_told_and_stops_nothing(tmp_path: Path, type_: Any, zone: Any) -> None:
+    fields = [
+        {**each, "type": type_, "default": zone} if each["name"] == "timezone" else each
+        for each in SCHEMA["fields"]
+    ]
+    rows = [{**each, "timezone": zone} for each in events(20, 20)]
+    put(tmp_path, EVENTS, container(rows, {**SCHEMA, "fields": fields}))
+    assert codes(held(tmp_path)) == {"zone_unknown": 20}
+
+
 def test_more_events_than_the_threshold_are_told(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine, "EVENTS_PER_FILE_BACKLOG", 20)
     assert held(bucket).breaches == ()
@@ -426,7 +451,56 @@ def test_an_id_with_thousands_of_contents_is_counted_in_bounded_memory(
         key("fan_profiles", AT, "z9"),
         packed([{**ROWS[0], "traits": {"n": number}} for number in range(99)]),
     )
-    assert codes(held(bucket)) == {"id_differs": 99}
+    found = held(bucket)
+    assert codes(found) == {"id_differs": 4}
+    assert (sum(each.breaches for each in found.datasets), uncompared(found)) == (4, 95)
+
+
+# -- what is wrong here, and not in the bucket ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("then", ["spill", "read back"])
+def test_a_temporary_directory_that_is_full_or_gone_is_no_breach(
+    bucket: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    home = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(home))
+    if then == "spill":
+        monkeypatch.setattr(ids, "_AT_ONCE", 1)  # while the file is read
+        monkeypatch.setattr(ids.Spill, "__init__", gone(ids.Spill.__init__))
+    else:
+        monkeypatch.setattr(ids, "_entries", gone(ids._entries))
+        put(bucket, key("fan_profiles", AT, "b2"), (bucket / PROFILES).read_bytes())
+    with pytest.raises(RunError, match=r"the temporary directory .*rover-conform-.* cannot be used") as found:
+        held(bucket)
+    assert found.value.code == "file_refused" and "TMPDIR" in found.value.remedy
+
+
+def gone(whole: Callable[..., Any]) -> Callable[..., Any]:
+    """After the call the temporary directories are no more."""
+
+    def call(*arguments: Any) -> Any:
+        found = whole(*arguments)
+        abandon()
+        return found
+
+    return call
+
+
+def test_a_process_that_is_ended_from_outside_is_one_plain_error(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(records: int, size: int) -> None:
+        for each in multiprocessing.active_children():
+            each.kill()
+            each.join()
+
+    monkeypatch.setattr(run, "SMALL", 0)
+    monkeypatch.setattr(workers, "_TASK_FILES", 1)
+    monkeypatch.setattr(workers, "_WAITING", 1)
+    with pytest.raises(RunError, match="ended from outside") as found:
+        held(bucket, processes=2, notice=kill)
+    assert found.value.code == "process_ended" and "--processes" in found.value.remedy
 
 
 # -- manifests -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rover_spark.cli import app
+from rover_spark.consume.conform import doubled
 from rover_spark.errors import StoreError
 from rover_spark.face.receivers.conform import conform
 from rover_spark.store.local import LocalStore
-from tests.consume.written import AT, currents_bucket, key, put, rover_bucket
+from tests.consume.written import AT, currents_bucket, key, put, record, rover_bucket, text
 
 CONFIGURATION = """
 name = "acme"
@@ -64,6 +66,24 @@ def test_a_breach_exits_1_with_its_count_and_an_example(bucket: Path) -> None:
     assert f"    {key('fan_profiles')} not gzip: it does not begin as a member\n" in result.stdout
     assert "exports/fan_profiles/[red]\\x1b[31m is no key of the contract" in result.stdout
     assert "all of it" not in result.stdout
+
+
+def test_what_was_not_compared_is_said_and_breaks_nothing(
+    bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = {**record("fan_profiles", 0), "traits": {}}
+    put(bucket, key("fan_profiles", AT, "z9"), gzip.compress(text([again])))
+    monkeypatch.setattr(doubled, "COMPARED", 0)
+    result = run(bucket)
+    assert result.exit_code == 0
+    assert "1 record has the id of another one and was not compared\n" in result.stdout
+    assert result.stdout.endswith("all else is as the contract says\n")
+
+
+@pytest.mark.parametrize("number", ["0", "99999999999999999999"])
+def test_a_sample_has_bounds(bucket: Path, number: str) -> None:
+    result = run(bucket, "--sample", number)
+    assert result.exit_code == 2 and "--sample" in result.stderr
 
 
 def test_with_json_the_report_is_one_document(bucket: Path) -> None:

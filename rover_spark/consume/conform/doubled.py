@@ -1,7 +1,8 @@
 """Ids with several contents: whether these really differ. Reads the records again, and only them.
 
-Equal are two records whose fields are, but for ``emittedAt``; of events those that are null count as absent, because another
-schema may not have them.
+Equal are two records whose fields are, but for ``emittedAt`` and the case of the id; of events those that are null count as
+absent, because another schema may not have them. What can be read no more, or is beyond the bound, is not compared: nobody
+knows whether it differs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import NamedTuple
 
 from rover_spark.consume.conform.catalogue import Catalogue, Numbered
 from rover_spark.consume.conform.ids import Content
@@ -17,17 +18,25 @@ from rover_spark.consume.conform.report import Tally
 from rover_spark.consume.containers import BrokenContainer, Container
 from rover_spark.consume.keys import EventFile
 from rover_spark.consume.lines import LongLine, pieces
-from rover_spark.consume.records import parsed
+from rover_spark.consume.records import BOM, parsed
 from rover_spark.encode.inflated import NotOneMember
 from rover_spark.errors import StoreError
 from rover_spark.store import Store
 
-COMPARED = 20_000  # ids of a dataset; further ones are taken to differ
-Place = tuple[int, int]
+COMPARED = 20_000  # ids of a dataset
 
 
-def compare(store: Store, catalogue: Catalogue, tally: Tally, doubled: Iterable[tuple[Content, ...]]) -> int:
-    """Adds a breach for each record that says something else than the first of its id; returns how many are equal after all."""
+class Compared(NamedTuple):
+    """How many records are equal to the first of their id after all, and of how many nobody knows."""
+
+    equal: int
+    uncompared: int
+
+
+def compare(
+    store: Store, catalogue: Catalogue, tally: Tally, doubled: Iterable[tuple[Content, ...]]
+) -> Compared:
+    """Adds a breach for each record that says something else than the first of its id."""
     kept = list(doubled)
     wanted: dict[int, set[int]] = {}
     for contents in kept[:COMPARED]:
@@ -38,20 +47,24 @@ def compare(store: Store, catalogue: Catalogue, tally: Tally, doubled: Iterable[
         for number in sorted(wanted)
         for line, digest in _read(store, catalogue.file(number), wanted[number])
     }
-    equal = 0
+    equal = uncompared = 0
     for first, *others in kept:
         known = said.get((first.file, first.line))
         for each in others:
-            if known is not None and said.get((each.file, each.line)) == known:
+            mine = said.get((each.file, each.line))
+            if known is None or mine is None:
+                uncompared += each.count
+                continue
+            if mine == known:
                 equal += each.count
                 continue
             earlier, file = catalogue.file(first.file), catalogue.file(each.file)
             found = f"has the id of line {first.line} of {earlier.file.key}"
             tally.add(file.name, "id_differs", file.file.key, each.line, found, count=each.count)
-    return equal
+    return Compared(equal, uncompared)
 
 
-def _read(store: Store, numbered: Numbered, lines: set[int]) -> Iterator[tuple[int, str]]:
+def _read(store: Store, numbered: Numbered, lines: set[int]) -> Iterator[tuple[int, str | None]]:
     """A digest of what each of these lines or events says. What can be read no more has none."""
     try:
         with store.read(numbered.file.key) as stream:
@@ -71,10 +84,18 @@ def _read(store: Store, numbered: Numbered, lines: set[int]) -> Iterator[tuple[i
         return
 
 
-def _said(line: bytes) -> str:
-    record = cast("dict[str, object]", parsed(line))
-    record.pop("emittedAt", None)
-    return _digest(record)
+def _said(line: bytes) -> str | None:
+    """A digest of a line; None where it is no record, because the object is another one by now, or is nested too deeply."""
+    try:
+        record = parsed(line.removeprefix(BOM))
+        if not isinstance(record, dict):
+            return None
+        record.pop("emittedAt", None)
+        if isinstance(id_ := record.get("id"), str):
+            record["id"] = id_.lower()
+        return _digest(record)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _digest(fields: dict[str, object]) -> str:

@@ -7,15 +7,16 @@ is, the answer is a value: an object that is gone or cannot be read is a breach 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, BinaryIO, cast
+from zlib import crc32
 
 from rover_spark.consume.columns import Columns, columns
 from rover_spark.consume.conform.catalogue import Numbered
+from rover_spark.consume.conform.checksums import checksum, checksums
 from rover_spark.consume.conform.ids import Spill
 from rover_spark.consume.conform.lint import Lint
 from rover_spark.consume.conform.report import Breach, Tally
@@ -33,7 +34,6 @@ from rover_spark.store import Store
 DAY = timedelta(days=1)
 EARLIEST = "1970-01-01T00:00:00"
 _SECONDS = len(EARLIEST)
-_KINDS = 4  # of emittedAt in a piece: more of them are not taken out of checksums
 _ZONES = frozenset(ZONES)
 
 
@@ -160,7 +160,7 @@ class _Work:
 
     def _take(self, ids: bytes, emitted: Sequence[str], piece: Piece) -> None:
         self._records += piece.count
-        sums = _checksums(piece.text, piece.count, emitted)
+        sums = checksums(piece.text, piece.count, emitted)
         self._spill.add(self._group, self._numbered.number, ids, sums, count(piece.number))
 
     def _one_by_one(self, piece: Piece, file: RoverFile) -> None:
@@ -173,11 +173,8 @@ class _Work:
             record = found.record or {}
             codes = {wrong.code for wrong in found.wrong}
             if isinstance(record.get("id"), str) and "id_malformed" not in codes:
-                emitted = record.get("emittedAt")
-                texts = [emitted] if isinstance(emitted, str) else []
-                sums = _checksums(line, 1, texts)
                 ids = bytes.fromhex(record["id"])
-                self._spill.add(self._group, self._numbered.number, ids, sums, [number])
+                self._spill.add(self._group, self._numbered.number, ids, [checksum(line)], [number])
             self._times(record, file.stamp, dataset.event_time, number)
 
     def _times(self, record: dict[str, Any], stamp: datetime, event_time: str, line: int) -> None:
@@ -204,7 +201,7 @@ class _Work:
             if self._lint is not None:
                 self._linted(self._lint.event(event))
             ids += hashlib.blake2b(event.fields["id"].encode(), digest_size=16).digest()
-            sums.append(zlib.crc32(event.datum))
+            sums.append(crc32(event.datum))
             numbers.append(event.number)
             if len(sums) == 10_000:
                 self._spill.add(self._group, self._numbered.number, bytes(ids), sums, numbers)
@@ -219,7 +216,7 @@ class _Work:
         if not 0 < event.fields["time"] <= latest:
             self.add("time_implausible", event.number, f"has the time {event.fields['time']}")
         zone = event.fields.get("timezone")
-        if zone is not None and zone not in _ZONES:
+        if zone is not None and not (isinstance(zone, str) and zone in _ZONES):
             self.add("zone_unknown", event.number, f"has the time zone {str(zone)[:50]!r}")
 
 
@@ -230,17 +227,6 @@ def _plausible(found: Columns, bounds: tuple[str, str]) -> bool:
         return False
     latest = f"{datetime.fromisoformat(first) + DAY:%Y-%m-%dT%H:%M:%S}"
     return min(found.times)[:_SECONDS] >= EARLIEST and max(found.times)[:_SECONDS] < latest
-
-
-def _checksums(text: bytes, lines: int, emitted: Sequence[str]) -> list[int]:
-    """A checksum a line, of all but its ``emittedAt``."""
-    kinds = set(emitted)
-    start = text.find(b'"emittedAt"')
-    if 0 < len(kinds) <= _KINDS and start >= 0:
-        name = text[start : text.find(b'"', start + 11)]
-        for kind in kinds:
-            text = text.replace(name + b'"' + kind.encode() + b'"', b"")
-    return list(map(zlib.crc32, text.split(b"\n")[:lines]))
 
 
 def _instant(value: object) -> datetime | None:

@@ -13,22 +13,26 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import itemgetter
 from pathlib import Path
 from struct import Struct
+
+from rover_spark.errors import RunError
 
 _ENTRY = Struct(">16sIII")
 ID_BYTES = 16
 _AT_ONCE = 4 << 20  # octets of entries that wait in a worker
 _PART = 500_000  # records of a part: tens of megabytes while it is read back
-_READ = 64 << 20  # octets of a part that are read at once
+_READ = 16 << 20  # octets of a part whose ids are in memory at once: about ten times that
 _CHUNK = _ENTRY.size << 16  # octets of whole entries that are in memory at once
 _CONTENTS = 100  # different contents of one id that are kept
 _DOUBLED = 10_000  # ids of a part that are compared
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Content:
     """Records of one id with one checksum: how many, and the file and line of the first."""
 
@@ -42,7 +46,7 @@ class Repeats:
     """The ids of a part of a group that occur more than once.
 
     ``equal`` counts records that repeat an equal one; ``doubled`` has, of each id with several checksums, its contents, the
-    first record's first. ``uncompared`` counts records beyond the bounds, which are taken to differ.
+    first record's first. ``uncompared`` counts records beyond the bounds: nobody knows whether they differ.
     """
 
     group: int
@@ -86,15 +90,29 @@ class Spill:
         for group, parts in self._waiting.items():
             for part, entries in enumerate(parts):
                 if entries:
-                    with (self._home / f"{group}.{part}.{os.getpid()}").open("ab") as file:
+                    path = self._home / f"{group}.{part}.{os.getpid()}"
+                    with _usable(self._home), path.open("ab") as file:
                         file.write(entries)
         self._waiting.clear()
         self._bytes = 0
 
 
+@contextmanager
+def _usable(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"the temporary directory {home} cannot be used: {error.strerror}",
+            code="file_refused",
+            remedy="Free space there, or set TMPDIR to a directory that has 30 bytes a record, and run conform again.",
+        ) from None
+
+
 def written(home: Path) -> list[tuple[int, int]]:
     """The groups and parts that have entries, in order."""
-    return sorted({_named(path) for path in home.iterdir()})
+    with _usable(home):
+        return sorted({_named(path) for path in home.iterdir()})
 
 
 def _named(path: Path) -> tuple[int, int]:
@@ -104,20 +122,51 @@ def _named(path: Path) -> tuple[int, int]:
 
 def repeats(home: Path, group: int, part: int) -> Repeats:
     """The ids of a part that occur more than once. A part that is larger than thought is read several times, a share each."""
-    paths = sorted(home.glob(f"{group}.{part}.*"))
-    shares = max(-(-sum(path.stat().st_size for path in paths) // _READ), 1)
-    found = [_share(group, paths, share, shares) for share in range(shares)]
-    doubled = [each for one in found for each in one.doubled]
+    with _usable(home):
+        paths = sorted(home.glob(f"{group}.{part}.*"))
+        size = sum(path.stat().st_size for path in paths)
+    shares = max(-(-size // _READ), 1)
+    equal = uncompared = 0
+    doubled: list[tuple[Content, ...]] = []
+    for share in range(shares):
+        for contents, records in _again(paths, share, shares):
+            kept = sum(each.count for each in contents)
+            equal += kept - len(contents)
+            uncompared += records - kept
+            if len(contents) > 1:
+                doubled.append(contents)
+            if len(doubled) > 2 * _DOUBLED:
+                uncompared += _cut(doubled)
+    uncompared += _cut(doubled)
+    return Repeats(group, equal, tuple(doubled), uncompared)
+
+
+def _cut(doubled: list[tuple[Content, ...]]) -> int:
+    """Leaves the first of them; how many records of the others were to be compared."""
+    doubled.sort()
     beyond = sum(content.count for each in doubled[_DOUBLED:] for content in each[1:])
-    return Repeats(
-        group,
-        sum(each.equal for each in found),
-        tuple(doubled[:_DOUBLED]),
-        sum(each.uncompared for each in found) + beyond,
-    )
+    del doubled[_DOUBLED:]
+    return beyond
 
 
-def _share(group: int, paths: list[Path], share: int, shares: int) -> Repeats:
+def _again(paths: list[Path], share: int, shares: int) -> Iterator[tuple[tuple[Content, ...], int]]:
+    """Of each id of a share that occurs more than once its first contents, and how many records it has."""
+    again = _repeated(paths, share, shares)
+    if not again:
+        return
+    entries = [
+        entry
+        for data in _entries(paths, share, shares)
+        for entry in _divided(data)
+        if entry[:ID_BYTES] in again
+    ]
+    again.clear()
+    entries.sort()  # by id, checksum, file and line
+    for _, mine in groupby(map(_ENTRY.unpack, entries), itemgetter(0)):
+        yield _contents(mine)
+
+
+def _repeated(paths: list[Path], share: int, shares: int) -> set[bytes]:
     seen, again = set[bytes](), set[bytes]()
     for data in _entries(paths, share, shares):
         ids = [data[start : start + ID_BYTES] for start in range(0, len(data), _ENTRY.size)]
@@ -126,41 +175,36 @@ def _share(group: int, paths: list[Path], share: int, shares: int) -> Repeats:
         seen |= new
         if len(new) < len(ids):
             again |= {id_ for id_, count in Counter(ids).items() if count > 1}
-    if not again:
-        return Repeats(group, 0, (), 0)
-    return _contents(group, paths, share, shares, again)
+    return again
 
 
-def _contents(group: int, paths: list[Path], share: int, shares: int, again: set[bytes]) -> Repeats:
-    found: dict[bytes, dict[int, Content]] = {}
-    uncompared = 0
-    for data in _entries(paths, share, shares):
-        for id_, checksum, file, line in _ENTRY.iter_unpack(data):
-            if id_ not in again:
-                continue
-            mine = found.setdefault(id_, {})
-            if checksum not in mine and len(mine) == _CONTENTS:
-                uncompared += 1
-                continue
-            known = mine.get(checksum, Content(file, line, 0))
-            place = min((known.file, known.line), (file, line))
-            mine[checksum] = Content(*place, known.count + 1)
-    equal = sum(each.count - 1 for mine in found.values() for each in mine.values())
-    doubled = sorted(
-        tuple(sorted(mine.values(), key=lambda each: (each.file, each.line)))
-        for mine in found.values()
-        if len(mine) > 1
-    )
-    return Repeats(group, equal, tuple(doubled), uncompared)
+def _contents(entries: Iterable[tuple[bytes, int, int, int]]) -> tuple[tuple[Content, ...], int]:
+    contents: list[list[int]] = []  # file, line, count
+    records, last = 0, -1
+    for _, checksum, file, line in entries:
+        records += 1
+        if checksum == last:
+            contents[-1][2] += 1
+            continue
+        last = checksum
+        if len(contents) == 2 * _CONTENTS:
+            contents = sorted(contents)[:_CONTENTS]
+        contents.append([file, line, 1])
+    return tuple(Content(*each) for each in sorted(contents)[:_CONTENTS]), records
+
+
+def _divided(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + _ENTRY.size] for start in range(0, len(data), _ENTRY.size))
 
 
 def _entries(paths: list[Path], share: int, shares: int) -> Iterator[bytes]:
     """Whole entries, some megabytes at once; of several shares those whose ids belong to this one."""
     for path in paths:
-        with path.open("rb") as file:
+        with _usable(path.parent), path.open("rb") as file:
             while data := file.read(_CHUNK):
                 if shares == 1:
                     yield data
-                    continue
-                entries = (data[start : start + _ENTRY.size] for start in range(0, len(data), _ENTRY.size))
-                yield b"".join(each for each in entries if (each[2] << 8 | each[3]) % shares == share)
+                else:
+                    yield b"".join(
+                        each for each in _divided(data) if (each[2] << 8 | each[3]) % shares == share
+                    )

@@ -93,7 +93,8 @@ class HeldDataset:
     ``place`` is where it lies below the URL: the prefix before ``exports``, or the folder of an integration.
 
     ``records``, ``text_bytes`` and ``repeats`` (records that repeat an equal one) are those of the files that were read;
-    ``first`` and ``last`` are hours in UTC. ``breaches`` counts what is wrong.
+    ``first`` and ``last`` are hours in UTC. ``breaches`` counts what is wrong. ``uncompared`` are records with the id of another
+    one that were not held against it: there are too many of that id or of such ids, or they could not be read again.
     """
 
     place: str
@@ -107,6 +108,7 @@ class HeldDataset:
     first: datetime
     last: datetime
     breaches: int
+    uncompared: int = 0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from rover_spark.store import below
 _RECORD_BYTES = 40  # of a compressed record, at the least that is usual
 _AT_ONCE = 500
 _HOMES: set[str] = set()  # of the runs of this process
-_LAST = "\U0010ffff"  # no key: any other example comes before it
 
 Notice = Callable[[int, int], object]  # records and bytes of text of a file that was read
 
@@ -92,6 +91,7 @@ class _Run:
         self.others = 0
         self.groups: dict[str, int] = {}
         self.repeats: dict[str, int] = {}
+        self.uncompared = Counter[str]()
 
     def report(self, sample: int | None, engine: str, processes: int, notice: Notice) -> Conformed:
         manifests = self.list_all()
@@ -174,13 +174,13 @@ class _Run:
         for each in workers.repeated():
             self.repeats[names[each.group]] = self.repeats.get(names[each.group], 0) + each.equal
             doubled += [(names[each.group], contents) for contents in each.doubled]
-            if each.uncompared:
-                beyond = "there are too many to compare one by one"
-                self.tally.add(names[each.group], "id_differs", _LAST, 0, beyond, count=each.uncompared)
+            self.uncompared[names[each.group]] += each.uncompared
         store = self.place.store()
         for name in sorted({name for name, _ in doubled}):
             mine = sorted(contents for own, contents in doubled if own == name)
-            self.repeats[name] += compare(store, self.catalogue, self.tally, mine)
+            found = compare(store, self.catalogue, self.tally, mine)
+            self.repeats[name] += found.equal
+            self.uncompared[name] += found.uncompared
 
     def hold_schemas(self) -> None:
         """Of the files under one schema id those whose schema is not the first one's."""
@@ -219,6 +219,7 @@ class _Run:
                 _instant(first),
                 _instant(last),
                 wrong[place_and_dataset(name)],
+                self.uncompared[name],
             )
             for name, files, read, records, size, text_bytes, first, last in self.catalogue.totals()
         )

@@ -123,13 +123,19 @@ def _conform(console: Console, result: ConformResult) -> None:
         _out(console, breaches_table(result.breaches, console.width))
     beside = [(result.manifests, "manifest", "was read", "were read")]
     beside.append((result.others, "object", "is no part of an export", "are no part of an export"))
+    uncompared = sum(each.uncompared for each in result.datasets)
+    has, have = (
+        f"{word} the id of another one and {be} not compared"
+        for word, be in (("has", "was"), ("have", "were"))
+    )
+    beside.append((uncompared, "record", has, have))
     for count, what, is_, are in beside:
         if count:
             console.print(plain(f"{counted(count, what)} {is_ if count == 1 else are}"))
     if not result.datasets:
         console.print("no files of a contract are there")
     elif result.ok:
-        console.print("all of it is as the contract says")
+        console.print(f"all {'else' if uncompared else 'of it'} is as the contract says")
 
 
 def _load(console: Console, result: LoadResult) -> None:

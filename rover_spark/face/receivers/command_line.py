@@ -43,6 +43,7 @@ def conform(
             "--sample",
             metavar="N",
             min=1,
+            max=1_000_000_000,
             help="Read N files of each dataset, evenly spread; the others are only listed.",
         ),
     ] = None,
