@@ -5,11 +5,11 @@ from __future__ import annotations
 import traceback
 
 import pytest
-from pyspark.errors import PythonException
+from pyspark.errors import AnalysisException, PythonException
 
 from rover_spark.delta.anchor import rerun_remedy
 from rover_spark.delta.causes import LONGEST, Kind, cause_of, cut, first_line
-from rover_spark.delta.engine_errors import reading
+from rover_spark.delta.engine_errors import engine, reading
 from rover_spark.delta.task_errors import problem_in, sent_as_text
 from rover_spark.errors import (
     ConfigError,
@@ -230,3 +230,10 @@ def test_a_version_that_cannot_be_read_is_not_mended_by_a_rerun() -> None:
     with pytest.raises(SourceGap) as caught, reading("fan_profiles", "version 3 of /t", remedy="Mend it."):
         raise PythonException("[FAILED_READ_FILE.FILE_NOT_EXIST] a.parquet")
     assert caught.value.remedy == "Mend it."
+
+
+def test_an_error_says_what_still_holds() -> None:
+    for holds, said in (((), "What the ledger holds is still true."), (("it is kept",), "It is kept.")):
+        with pytest.raises(RunError) as found, engine("load", *holds):
+            raise AnalysisException("no")
+        assert found.value.message == "load: Spark failed: no" and found.value.remedy.endswith(said)
