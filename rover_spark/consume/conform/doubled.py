@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rover_spark.consume.conform.catalogue import Catalogue, Numbered
-from rover_spark.consume.conform.ids import Content
+from rover_spark.consume.conform.ids import Content, cut
 from rover_spark.consume.conform.report import Tally
 from rover_spark.consume.containers import BrokenContainer, Container
 from rover_spark.consume.keys import EventFile
@@ -33,13 +33,17 @@ class Compared(NamedTuple):
     uncompared: int
 
 
+def bounded(doubled: list[tuple[Content, ...]]) -> int:
+    """Leaves as many ids as are compared, the first ones; returns how many records of the others are not."""
+    return cut(doubled, COMPARED)
+
+
 def compare(
-    store: Store, catalogue: Catalogue, tally: Tally, doubled: Iterable[tuple[Content, ...]]
+    store: Store, catalogue: Catalogue, tally: Tally, doubled: Sequence[tuple[Content, ...]]
 ) -> Compared:
     """Adds a breach for each record that says something else than the first of its id."""
-    kept = list(doubled)
     wanted: dict[int, set[int]] = {}
-    for contents in kept[:COMPARED]:
+    for contents in doubled:
         for each in contents:
             wanted.setdefault(each.file, set()).add(each.line)
     said = {
@@ -48,7 +52,7 @@ def compare(
         for line, digest in _read(store, catalogue.file(number), wanted[number])
     }
     equal = uncompared = 0
-    for first, *others in kept:
+    for first, *others in doubled:
         known = said.get((first.file, first.line))
         for each in others:
             mine = said.get((each.file, each.line))

@@ -136,16 +136,16 @@ def repeats(home: Path, group: int, part: int) -> Repeats:
             if len(contents) > 1:
                 doubled.append(contents)
             if len(doubled) > 2 * _DOUBLED:
-                uncompared += _cut(doubled)
-    uncompared += _cut(doubled)
+                uncompared += cut(doubled, _DOUBLED)
+    uncompared += cut(doubled, _DOUBLED)
     return Repeats(group, equal, tuple(doubled), uncompared)
 
 
-def _cut(doubled: list[tuple[Content, ...]]) -> int:
-    """Leaves the first of them; how many records of the others were to be compared."""
+def cut(doubled: list[tuple[Content, ...]], most: int) -> int:
+    """Leaves the first ``most`` of them; returns how many records of the others were to be compared."""
     doubled.sort()
-    beyond = sum(content.count for each in doubled[_DOUBLED:] for content in each[1:])
-    del doubled[_DOUBLED:]
+    beyond = sum(content.count for each in doubled[most:] for content in each[1:])
+    del doubled[most:]
     return beyond
 
 

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from rover_spark.consume.conform.catalogue import Catalogue, text
-from rover_spark.consume.conform.doubled import compare
-from rover_spark.consume.conform.ids import parts_of
+from rover_spark.consume.conform.doubled import bounded, compare
+from rover_spark.consume.conform.ids import Content, parts_of
 from rover_spark.consume.conform.manifests import hold_against, read_manifests
 from rover_spark.consume.conform.report import Conformed, HeldDataset, Tally, name_of, place_and_dataset
 from rover_spark.consume.conform.workers import SMALL, Job, Setting, Workers
@@ -170,14 +170,15 @@ class _Run:
     def hold_ids(self, workers: Workers) -> None:
         """Ids that come again: whether they say the same."""
         names = {number: name for name, number in self.groups.items()}
-        doubled = []
+        doubled: dict[str, list[tuple[Content, ...]]] = {}
         for each in workers.repeated():
-            self.repeats[names[each.group]] = self.repeats.get(names[each.group], 0) + each.equal
-            doubled += [(names[each.group], contents) for contents in each.doubled]
-            self.uncompared[names[each.group]] += each.uncompared
+            name = names[each.group]
+            self.repeats[name] = self.repeats.get(name, 0) + each.equal
+            mine = doubled.setdefault(name, [])
+            mine += each.doubled
+            self.uncompared[name] += each.uncompared + bounded(mine)
         store = self.place.store()
-        for name in sorted({name for name, _ in doubled}):
-            mine = sorted(contents for own, contents in doubled if own == name)
+        for name, mine in sorted(doubled.items()):
             found = compare(store, self.catalogue, self.tally, mine)
             self.repeats[name] += found.equal
             self.uncompared[name] += found.uncompared

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -148,8 +149,13 @@ class Workers:
             yield from (repeats(home, group, part) for group, part in written(home))
             return
         with _alive():
-            for each in [self._pool.submit(repeats, home, *part) for part in written(home)]:
-                yield each.result()
+            read = deque[Future[Repeats]]()
+            for part in written(home):
+                read.append(self._pool.submit(repeats, home, *part))
+                if len(read) == self._processes * _WAITING:
+                    yield read.popleft().result()
+            while read:
+                yield read.popleft().result()
 
     def close(self) -> None:
         """Ends the processes, and what they still do."""
