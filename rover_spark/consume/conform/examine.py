@@ -7,7 +7,7 @@ is, the answer is a value: an object that is gone or cannot be read is a breach 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -152,15 +152,15 @@ class _Work:
                 continue
             found = columns(piece.text, piece.count, file.dataset)
             if found is not None and _plausible(found, bounds):
-                self._take(bytes.fromhex("".join(found.ids)), found.emitted, piece)
+                self._take(bytes.fromhex("".join(found.ids)), piece)
             else:
                 self._one_by_one(piece, file)
             if self._lint is not None:
                 self._linted(self._lint.piece(piece))
 
-    def _take(self, ids: bytes, emitted: Sequence[str], piece: Piece) -> None:
+    def _take(self, ids: bytes, piece: Piece) -> None:
         self._records += piece.count
-        sums = checksums(piece.text, piece.count, emitted)
+        sums = checksums(piece.text, piece.count)
         self._spill.add(self._group, self._numbered.number, ids, sums, count(piece.number))
 
     def _one_by_one(self, piece: Piece, file: RoverFile) -> None:
