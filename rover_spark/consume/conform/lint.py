@@ -150,10 +150,8 @@ class Lint:
 
 def _keys(line: bytes) -> tuple[bytes, ...]:
     """The keys of all objects in a line. Of one with escapes only that it has some remains."""
-    if b"\\" in line:
-        line = line.replace(rb"\\", rb"\_").replace(
-            rb"\"", rb"\_"
-        )  # quotes that are left begin and end texts
+    if b"\\" in line:  # quotes that are left begin and end texts
+        line = line.replace(rb"\\", rb"\_").replace(rb"\"", rb"\_")
     parts = line.split(b'"')
     return tuple(
         text for text, after in zip(parts[1::2], parts[2::2], strict=False) if after.lstrip()[:1] == b":"
