@@ -113,6 +113,12 @@ def test_a_schema_that_does_not_resolve_is_refused(schema: Any) -> None:
     assert refused(header(schema)) == "schema_unresolved"
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "a`b", 'a"b', "a,b", "a\n", "a\x00", "1a", "ä"])
+def test_a_name_that_avro_does_not_allow_is_refused(name: str) -> None:
+    odd = {"type": "record", "name": "E", "fields": [*FIELDS, {"name": name, "type": "string"}]}
+    assert refused(header(odd)) == "schema_unresolved"
+
+
 def test_sizes_that_lie_are_refused_before_they_are_taken() -> None:
     begun = header({"type": "record", "name": "E", "fields": FIELDS})
     assert refused(begun + long(1) + long(1 << 60)) == "block_too_large"

@@ -342,3 +342,30 @@ def test_of_one_event_under_two_schemas_the_one_that_says_more_is_kept_in_any_or
                 put(place, *files[number])
             engine.loaded(place, into)
         assert engine.ask(into, "SELECT seen FROM users_behaviors_customevent_records") == [(7,)]
+
+
+# what DuckDB or Delta keep to themselves, what the loader itself names, words of SQL
+NAMES = (
+    "rowid", "RowId", "_metadata", "_change_type", "_commit_version", "_row_id_", "_file_name_", "OBJECT_KEY", "Additional",
+    "i", "r", "m", "s", "t", "old", "new", "n", "known", "content", "batch", "incoming", "best", "met", "better", "emittedAt",
+    "select", "from", "order",
+)  # fmt: skip
+
+
+def test_no_name_of_a_field_hides_a_name_of_the_loader(engine: Engine, tmp_path: Path) -> None:
+    place, into = tmp_path / "b", tmp_path / "b.tables"
+    fields = [{"name": name, "type": ["null", "long"], "default": None} for name in NAMES]
+    schema = {**SCHEMA, "fields": [*SCHEMA["fields"], *fields]}
+
+    def written(start: int, count: int, value: int) -> bytes:
+        return container([{**each, **dict.fromkeys(NAMES, value)} for each in events(start, count)], schema)
+
+    put(place, event_key(0), written(0, 5, 1))
+    engine.loaded(place, into)
+    put(place, event_key(10), written(0, 2, 2))
+    put(place, event_key(20), written(1, 1, 3))
+    assert of(engine.loaded(place, into), "users.behaviors.CustomEvent").repeated == 3
+    found = engine.ask(into, 'SELECT id, "i", "known", additional FROM users_behaviors_customevent_raw')
+    values = {id_: {i, known, *json.loads(more).values()} for id_, i, known, more in found}
+    assert values == {each["id"]: {value} for each, value in zip(events(0, 5), (2, 3, 1, 1, 1), strict=True)}
+    assert json.loads(found[0][3]).keys() == set(NAMES[:9])
