@@ -136,6 +136,34 @@ def test_a_bomb_in_a_block_is_not_unpacked(codec: str, monkeypatch: pytest.Monke
     assert refused(packed) == "block_too_large"
 
 
+def an_item(*kinds: Any) -> dict[str, Any]:
+    fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)]
+    return {"type": "record", "name": "Item", "fields": fields}
+
+
+@pytest.mark.parametrize(
+    ("kind", "octets", "whole"),
+    [
+        ({"type": "array", "items": an_item("boolean", *["null"] * 9000)}, 3_000, True),
+        ({"type": "array", "items": an_item("boolean", *["null"] * 9000)}, 4_000, False),
+        ({"type": "array", "items": ["null", an_item(*["null"] * 9000)]}, 4_000, False),
+        ({"type": "map", "values": an_item(*["null"] * 9000)}, 4_000, False),
+        ({"type": "array", "items": {"type": "array", "items": an_item(*["null"] * 900, "int")}}, 40_000, False),
+        ({"type": "array", "items": an_item("boolean")}, 6_000_000, True),
+        ({"type": "array", "items": an_item(*["string"] * 7)}, 20_000_000, True),
+        ({"type": "array", "items": "boolean"}, 60_000_000, True),
+        ("string", 60_000_000, True),
+    ],
+)  # fmt: skip
+def test_a_block_whose_items_could_be_too_many_is_refused_before_one_is_read(
+    kind: Any, octets: int, whole: bool
+) -> None:
+    schema = {"type": "record", "name": "E", "fields": [*FIELDS, {"name": "x", "type": kind}]}
+    block = b"\0" * octets  # one event, and more behind it
+    data = header(schema) + long(1) + long(octets) + block + bytes(16)
+    assert refused(data) == ("block_broken" if whole else "block_too_large")
+
+
 def test_text_that_is_no_utf8_is_told() -> None:
     assert refused(WHOLE.replace(b"Europe/Berlin", b"Europe/\xff\xff\xff\xff\xff\xff", 1)) == "utf8_invalid"
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from rover_spark.consume.containers import Event, Header
+from rover_spark.consume.containers import A_DICT, A_FIELD, REFERENCES, Event, Header
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.lines import Piece
 from rover_spark.consume.load import events, lines
@@ -97,19 +97,23 @@ class _Events:
         self._rows = rows
         self._events: list[tuple[int, Event]] = []
         self._bytes = 0
+        self._references = 0.0
+        self._items = 0.0
         self._schema: Schema | None = None
         self._begun: Schema | None = None  # of an object that has shown no event yet: it may have none
         self._columns: tuple[Column, ...] = ()
 
     def add(self, number: int, part: Header | Event) -> None:
         if isinstance(part, Header):
-            self._begun = part.schema
+            self._begun, self._items = part.schema, part.items
             return
         if self._begun is not None:
             self._begin(self._begun)
         self._bytes += len(part.datum)
         self._events.append((number, part._replace(datum=_NOTHING)))  # else its whole block is kept
-        if len(self._events) >= events.BATCH or self._bytes >= lines.BATCH_BYTES:
+        self._references += A_DICT + A_FIELD * len(part.fields) + self._items * len(part.datum)
+        full = self._bytes >= lines.BATCH_BYTES or self._references >= REFERENCES
+        if full or len(self._events) >= events.BATCH:
             self.flush()
 
     def _begin(self, schema: Schema) -> None:
@@ -136,4 +140,4 @@ class _Events:
             refused += [(place[0], events.refusal(met[place])) for place in at]
         for number, bad in refused:
             self._rows.refuse(bad, number)
-        self._events, self._bytes = [], 0
+        self._events, self._bytes, self._references = [], 0, 0.0
