@@ -88,13 +88,17 @@ def test_a_file_that_another_process_holds_is_told(tmp_path: Path) -> None:
         holder.stdin.close()
 
 
-def test_half_of_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [rb"\ud800", rb"\udc00", rb"\ud800\ud800", rb"\ud83dx"])
+@pytest.mark.parametrize("field", ["traits", "extra"])
+def test_half_of_a_surrogate_pair_is_refused(field: str, half: bytes, tmp_path: Path) -> None:
     first, second = GOOD.splitlines(keepends=True)
-    half = line(traits={"a": "X"}).replace(b'"X"', b'"\\ud800"') + b"\n"
+    half = line(**{field: {"a": "X"}}).replace(b"X", half) + b"\n"
     put(tmp_path / "b", key(PROFILES), gzip.compress(first + half + second))
     found = of(DUCKDB.loaded(tmp_path / "b", tmp_path / "b.duckdb"), PROFILES)
     assert (found.new, found.bad_lines) == (2, 1)
-    assert quarantine(DUCKDB, tmp_path / "b.duckdb") == [(key(PROFILES), 2, "text_refused")]
+    refused = DUCKDB.ask(tmp_path / "b.duckdb", "SELECT key, line, code, reason FROM rover_load.quarantine")
+    reason = "no table can keep it: holds half of a surrogate pair"
+    assert refused == [(key(PROFILES), 2, "text_refused", reason)]
 
 
 def test_a_file_whose_columns_became_json_can_be_opened_after_a_kill(tmp_path: Path) -> None:
