@@ -409,6 +409,17 @@ def test_an_object_of_which_nothing_is_loaded_changes_no_table(engine: Engine, t
     assert engine.ask(into, "SELECT * FROM users_behaviors_customevent_raw") == before
 
 
+def test_a_default_that_fits_a_later_branch_of_its_union_stops_nothing(
+    engine: Engine, tmp_path: Path
+) -> None:
+    field = {"name": "v", "type": ["null", "long"], "default": 7}
+    rows = [{**each, "v": 5} for each in events(0, 2)]
+    put(tmp_path / "b", event_key(0), container(rows, {**SCHEMA, "fields": [*SCHEMA["fields"], field]}))
+    engine.loaded(tmp_path / "b", tmp_path / "b.tables")
+    found = engine.ask(tmp_path / "b.tables", "SELECT v FROM users_behaviors_customevent_records")
+    assert found == [(5,), (5,)]
+
+
 # what DuckDB or Delta keep to themselves, what the loader itself names, words of SQL
 NAMES = (
     "rowid", "RowId", "_metadata", "_change_type", "_commit_version", "_row_id_", "_file_name_", "OBJECT_KEY", "Additional",
