@@ -74,3 +74,9 @@ def test_an_object_that_shows_no_event_has_no_schema() -> None:
 )  # fmt: skip
 def test_values_become_json_as_spark_writes_it(value: Any, text: str) -> None:
     assert task._json(value) == text
+
+
+def test_an_instant_that_python_does_not_know_is_refused_where_its_column_is_json() -> None:
+    instants = pa.array([0, None, 2**62], pa.int64()).cast(pa.timestamp("us"))
+    found, wrong = task._as_json(instants)
+    assert (found.to_pylist(), wrong) == (['"1970-01-01T00:00:00.000000Z"', None, None], {2})

@@ -180,7 +180,8 @@ class _Rows:
             else:
                 found = rows.column(name).combine_chunks()
                 if name in self.reading.json and name not in as_json:
-                    found = _as_json(found)
+                    found, wrong = _as_json(found)
+                    unkept |= wrong
                 if name in self.reading.lowered:
                     found = pc.utf8_lower(found)
                 columns[name], wrong = _cast(found, kind)
@@ -248,9 +249,17 @@ def _cast(found: pa.Array, kind: pa.DataType) -> tuple[pa.Array, set[int]]:
     return pa.array([None if each is None else each.as_py() for each in values], kind), wrong
 
 
-def _as_json(found: pa.Array) -> pa.Array:
-    """Values of a column that has become JSON."""
-    return pa.array([None if each is None else _json(each) for each in found.to_pylist()], pa.string())
+def _as_json(found: pa.Array) -> tuple[pa.Array, set[int]]:
+    """Values of a column that has become JSON, and the places of those that Python does not know: years above 9999."""
+    texts: list[str | None] = []
+    wrong = set()
+    for place, each in enumerate(found):
+        try:
+            texts.append(_json(each.as_py()) if each.is_valid else None)
+        except (ValueError, OverflowError):
+            texts.append(None)
+            wrong.add(place)
+    return pa.array(texts, pa.string()), wrong
 
 
 def _json(value: Any) -> str:
