@@ -1,8 +1,10 @@
 """Avro object container files read block by block, whoever wrote them: header, codec, blocks, events.
 
-Promises bounded memory: of a header, of a block as it is stored and of what it unpacks to. Refuses a schema that is none of
-an event, and types whose values could be many and take no octets. Values are read as they are stored: what a logical type
-makes of them (a date, a UUID) may not exist in Python.
+Promises bounded memory: of a header, of a block as it is stored, of what it unpacks to and of the values that it becomes.
+Refuses a schema that is none of an event, and arrays whose items take no octets. Where there are arrays or maps, a block may
+be as large as the smallest items that it could hold have room in a GiB: 6 MB of records of one field, 20 MB of records of
+seven fields, so no writer's usual block comes near it; but 3 kB of records of 9,000 fields that are always null. Values are
+read as they are stored: what a logical type makes of them (a date, a UUID) may not exist in Python.
 
 Source: Apache Avro 1.12, "Object Container Files", "Required Codecs", "Optional Codecs".
 """
@@ -24,6 +26,11 @@ from rover_spark.errors import ConfigError
 
 HEADER_BYTES = 4 << 20
 BLOCK_BYTES = 64 << 20  # stored, and unpacked
+REFERENCES = 128 << 20  # of eight octets each: what the items of a block may take in memory
+A_DICT, A_FIELD = (
+    16,
+    4,
+)  # references that a record or a map takes, and each of its fields beside the value's own one
 CODECS = ("null", "deflate", "snappy", "zstandard", "bzip2", "xz")
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
@@ -41,13 +48,17 @@ class BrokenContainer(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a container says of itself. ``text`` is its schema as it stands there, ``schema`` the same as a tree."""
+    """What a container says of itself. ``text`` is its schema as it stands there, ``schema`` the same as a tree.
+
+    ``items`` is how many references an octet of an array or a map may become, 0 where there are none.
+    """
 
     text: str
     schema: Schema
     codec: str
     sync: bytes
     bytes: int
+    items: float
 
 
 class Event(NamedTuple):
@@ -107,6 +118,10 @@ class Container:
             raise BrokenContainer(
                 "sync_differs", "holds a block that does not end with the header's sync marker"
             )
+        if len(block) * self.header.items > REFERENCES:
+            raise BrokenContainer(
+                "block_too_large", f"holds a block of {len(block):,} bytes whose items could be too many"
+            )
         return block
 
 
@@ -136,7 +151,7 @@ def _header(stream: _Counted) -> Header:
         raise BrokenContainer("schema_unresolved", f"has a schema that does not resolve: {error}") from None
     if path := _unbounded(schema, ""):
         raise BrokenContainer("schema_unresolved", f"has a schema whose {path} repeats values of no octets")
-    return Header(text, schema, codec, sync, stream.taken)
+    return Header(text, schema, codec, sync, stream.taken, _items(schema))
 
 
 def _unbounded(schema: Schema, path: str) -> str:
@@ -159,6 +174,37 @@ def _octets(schema: Schema) -> bool:
             return any(_octets(field.type) for field in schema.fields)
         case _:
             return True
+
+
+def _items(schema: Schema) -> float:
+    """How many references an octet of an array or a map may become."""
+    inside = [_items(part) for part in (*(field.type for field in schema.fields), *schema.parts)]
+    if schema.kind in ("array", "map"):
+        references, octets = _least(schema.parts[0])
+        own = (references + A_FIELD, octets + 1) if schema.kind == "map" else (references, octets)
+        inside.append(own[0] / own[1])
+    return max(inside, default=0.0)
+
+
+def _least(schema: Schema) -> tuple[int, int]:
+    """The references and the octets of the value that is largest in memory for its octets, arrays and maps left empty."""
+    match schema.kind:
+        case "null":
+            return 1, 0
+        case "fixed":
+            return 1, schema.size
+        case "float" | "double":
+            return 1, 4 if schema.kind == "float" else 8
+        case "record":
+            fields = [_least(field.type) for field in schema.fields]
+            return A_DICT + sum(A_FIELD - 1 + each for each, _ in fields), sum(each for _, each in fields)
+        case "array" | "map":
+            return A_DICT, 1
+        case "union":
+            parts = [_least(part) for part in schema.parts]
+            return max(((each, octets + 1) for each, octets in parts), key=lambda part: part[0] / part[1])
+        case _:
+            return 1, 1
 
 
 @lru_cache(maxsize=64)

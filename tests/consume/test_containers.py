@@ -113,6 +113,12 @@ def test_a_schema_that_does_not_resolve_is_refused(schema: Any) -> None:
     assert refused(header(schema)) == "schema_unresolved"
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "a`b", 'a"b', "a,b", "a\n", "a\x00", "1a", "ä"])
+def test_a_name_that_avro_does_not_allow_is_refused(name: str) -> None:
+    odd = {"type": "record", "name": "E", "fields": [*FIELDS, {"name": name, "type": "string"}]}
+    assert refused(header(odd)) == "schema_unresolved"
+
+
 def test_sizes_that_lie_are_refused_before_they_are_taken() -> None:
     begun = header({"type": "record", "name": "E", "fields": FIELDS})
     assert refused(begun + long(1) + long(1 << 60)) == "block_too_large"
@@ -128,6 +134,34 @@ def test_a_bomb_in_a_block_is_not_unpacked(codec: str, monkeypatch: pytest.Monke
     assert read(packed)
     monkeypatch.setattr(containers, "BLOCK_BYTES", 100_000)
     assert refused(packed) == "block_too_large"
+
+
+def an_item(*kinds: Any) -> dict[str, Any]:
+    fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(kinds)]
+    return {"type": "record", "name": "Item", "fields": fields}
+
+
+@pytest.mark.parametrize(
+    ("kind", "octets", "whole"),
+    [
+        ({"type": "array", "items": an_item("boolean", *["null"] * 9000)}, 3_000, True),
+        ({"type": "array", "items": an_item("boolean", *["null"] * 9000)}, 4_000, False),
+        ({"type": "array", "items": ["null", an_item(*["null"] * 9000)]}, 4_000, False),
+        ({"type": "map", "values": an_item(*["null"] * 9000)}, 4_000, False),
+        ({"type": "array", "items": {"type": "array", "items": an_item(*["null"] * 900, "int")}}, 40_000, False),
+        ({"type": "array", "items": an_item("boolean")}, 6_000_000, True),
+        ({"type": "array", "items": an_item(*["string"] * 7)}, 20_000_000, True),
+        ({"type": "array", "items": "boolean"}, 60_000_000, True),
+        ("string", 60_000_000, True),
+    ],
+)  # fmt: skip
+def test_a_block_whose_items_could_be_too_many_is_refused_before_one_is_read(
+    kind: Any, octets: int, whole: bool
+) -> None:
+    schema = {"type": "record", "name": "E", "fields": [*FIELDS, {"name": "x", "type": kind}]}
+    block = b"\0" * octets  # one event, and more behind it
+    data = header(schema) + long(1) + long(octets) + block + bytes(16)
+    assert refused(data) == ("block_broken" if whole else "block_too_large")
 
 
 def test_text_that_is_no_utf8_is_told() -> None:

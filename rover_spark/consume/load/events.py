@@ -24,6 +24,11 @@ from rover_spark.contract.avro import Schema
 
 BATCH = 5000  # events
 OBJECT = "object_key"
+_RESERVED = (
+    OBJECT,
+    ADDITIONAL,
+    "rowid",
+)  # the last one is how DuckDB numbers rows, hidden where a column has its name
 _LONGEST_NAME = 120
 _PLAIN: dict[str, pa.DataType] = {
     "key": pa.string(), "text": pa.string(), "integer": pa.int64(), "real": pa.float64(), "flag": pa.bool_(),
@@ -35,15 +40,17 @@ _SMALLEST, _GREATEST = -(2**63), 2**63 - 1
 def columns_of(schema: Schema, taken: Iterable[str] = ()) -> tuple[Column, ...]:
     """The columns of a schema's fields. Fields whose names a table cannot hold beside the others are none.
 
-    ``taken`` are names that columns have already: no warehouse tells names apart by case.
+    ``taken`` are names that columns have already: no warehouse tells names apart by case. A name that begins with ``_`` is
+    left to the warehouse: Delta merges, and tells changes, by columns of such names.
     """
-    held = {each.casefold(): each for each in (*taken, OBJECT, ADDITIONAL)}
+    held = {each.casefold(): each for each in taken}
     found = []
     for field in schema.fields:
         name = field.name
-        if len(name) > _LONGEST_NAME or not name.isprintable() or name in (OBJECT, ADDITIONAL):
+        folded = name.casefold()
+        if len(name) > _LONGEST_NAME or name.startswith("_") or folded in _RESERVED:
             continue
-        if held.setdefault(name.casefold(), name) == name:
+        if held.setdefault(folded, name) == name:
             found.append(of_field(name, field.type))
     return tuple(found)
 

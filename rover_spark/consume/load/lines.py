@@ -6,6 +6,7 @@ that the contract allows and that cannot be kept as text or JSON (half of a surr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from operator import attrgetter
@@ -22,7 +23,7 @@ ADDITIONAL = "additional"
 BATCH_BYTES = 8 << 20  # of text that becomes one Arrow table
 _MICROS = len("2026-11-21T04:05:06.123456")
 _NOTHING = (b"", b"null")
-_REFUSED = "holds text that no table can keep"
+_REFUSED = "no table can keep it"
 
 
 Place = tuple[int, int]  # the number of an object, and that of a line in it
@@ -101,12 +102,23 @@ def _one_by_one(lines: Lines, dataset: str) -> tuple[pa.Table, list[Place], list
             record = _open(dataset).decode(line)
             rest = _rest([_anything().decode(line)], dataset)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused.append((place[0], refusal(place[1], line, str(error))))
+            refused.append((place[0], refusal(place[1], line, _why(line, error))))
         else:
             records.append(record)
             rests += rest
             places.append(place)
     return _table(records, rests, dataset), places, refused
+
+
+def _why(line: bytes, error: Exception) -> str:
+    """Why a line that is right by the contract cannot be kept, as far as it is known better than the decoder says it."""
+    try:
+        json.dumps(json.loads(line), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair"
+    except (ValueError, RecursionError):
+        pass
+    return str(error)
 
 
 def refusal(number: int, line: bytes, why: str = "") -> BadLine:

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from rover_spark.consume.containers import Event, Header
+from rover_spark.consume.containers import A_DICT, A_FIELD, REFERENCES, Event, Header
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.lines import Piece
 from rover_spark.consume.load import events, lines
 from rover_spark.consume.load.due import Contract
 from rover_spark.consume.records import BadLine
+from rover_spark.contract.avro import Schema
 from rover_spark.contract.rover import DATASETS
 
 _NOTHING = memoryview(b"")
@@ -27,7 +28,7 @@ class Rows(Protocol):
         ...
 
     def evolve(self, columns: Sequence[Column]) -> None:
-        """Takes these columns from now on."""
+        """Takes these columns from now on: rows that have them come next."""
         ...
 
     def add(self, rows: pa.Table, as_json: Collection[str], numbers: Sequence[int]) -> set[int]:
@@ -96,20 +97,33 @@ class _Events:
         self._rows = rows
         self._events: list[tuple[int, Event]] = []
         self._bytes = 0
+        self._references = 0.0
+        self._items = 0.0
+        self._schema: Schema | None = None
+        self._begun: Schema | None = None  # of an object that has shown no event yet: it may have none
         self._columns: tuple[Column, ...] = ()
 
     def add(self, number: int, part: Header | Event) -> None:
-        if isinstance(part, Event):
-            self._bytes += len(part.datum)
-            self._events.append((number, part._replace(datum=_NOTHING)))  # else its whole block is kept
-            if len(self._events) >= events.BATCH or self._bytes >= lines.BATCH_BYTES:
-                self.flush()
+        if isinstance(part, Header):
+            self._begun, self._items = part.schema, part.items
             return
-        columns = events.columns_of(part.schema, self._rows.columns)
-        if columns != self._columns:
+        if self._begun is not None:
+            self._begin(self._begun)
+        self._bytes += len(part.datum)
+        self._events.append((number, part._replace(datum=_NOTHING)))  # else its whole block is kept
+        self._references += A_DICT + A_FIELD * len(part.fields) + self._items * len(part.datum)
+        full = self._bytes >= lines.BATCH_BYTES or self._references >= REFERENCES
+        if full or len(self._events) >= events.BATCH:
             self.flush()
-            self._columns = columns
-            self._rows.evolve(columns)
+
+    def _begin(self, schema: Schema) -> None:
+        self._begun = None
+        if schema == self._schema:
+            return
+        self.flush()  # only then the columns of the rows before have their names
+        columns = events.columns_of(schema, self._rows.columns)
+        self._rows.evolve(columns)
+        self._schema, self._columns = schema, columns
 
     def drop(self, number: int) -> None:
         self._events = [each for each in self._events if each[0] != number]
@@ -126,4 +140,4 @@ class _Events:
             refused += [(place[0], events.refusal(met[place])) for place in at]
         for number, bad in refused:
             self._rows.refuse(bad, number)
-        self._events, self._bytes = [], 0
+        self._events, self._bytes, self._references = [], 0, 0.0

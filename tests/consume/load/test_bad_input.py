@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +344,103 @@ def test_of_one_event_under_two_schemas_the_one_that_says_more_is_kept_in_any_or
                 put(place, *files[number])
             engine.loaded(place, into)
         assert engine.ask(into, "SELECT seen FROM users_behaviors_customevent_records") == [(7,)]
+
+
+def optional(**types: Any) -> dict[str, Any]:
+    """The schema with these fields, too."""
+    more = [{"name": name, "type": ["null", kind], "default": None} for name, kind in types.items()]
+    return {**SCHEMA, "fields": [*SCHEMA["fields"], *more]}
+
+
+TEXT = "\x1f\x0b\\u001f"
+# fields in each of three files: the type, and the value in an event of its own
+DIFFERING: dict[str, Sequence[tuple[Any, Any]]] = {
+    "a": [("long", 9), ("long", 10), ("string", None)],
+    "b": [("long", 9), ("string", "9"), ("double", 9.0)],
+    "c": [("double", 1e22), ("double", 9.5e21), ("string", None)],
+    "d": [("string", TEXT), ("string", TEXT[:2]), ("long", None)],
+    "e": [
+        ({"type": "long", "logicalType": "timestamp-micros"}, 1),
+        ("long", 1_800_000_000_000_000),
+        ("string", "1"),
+    ],
+    "f": [("string", None), ("string", None), ("string", "x")],
+    "g": [("string", "x"), ("string", None), ("string", None)],  # of the same event
+}
+
+
+def test_which_event_of_one_id_is_kept_does_not_depend_on_the_types_of_the_day(
+    engine: Engine, tmp_path: Path
+) -> None:
+    files = []
+    for number in range(3):
+        fields = [(name, *each[number]) for name, each in DIFFERING.items()]
+        rows = [
+            {**event, name: value}
+            for event, (name, _, value) in zip([*events(0, 6), events(5, 1)[0]], fields, strict=True)
+            if value is not None
+        ]
+        files.append(container(rows, optional(**{name: kind for name, kind, _ in fields})))
+    found = []
+    for order in permutations(range(3)):
+        place, into = tmp_path / f"{order}", tmp_path / f"{order}.tables"
+        for number in order:
+            put(place, event_key(10 * number, schema_id=number), files[number])
+            engine.loaded(place, into)
+        query = "SELECT id, a, b, c, d, e, f, g, object_key FROM users_behaviors_customevent_raw ORDER BY id"
+        found.append(engine.ask(into, query))
+    assert len(found[0]) == 6
+    assert [each == found[0] for each in found] == [True] * 6
+
+
+def test_an_object_of_which_nothing_is_loaded_changes_no_table(engine: Engine, tmp_path: Path) -> None:
+    place, into = tmp_path / "b", tmp_path / "b.tables"
+    put(place, event_key(0), container([{**events(0, 1)[0], "v": 5}], optional(v="long")))
+    engine.loaded(place, into)
+    before = engine.ask(into, "SELECT * FROM users_behaviors_customevent_raw")
+    schema = optional(v="string", junk="string")
+    put(place, event_key(10), container([], schema))
+    put(
+        place,
+        event_key(20),
+        container([{**each, "v": "x", "junk": "y"} for each in events(1, 3)], schema)[:-90],
+    )
+    assert of(engine.loaded(place, into), "users.behaviors.CustomEvent").damaged == 2
+    assert engine.ask(into, "SELECT * FROM users_behaviors_customevent_raw") == before
+
+
+def test_a_default_that_fits_a_later_branch_of_its_union_stops_nothing(
+    engine: Engine, tmp_path: Path
+) -> None:
+    field = {"name": "v", "type": ["null", "long"], "default": 7}
+    rows = [{**each, "v": 5} for each in events(0, 2)]
+    put(tmp_path / "b", event_key(0), container(rows, {**SCHEMA, "fields": [*SCHEMA["fields"], field]}))
+    engine.loaded(tmp_path / "b", tmp_path / "b.tables")
+    found = engine.ask(tmp_path / "b.tables", "SELECT v FROM users_behaviors_customevent_records")
+    assert found == [(5,), (5,)]
+
+
+# what DuckDB or Delta keep to themselves, what the loader itself names, words of SQL
+NAMES = (
+    "rowid", "RowId", "_metadata", "_change_type", "_commit_version", "_row_id_", "_file_name_", "OBJECT_KEY", "Additional",
+    "i", "r", "m", "s", "t", "old", "new", "n", "known", "content", "batch", "incoming", "best", "met", "better", "emittedAt",
+    "select", "from", "order",
+)  # fmt: skip
+
+
+def test_no_name_of_a_field_hides_a_name_of_the_loader(engine: Engine, tmp_path: Path) -> None:
+    place, into = tmp_path / "b", tmp_path / "b.tables"
+    schema = optional(**dict.fromkeys(NAMES, "long"))
+
+    def written(start: int, count: int, value: int) -> bytes:
+        return container([{**each, **dict.fromkeys(NAMES, value)} for each in events(start, count)], schema)
+
+    put(place, event_key(0), written(0, 5, 1))
+    engine.loaded(place, into)
+    put(place, event_key(10), written(0, 2, 2))
+    put(place, event_key(20), written(1, 1, 3))
+    assert of(engine.loaded(place, into), "users.behaviors.CustomEvent").repeated == 3
+    found = engine.ask(into, 'SELECT id, "i", "known", additional FROM users_behaviors_customevent_raw')
+    values = {id_: {i, known, *json.loads(more).values()} for id_, i, known, more in found}
+    assert values == {each["id"]: {value} for each, value in zip(events(0, 5), (2, 3, 1, 1, 1), strict=True)}
+    assert json.loads(found[0][3]).keys() == set(NAMES[:9])

@@ -16,7 +16,7 @@ from rover_spark.consume.load.duckdb.warehouse import DuckFile
 from rover_spark.errors import ConfigError, RunError
 from tests.consume.load.killing import killed
 from tests.consume.load.loading import DUCKDB, NOW, of
-from tests.consume.load.test_bad_input import GOOD, PROFILES, line, quarantine
+from tests.consume.load.test_bad_input import GOOD, PROFILES, line, optional, quarantine
 from tests.consume.written import SCHEMA, container, event_key, events, key, put, record, rover_bucket, text
 
 
@@ -28,13 +28,14 @@ def test_rows_before_the_damage_are_not_loaded(tmp_path: Path, monkeypatch: pyte
     put(place, key(PROFILES), gzip.compress(GOOD))
     put(place, key(PROFILES, token="cut"), gzip.compress(many, 1)[:-9])
     put(place, event_key(0), container(events(0, 3)))
-    put(place, event_key(9), container(events(9, 300))[:-5])
+    put(place, event_key(9), container(events(9, 300), optional(junk="string"))[:-5])
     found = DUCKDB.loaded(place, file)
     assert [(each.objects, each.new, each.bad_lines, each.damaged) for each in found.datasets] == [
         (2, 2, 0, 1),
         (2, 3, 0, 1),
     ]
     assert DUCKDB.ask(file, f"SELECT count(*) FROM {PROFILES}_raw") == [(2,)]
+    assert DUCKDB.ask(file, "SELECT count(*) FROM duckdb_columns() WHERE column_name = 'junk'") == [(0,)]
     assert [line_ for _, line_, _ in quarantine(DUCKDB, file)] == [None, None]
 
 
@@ -87,13 +88,17 @@ def test_a_file_that_another_process_holds_is_told(tmp_path: Path) -> None:
         holder.stdin.close()
 
 
-def test_half_of_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [rb"\ud800", rb"\udc00", rb"\ud800\ud800", rb"\ud83dx"])
+@pytest.mark.parametrize("field", ["traits", "extra"])
+def test_half_of_a_surrogate_pair_is_refused(field: str, half: bytes, tmp_path: Path) -> None:
     first, second = GOOD.splitlines(keepends=True)
-    half = line(traits={"a": "X"}).replace(b'"X"', b'"\\ud800"') + b"\n"
+    half = line(**{field: {"a": "X"}}).replace(b"X", half) + b"\n"
     put(tmp_path / "b", key(PROFILES), gzip.compress(first + half + second))
     found = of(DUCKDB.loaded(tmp_path / "b", tmp_path / "b.duckdb"), PROFILES)
     assert (found.new, found.bad_lines) == (2, 1)
-    assert quarantine(DUCKDB, tmp_path / "b.duckdb") == [(key(PROFILES), 2, "text_refused")]
+    refused = DUCKDB.ask(tmp_path / "b.duckdb", "SELECT key, line, code, reason FROM rover_load.quarantine")
+    reason = "no table can keep it: holds half of a surrogate pair"
+    assert refused == [(key(PROFILES), 2, "text_refused", reason)]
 
 
 def test_a_file_whose_columns_became_json_can_be_opened_after_a_kill(tmp_path: Path) -> None:

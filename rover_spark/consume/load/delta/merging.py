@@ -1,7 +1,8 @@
 """Rows into a raw table, each record once.
 
 Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns, of equal
-ones that of the first object by its key: so the order in which objects are loaded decides nothing.
+ones that of the first object by its key: so the order in which objects are loaded decides nothing. The columns of events are
+compared as JSON texts: their types may change from load to load.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pyspark.sql import functions as F
 
 from rover_spark.consume.ddl.sql import quoted
 from rover_spark.consume.load.delta.place import DIALECT, Into
-from rover_spark.consume.load.delta.tables import Raw
+from rover_spark.consume.load.delta.tables import Raw, as_json
 from rover_spark.errors import RunError
 
 _FIRST = ("emittedAt",)
@@ -64,8 +65,8 @@ def _counted(rows: DataFrame, target: DataFrame) -> tuple[int, int, int]:
 
 def _upsert(spark: SparkSession, into: Into, table: Raw, rows: DataFrame, target: DataFrame) -> None:
     """Rows some of whose ids the table has. Mostly these are there as they come: hashes tell, so the table need not move."""
-    content = F.xxhash64(*_content(table))
-    first = [each for each in _FIRST if each in table.columns]
+    content = F.xxhash64(*_hashed(table))
+    first = () if table.events else _FIRST
     known = F.struct(content.alias("content"), *first, "object_key")
     found = rows.withColumn(_CONTENT, content).join(target.select("id", known.alias(_KNOWN)), "id", "left")
     new, there = (
@@ -96,8 +97,16 @@ def _replace(spark: SparkSession, into: Into, table: Raw, rows: DataFrame) -> No
 def _content(table: Raw, side: str = "") -> list[Column]:
     """What decides between records with one id before the keys of their objects: the instant of their batch, all other columns."""
     names = set(table.columns) - {"id", "object_key"}
-    chosen = (*(each for each in _FIRST if each in names), *sorted(names - set(_FIRST)))
-    return [F.col(f"{side}{quoted(each, DIALECT)}") for each in chosen]
+    chosen = sorted(names) if table.events else [*_FIRST, *sorted(names - set(_FIRST))]
+    found = {each: F.col(f"{side}{quoted(each, DIALECT)}") for each in chosen}
+    typed = names - table.json if table.events else ()
+    return [as_json(value) if each in typed else value for each, value in found.items()]
+
+
+def _hashed(table: Raw) -> list[Column]:
+    """The content as it is hashed. Nulls are passed over, so a field that was renamed would change nothing."""
+    content = _content(table)
+    return [F.coalesce(each, F.lit("")) for each in content] if table.events else content
 
 
 def _named(name: str) -> Column:

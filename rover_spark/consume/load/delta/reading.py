@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rover_spark.consume.containers import Header
+from rover_spark.consume.containers import Event, Header
 from rover_spark.consume.ddl.tables import Column
 from rover_spark.consume.load.due import Due
 from rover_spark.consume.load.objects import Damaged, Whole, why_unread
@@ -46,6 +47,7 @@ MARKS: dict[str, pa.DataType] = {
 }  # fmt: skip
 GONE, UNREAD, GIVEN_UP = "gone", "unread", "given_up"  # codes of ends that are neither whole nor damaged
 _HELD = 10_000  # refused lines
+_ESCAPED = re.compile(r"\\(?:u00([01].)|.)")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Schemas:
-    """The same for a look at the headers of containers: gives the text of each schema once."""
+    """The same for a look at the beginnings of containers: gives the text of each schema once.
+
+    An object without an event that can be read has none, so it widens no table. One that is damaged behind its first event
+    does: that shows only at its end, and objects are read to their ends once.
+    """
 
     read: Read
     tasks: Sequence[Sequence[tuple[int, Due]]]
@@ -87,8 +93,12 @@ class Schemas:
 
 def _schema(read: Read, due: Due) -> str | None:
     try:
+        text = None
         for part in read(due):
-            return part.text if isinstance(part, Header) else None
+            if isinstance(part, Header):
+                text = part.text
+            elif isinstance(part, Event):
+                return text
     except (Damaged, StoreError, OSError, RunError):
         pass
     return None
@@ -170,7 +180,8 @@ class _Rows:
             else:
                 found = rows.column(name).combine_chunks()
                 if name in self.reading.json and name not in as_json:
-                    found = _as_json(found)
+                    found, wrong = _as_json(found)
+                    unkept |= wrong
                 if name in self.reading.lowered:
                     found = pc.utf8_lower(found)
                 columns[name], wrong = _cast(found, kind)
@@ -238,25 +249,49 @@ def _cast(found: pa.Array, kind: pa.DataType) -> tuple[pa.Array, set[int]]:
     return pa.array([None if each is None else each.as_py() for each in values], kind), wrong
 
 
-def _as_json(found: pa.Array) -> pa.Array:
-    """Values of a column that has become JSON."""
-    return pa.array([None if each is None else _json(each) for each in found.to_pylist()], pa.string())
+def _as_json(found: pa.Array) -> tuple[pa.Array, set[int]]:
+    """Values of a column that has become JSON, and the places of those that Python does not know: years above 9999."""
+    texts: list[str | None] = []
+    wrong = set()
+    for place, each in enumerate(found):
+        try:
+            texts.append(_json(each.as_py()) if each.is_valid else None)
+        except (ValueError, OverflowError):
+            texts.append(None)
+            wrong.add(place)
+    return pa.array(texts, pa.string()), wrong
 
 
 def _json(value: Any) -> str:
-    """As Spark's ``to_json`` writes it."""
+    """As Spark's ``to_json`` writes it: the column may have become JSON before this value came, or after it."""
     match value:
         case Decimal():
-            return f"{value:f}"
+            return str(value)
         case datetime():
-            value = f"{value:%Y-%m-%dT%H:%M:%S.%f}Z"
+            value = f"{value.isoformat(timespec='microseconds')}Z"
         case date():
             value = value.isoformat()
         case bytes():
             value = base64.b64encode(value).decode()
         case float() if not isfinite(value):
             value = {inf: "Infinity", -inf: "-Infinity"}.get(value, "NaN")
-    return json.dumps(value, ensure_ascii=False)
+        case float():
+            return _java(value)
+    # Java's hexadecimal digits are capitals
+    return _ESCAPED.sub(
+        lambda found: f"\\u00{found[1].upper()}" if found[1] else found[0],
+        json.dumps(value, ensure_ascii=False),
+    )
+
+
+def _java(value: float) -> str:
+    """A number as Java writes it, from 19 on: with an exponent below a thousandth and from ten millions on."""
+    if not value or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    shown = "".join(map(str, digits)).rstrip("0")
+    power = int(exponent) + len(digits) - 1
+    return f"{'-' * sign}{shown[0]}.{shown[1:] or '0'}E{power}"
 
 
 def spread(objects: Sequence[Due], tasks: int, task_bytes: int) -> list[list[tuple[int, Due]]]:

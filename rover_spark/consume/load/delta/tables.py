@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark.sql import Column as SparkColumn
@@ -54,9 +54,10 @@ _ARROW: dict[type[DataType], pa.DataType] = {
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw table as it is now: its name, and its columns in order."""
+    """A raw table as it is now: its name, whether it holds events of Currents, and its columns in order."""
 
     name: str
+    events: bool
     fields: tuple[StructField, ...]
 
     @property
@@ -88,7 +89,7 @@ def opened(spark: SparkSession, into: Into, contract: Contract, dataset: str) ->
         _make(spark, into, table)
         fields = into.frame(spark, raw(table)).schema.fields
         if any(each.metadata.get("comment") == f"{_LOADED}{dataset}" for each in fields):
-            there = Raw(raw(table), tuple(fields))
+            there = Raw(raw(table), table.avro, tuple(fields))
             return evolved(spark, into, there, table.columns) if contract == "rover" else there
     raise ConfigError(
         f"--into {into}: the table {raw(found[-1])} is there, and was not made by rover-spark load",
@@ -145,14 +146,16 @@ def evolved(spark: SparkSession, into: Into, table: Raw, columns: Sequence[Colum
         spark.sql(f"ALTER TABLE {into.sql(table.name)} ADD COLUMNS ({added})")
     if turned:
         _turn(spark, into, table.name, turned)
-    return Raw(table.name, tuple(into.frame(spark, table.name).schema.fields)) if new or turned else table
+    if not new and not turned:
+        return table
+    return replace(table, fields=tuple(into.frame(spark, table.name).schema.fields))
 
 
 def _turn(spark: SparkSession, into: Into, name: str, columns: set[str]) -> None:
     """Writes the table anew, with these columns as JSON."""
     frame = into.frame(spark, name)
     chosen = [
-        _as_json(each).alias(each, metadata={"comment": JSON})
+        as_json(F.col(quoted(each, DIALECT))).alias(each, metadata={"comment": JSON})
         if each in columns
         else F.col(quoted(each, DIALECT))
         for each in frame.columns
@@ -165,7 +168,8 @@ def _form(column: Column) -> tuple[DataType, bool]:
     return _type_of(column), column.kind in ("json", "any")
 
 
-def _as_json(name: str) -> SparkColumn:
-    value = F.col(quoted(name, DIALECT))
-    whole = F.to_json(F.struct(value.alias("v")), {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"})
+def as_json(value: SparkColumn) -> SparkColumn:
+    """A column as the JSON text that it would have in a column of JSON."""
+    options = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'", "timeZone": "UTC"}
+    whole = F.to_json(F.struct(value.alias("v")), options)
     return F.when(value.isNotNull(), F.regexp_extract(whole, r'(?s)^\{"v":(.*)\}$', 1))

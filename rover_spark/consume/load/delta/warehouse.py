@@ -121,7 +121,8 @@ class DeltaTables:
         found = self._tasks(schemas, len(schemas.tasks), "schema string").distinct().collect()
         columns: list[Column] = []
         for text in sorted(row[0] for row in found):
-            columns += events.columns_of(avro.parse(text), (*table.columns, *(each.name for each in columns)))
+            schema = avro.parse(text, registered=True)  # as the container's reader took it
+            columns += events.columns_of(schema, (*table.columns, *(each.name for each in columns)))
         return evolved(self._spark, self._into, table, columns)
 
     @contextmanager

@@ -1,7 +1,8 @@
 """Rows on their way into a raw table: kept aside object by object, then merged by id.
 
 Of records with one id the one with the greatest ``emittedAt`` is kept, of these the greatest by its other columns, of equal
-ones that of the first object by its key: so the order in which objects are loaded decides nothing.
+ones that of the first object by its key: so the order in which objects are loaded decides nothing. The columns of events are
+compared as JSON texts: their types may change from load to load.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from rover_spark.consume.ddl.tables import Column
+from rover_spark.consume.ddl.engines.port import raw
+from rover_spark.consume.ddl.tables import Column, Table
 from rover_spark.consume.load.duckdb.tables import evolve, name_of, types
 from rover_spark.consume.load.port import reason_of, text_of
 from rover_spark.consume.records import BadLine
@@ -23,19 +25,25 @@ _BAD_LINES = 10_000  # that are held in memory
 
 
 class Filling:
-    """The rows of some objects of one table. Temporary tables hold them, on disk where they are many."""
+    """The rows of some objects of one table. Temporary tables hold them, on disk where they are many.
+
+    The table itself is widened when the rows are put into it, by the columns of objects that are whole.
+    """
 
     def __init__(
-        self, connection: Any, table: str, keys: Sequence[str], lowered: Collection[str] = ()
+        self, connection: Any, table: Table, keys: Sequence[str], lowered: Collection[str] = ()
     ) -> None:
         """``keys`` are those of the objects, by number; ``lowered`` are columns whose text is kept in lower case."""
-        self._connection, self._table, self._keys, self._lowered = connection, table, keys, lowered
-        self._types = types(connection, table)
+        self._connection, self._table, self._keys, self._lowered = connection, raw(table), keys, lowered
+        self._are_events = table.avro
+        self._types = types(connection, self._table)
+        self._new: Sequence[Column] = ()  # columns that the next rows have
+        self._met: list[tuple[Sequence[Column], set[int]]] = []  # columns, and the objects that have them
         self._bad: list[tuple[int, int, str, str, str]] = []
         for each in (_ROWS, REFUSED, _BEST, _MET, _BETTER):
             connection.execute(f"DROP TABLE IF EXISTS temp.{each}")
         connection.execute(
-            f'CREATE TEMP TABLE {_ROWS} AS SELECT *, 0::BIGINT AS "{_NUMBER}" FROM {name_of(table)} LIMIT 0'
+            f'CREATE TEMP TABLE {_ROWS} AS SELECT *, 0::BIGINT AS "{_NUMBER}" FROM {name_of(self._table)} LIMIT 0'
         )
         connection.execute(
             f"CREATE TEMP TABLE {REFUSED} (object BIGINT, line BIGINT, code VARCHAR, reason VARCHAR, text VARCHAR)"
@@ -43,14 +51,19 @@ class Filling:
 
     @property
     def columns(self) -> Collection[str]:
-        """The names of the table's columns."""
+        """The names of the columns of the table and of the rows."""
         return self._types
 
     def evolve(self, columns: Sequence[Column]) -> None:
         """Takes these columns from now on."""
-        evolve(self._connection, self._table, columns)
-        evolve(self._connection, _ROWS, columns, temporary=True)
-        self._types = types(self._connection, self._table)
+        self._new = columns
+        self._met.append((columns, set()))
+
+    def _widen(self) -> None:
+        evolve(self._connection, _ROWS, self._new, temporary=True)
+        self._types = types(self._connection, _ROWS, temporary=True)
+        del self._types[_NUMBER]
+        self._new = ()
 
     # -- object by object ----------------------------------------------------------------------------------------
 
@@ -61,6 +74,10 @@ class Filling:
         """
         import duckdb
 
+        if self._new:
+            self._widen()
+        if self._met:
+            self._met[-1][1].update(numbers)
         keys = pa.array([self._keys[each] for each in numbers], pa.string())
         rows = rows.append_column("object_key", keys).append_column(_NUMBER, pa.array(numbers, pa.int64()))
         try:
@@ -122,6 +139,8 @@ class Filling:
     def drop(self, number: int) -> None:
         """Forgets all of an object."""
         self._put_bad()
+        for _, numbers in self._met:
+            numbers.discard(number)
         self._connection.execute(f'DELETE FROM {_ROWS} WHERE "{_NUMBER}" = ?', [number])
         self._connection.execute(f"DELETE FROM {REFUSED} WHERE object = ?", [number])
 
@@ -140,6 +159,7 @@ class Filling:
 
     def merge(self) -> tuple[int, int]:
         """Puts the rows into the table; returns how many ids were new, and how many records repeated one."""
+        self._widen_table()
         count, distinct = self._one(f"SELECT count(*), count(DISTINCT id) FROM {_ROWS}")
         rows = _ROWS if distinct == count else self._best()
         table, names = name_of(self._table), ", ".join(map(name_of, self._types))
@@ -151,7 +171,7 @@ class Filling:
         chosen = ""
         if met:
             ours, theirs = (
-                ", ".join(f"{mine}.{each} IS NOT NULL, {mine}.{each}" for each in self._content())
+                ", ".join(f"{each} IS NOT NULL, {each}" for each in self._content(f"{mine}."))
                 + f", {other}.object_key"
                 for mine, other in ("ir", "ri")
             )
@@ -174,14 +194,29 @@ class Filling:
         )
         return _BEST
 
-    def _content(self) -> list[str]:
+    def _widen_table(self) -> None:
+        """The table as the rows are: its columns are those of whole objects, its types those that the rows have."""
+        for columns, numbers in self._met:
+            if numbers:
+                evolve(self._connection, self._table, columns)
+        there = types(self._connection, self._table)
+        turned = [Column(name, "json") for name in there if self._types[name] == "JSON"]
+        evolve(self._connection, self._table, turned)
+        self._types = types(self._connection, self._table)
+
+    def _content(self, side: str = "") -> list[str]:
         """What decides between records with one id before the keys of their objects: the instant of their batch, all other columns.
 
         Null is the least: of an event that comes under two schemas the one with the added field is kept.
         """
         names = set(self._types) - {"id", "object_key"}
-        first = [each for each in ("emittedAt",) if each in names]
-        return [name_of(each) for each in (*first, *sorted(names - set(first)))]
+        if self._are_events:
+            return [self._as_json(each, side) for each in sorted(names)]
+        return [f"{side}{name_of(each)}" for each in ("emittedAt", *sorted(names - {"emittedAt"}))]
+
+    def _as_json(self, name: str, side: str) -> str:
+        column = f"{side}{name_of(name)}"
+        return column if self._types[name] == "JSON" else f"to_json({column})"
 
     def _one(self, statement: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] = self._connection.execute(statement).fetchone()

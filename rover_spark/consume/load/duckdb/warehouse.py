@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.load.duckdb import file, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
 from rover_spark.consume.load.due import Due, Said, folder_of
@@ -98,10 +97,10 @@ class DuckFile:
                 table = of_rover(first.dataset)
                 tables.make(self._connection, table)
                 lowered = [each for each in LOWERED if each in table.names]
-                filling = Filling(self._connection, raw(table), keys, lowered)
+                filling = Filling(self._connection, table, keys, lowered)
             else:
                 table = tables.event_table(self._connection, first.dataset)
-                filling = Filling(self._connection, raw(table), keys)
+                filling = Filling(self._connection, table, keys)
             return self._load(objects, read, filling, taking(first.contract, first.dataset, filling))
 
     def _load(self, objects: Sequence[Due], read: Read, filling: Filling, taken: Taking) -> Counts:
