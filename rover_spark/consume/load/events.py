@@ -24,11 +24,8 @@ from rover_spark.contract.avro import Schema
 
 BATCH = 5000  # events
 OBJECT = "object_key"
-_RESERVED = (
-    OBJECT,
-    ADDITIONAL,
-    "rowid",
-)  # the last one is how DuckDB numbers rows, hidden where a column has its name
+# DuckDB numbers rows by rowid, unless a column has its name
+_RESERVED = (OBJECT, ADDITIONAL, "rowid")
 _LONGEST_NAME = 120
 _PLAIN: dict[str, pa.DataType] = {
     "key": pa.string(), "text": pa.string(), "integer": pa.int64(), "real": pa.float64(), "flag": pa.bool_(),

@@ -65,14 +65,13 @@ def _counted(rows: DataFrame, target: DataFrame) -> tuple[int, int, int]:
 
 def _upsert(spark: SparkSession, into: Into, table: Raw, rows: DataFrame, target: DataFrame) -> None:
     """Rows some of whose ids the table has. Mostly these are there as they come: hashes tell, so the table need not move."""
-    content = F.xxhash64(*_hashed(table))
+    content = _content(table)
+    hashed = F.xxhash64(*content, *(each.isNull() for each in content))  # it passes over nulls
     first = () if table.events else _FIRST
-    known = F.struct(content.alias("content"), *first, "object_key")
-    found = rows.withColumn(_CONTENT, content).join(target.select("id", known.alias(_KNOWN)), "id", "left")
-    new, there = (
-        _named(_KNOWN).isNull(),
-        {each: F.col(f"`{_KNOWN}`.{each}") for each in ("content", *first, "object_key")},
-    )
+    known = F.struct(hashed.alias("content"), *first, "object_key")
+    found = rows.withColumn(_CONTENT, hashed).join(target.select("id", known.alias(_KNOWN)), "id", "left")
+    new = _named(_KNOWN).isNull()
+    there = {each: F.col(f"`{_KNOWN}`.{each}") for each in ("content", *first, "object_key")}
     older = F.coalesce(*(F.col(each) < there[each] for each in first), F.lit(False))
     may_replace = F.when(_named(_CONTENT) != there["content"], ~older)
     may_replace = may_replace.otherwise(F.col("object_key") < there["object_key"])
@@ -101,12 +100,6 @@ def _content(table: Raw, side: str = "") -> list[Column]:
     found = {each: F.col(f"{side}{quoted(each, DIALECT)}") for each in chosen}
     typed = names - table.json if table.events else ()
     return [as_json(value) if each in typed else value for each, value in found.items()]
-
-
-def _hashed(table: Raw) -> list[Column]:
-    """The content as it is hashed. Nulls are passed over, so a field that was renamed would change nothing."""
-    content = _content(table)
-    return [F.coalesce(each, F.lit("")) for each in content] if table.events else content
 
 
 def _named(name: str) -> Column:
