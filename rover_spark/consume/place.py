@@ -104,6 +104,15 @@ def open_place(url: str, access: Access | None = None) -> Place:
     return Place(url.rstrip("/"), prefix.strip("/"), access)
 
 
+def apart(*places: Place | None) -> list[Place]:
+    """The places that there are, in order, without those that are listed with one before."""
+    found: list[Place] = []
+    for each in places:
+        if each is not None and not any(before.holds(each) for before in found):
+            found.append(each)
+    return found
+
+
 def _without_secrets(url: str) -> str:
     """A URL as a message may repeat it: without what may be a password or a signature."""
     scheme, _, rest = url.partition("://")

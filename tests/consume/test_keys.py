@@ -52,7 +52,10 @@ def test_what_the_product_writes_is_taken_apart() -> None:
         (event_key(0).replace("-21-04", "-31-04"), "has a date or hour that does not exist"),
         (event_key(0).replace("65f1c2d3+", "other+"), "names another integration"),
         ("exports/fan_profiles/exports/x.ndjson.gz", "is no key of the contract"),
-        (key("fan_profiles").replace("/fan_profiles-", "/exports/fan_profiles-"), "is no key of the contract"),
+        (
+            key("fan_profiles").replace("/fan_profiles-", "/exports/fan_profiles-"),
+            "is no key of the contract",
+        ),
         ("a/exports/fan_profiles/manifests/x.json", "is no key of the contract"),
         (event_key(0).partition("/")[0] + "/date=2026-11-21/hour=04/x.avro", "is no key of the contract"),
     ],
