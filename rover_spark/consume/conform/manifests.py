@@ -7,12 +7,12 @@ show. A bucket without manifests has nothing to be held against here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rover_spark.consume.conform.catalogue import Catalogue, Named, octets, text
+from rover_spark.consume.conform.catalogue import Catalogue, Named, text
 from rover_spark.consume.conform.report import MANIFESTS, NOTICES, Tally
 from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, classified
 from rover_spark.consume.manifests import contradiction, lies_in, octets_of, place_of, speaks_of
@@ -229,18 +229,22 @@ def hold_against(catalogue: Catalogue, tally: Tally, now: datetime) -> None:
         tally.add(str(name), "manifest_file_unnamed", text(key), 0, "is named by no manifest")
 
 
-def hold_changed(changed: Iterable[Changed], catalogue: Catalogue, tally: Tally, noted: Tally) -> None:
+def hold_changed(changed: Sequence[Changed], catalogue: Catalogue, tally: Tally, noted: Tally) -> None:
     """Manifests whose bytes are not what the next one says; where their files agree with them it is only noted.
 
     A redelivery under another compression library replaces files and manifest so: the text in them is the same.
     """
-    for key, after in changed:
-        wrong = catalogue.select(
-            "SELECT 1 FROM named n LEFT JOIN files f USING (key) LEFT JOIN read r ON r.number = f.rowid"
-            f" WHERE n.manifest = ? AND (f.key IS NULL OR {_DIFFERS}) LIMIT 1",
-            octets(key),
+    if not changed:
+        return
+    wrong = {
+        text(manifest)
+        for (manifest,) in catalogue.select(
+            "SELECT DISTINCT n.manifest FROM named n LEFT JOIN files f USING (key) LEFT JOIN read r ON r.number = f.rowid"
+            f" WHERE f.key IS NULL OR {_DIFFERS}"
         )
-        if any(True for _ in wrong):
+    }
+    for key, after in changed:
+        if key in wrong:
             tally.add(MANIFESTS, "manifest_differs", key, 0, f"is not what {after} says")
         else:
             code, found = "manifest_replaced", f"is not what {after} says"
