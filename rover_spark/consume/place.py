@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
@@ -53,6 +53,10 @@ class Place:
         return self._bucket == other._bucket and below(other.prefix, "").startswith(
             below(self.prefix, "") if self.prefix else ""
         )
+
+    def shows(self, at: Place, key: str) -> bool:
+        """Whether an object of another place is listed with this one, too."""
+        return self.holds(replace(at, prefix=key))
 
     @property
     def _bucket(self) -> str:

@@ -665,6 +665,21 @@ def test_manifests_of_several_exports_at_one_place_are_apart(tmp_path: Path) -> 
     assert codes(found) == {"manifest_file_missing": 1}
 
 
+@pytest.mark.parametrize("around", ["", "acme", "acme/manifests"])
+def test_manifests_of_a_bucket_are_read_once_whatever_of_it_is_named(tmp_path: Path, around: str) -> None:
+    name = f"acme/{key('fan_profiles', AT, TOKEN + 'ff')}"
+    put(tmp_path, name.removeprefix("acme/"), WHOLE)
+    said = manifest(tmp_path, [name.removeprefix("acme/")], AT, 0, None)
+    said["files"][0]["key"] = name
+    memory._BUCKETS["conform-around"] = {
+        name: WHOLE,
+        f"acme/{manifest_key('fan_profiles', AT, 0)}": json.dumps(said).encode(),
+    }
+    place, manifests = open_place("memory://conform-around/acme"), f"memory://conform-around/{around}"
+    found = conform(place, now=NOW, manifests=open_place(manifests))
+    assert (found.breaches, found.manifests) == ((), 1)
+
+
 @pytest.mark.parametrize("named", ["", "manifests", "manifests/fan_profiles"])
 def test_manifests_that_are_named_once_more_are_read_once(announced: Path, named: str) -> None:
     put(announced, "other/config.json", b"{}")

@@ -122,8 +122,12 @@ class _Run:
                 case Other():
                     self.others += 1
         found_at = [(self.place, mine)]
-        for each in self.places[1:]:
-            found_at.append((each, [found for found in listed(each) if isinstance(found, ManifestFile)]))
+        for number, at in enumerate(self.places[1:], 1):
+            theirs = [found for found in listed(at) if isinstance(found, ManifestFile)]
+            before = self.places[:number]
+            found_at.append(
+                (at, [found for found in theirs if not any(each.shows(at, found.key) for each in before)])
+            )
         return found_at
 
     def name(self, place: str, dataset: str) -> str:

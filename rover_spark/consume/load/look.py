@@ -51,13 +51,15 @@ def look(
         return horizon(seen.last, seen.waiting, look_back)
 
     found = Looked([], [], [])
-    for at in apart(place, place.beside("manifests", "completions"), manifests):
+    places = apart(place, place.beside("manifests", "completions"), manifests)
+    for number, at in enumerate(places):
         keys = []
         for each in listed_by_folder(at, since_of, now + _AHEAD):
             if not _is_text(each.key):
                 found.strays += 1
             elif isinstance(each, ManifestFile) or at != place:  # beside the place there is nothing else
-                keys.append(each.key)
+                if not any(before.shows(at, each.key) for before in places[:number]):
+                    keys.append(each.key)
             elif isinstance(each, (RoverFile, EventFile)):
                 found.files.append(each)
             elif isinstance(each, Stray):

@@ -177,6 +177,27 @@ def test_a_manifest_brings_in_no_files_of_another_export(
             assert sum(each.objects for each in found.datasets) == objects
 
 
+def test_a_manifest_is_read_once_where_the_bucket_around_the_place_is_named(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    completion, paths = batch(tmp_path / "b", files=1)
+    (said,) = completion.files
+    named = replace(completion, files=(replace(said, key=f"acme/{said.key}"),))
+    memory._BUCKETS["load-around"] = {
+        f"acme/{said.key}": paths[0].read_bytes(),
+        key_of("acme", PROFILES, completion.emitted_at, "0" * 32): text(named),
+    }
+    request.addfinalizer(lambda: memory._BUCKETS.pop("load-around"))
+    with opened(tmp_path / "t", lambda: SOON) as warehouse:
+        found = load(
+            open_place("memory://load-around/acme"),
+            warehouse,
+            now=SOON,
+            manifests=open_place("memory://load-around"),
+        )
+    assert (found.batches, found.waiting) == (1, 0)
+
+
 def test_a_folder_of_manifests_may_be_named_itself(engine: Engine, tmp_path: Path) -> None:
     place, file = tmp_path / "b", tmp_path / "b.tables"
     publish(tmp_path / "control", batch(place)[0])
