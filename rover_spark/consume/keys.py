@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from rover_spark.contract.manifests import FORMATS
 from rover_spark.contract.rover import DATASETS
 
 _ROVER = re.compile(
@@ -35,7 +36,17 @@ _CURRENTS = re.compile(
 )
 _EVENTS_FOLDER = re.compile(r"(?P<place>(?:.+/)?dataexport\.[^/]+)/.+", re.DOTALL)
 _EXPORTS_FOLDER = re.compile(r"(?:(?P<place>.+)/)?exports/(?P<dataset>[^/]+)(?:/.*)?", re.DOTALL)
-_MANIFEST = re.compile(r"(?:.+/)?(?:manifests/|(?:manifests|completions)\.[^/]+/).+\.json", re.DOTALL)
+_DATASETS = "|".join(DATASETS)
+_AMONG = re.compile(rf"(?:(?P<place>.+?)/)?exports/(?P<dataset>{_DATASETS})/.+", re.DOTALL)
+_MANIFEST = re.compile(
+    rf"(?:.+/)?(?:manifests/(?:{_DATASETS})|dataexport\.[^/]+)/"
+    rf"(?:(?P<form>{'|'.join(FORMATS)})/.+|date=[^/]*/hour=[^/]*/[^/]+\.json)",
+    re.DOTALL,
+)
+_MANIFESTS_FOLDER = re.compile(
+    rf"(?:.+/)?(?:manifests/(?:{_DATASETS})|(?:manifests|completions)\.[^/]+/dataexport\.[^/]+)/.+\.json",
+    re.DOTALL,
+)
 _BESIDE = re.compile(r"(?:.+/)?(?:manifests/|(?:manifests|completions|schemas|avsc)\.[^/]+/).+", re.DOTALL)
 _STAGING = "_rover_staging"
 _MOST = 2**63 - 1
@@ -112,6 +123,8 @@ def classified(key: str, size: int, prefix: str = "") -> Found:
     """
     if _STAGING in key.split("/"):
         return Other(key, size)
+    if found := _MANIFEST.fullmatch(key):
+        return Other(key, size) if found["form"] else ManifestFile(key, size)
     if found := _EVENTS_FOLDER.fullmatch(key):
         if not _BESIDE.fullmatch(found["place"] + "/"):
             return _event_file(key, size, found["place"])
@@ -119,7 +132,9 @@ def classified(key: str, size: int, prefix: str = "") -> Found:
         place, dataset = found["place"] or "", found["dataset"]
         if dataset in DATASETS or place == prefix or f"{prefix}/".startswith(f"{place}/exports/".lstrip("/")):
             return _rover_file(key, size, place, dataset)
-    if _MANIFEST.fullmatch(key):
+        if found := _AMONG.fullmatch(key):  # a folder of that name among the files
+            return _rover_file(key, size, found["place"] or "", found["dataset"])
+    if _MANIFESTS_FOLDER.fullmatch(key):
         return ManifestFile(key, size)
     return Other(key, size)
 

@@ -25,10 +25,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from rover_spark.contract.currents import CONTRACT as CURRENTS
-from rover_spark.contract.currents import Integration, parse_currents_key
+from rover_spark.contract.currents import Integration
 from rover_spark.contract.ids import digest32
 from rover_spark.contract.json_fields import Fields, json_object, shown
-from rover_spark.contract.keys import parse_rover_key
 from rover_spark.contract.rover import CONTRACT as ROVER
 from rover_spark.contract.rover import DATASETS
 
@@ -36,13 +35,19 @@ FOLDER = "manifests"
 VERSION = 1
 EVENTS = "events"  # the stream of an integration
 PHASES = ("snapshot", "changes")
-LARGEST = 128 << 20  # octets of a manifest: some 300,000 files
+LARGEST = 64 << 20  # octets of a manifest: of 100,000 files it has some 40 MB, of events some 55 MB
 FORMATS = {"redshift": "json", "symlink": "txt", "sha256sum": "sha256"}  # other forms, with their endings
 
 _INTEGRATION = re.compile(r"dataexport\.([^./]+)\.([^./]+)\.integration\.([^/]+)")
 _KEY = re.compile(
     r"(?:(?P<root>.+)/)?(?P<stream>[^/]+)/date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>\d\d)/"
     r"(?P<name>[a-z_]+)-(?P<stamp>\d{8}T\d{6}Z)-(?P<token>[0-9a-f]{32})\.json",
+    re.ASCII,
+)
+# what the contracts call opaque may be any text: other programs write manifests, too
+_PART = re.compile(r"[^/]+\.ndjson\.gz")
+_EVENT_FILE = re.compile(
+    r"(?:.+/)?dataexport\.[^/]+/event_type=(?P<event_type>[^/]+)/date=[^/]+/(?P<schema>\d{1,19})/[^/]+/[^/]+\.avro",
     re.ASCII,
 )
 
@@ -333,16 +338,16 @@ def _refuse_contradictions(found: Completion, totals: Fields) -> None:
 
 
 def _is_of(found: Completion, file: DeliveredFile) -> bool:
-    parts = parse_rover_key(file.key)
-    whole = found.emitted_at.replace(microsecond=0)
-    return parts is not None and (parts.dataset, parts.instant) == (found.dataset, whole)
+    at = found.emitted_at
+    folder = f"exports/{found.dataset}/date={at:%Y-%m-%d}/hour={at:%H}"
+    _, name, part = f"/{file.key}".rpartition(f"/{folder}/{found.dataset}-{at:%Y%m%dT%H%M%SZ}-part-")
+    return bool(name) and _PART.fullmatch(part) is not None
 
 
 def _is_event_file(found: Completion, file: DeliveredFile) -> bool:
-    prefix = file.key.partition("/event_type=")[0].rpartition("/")[0]
-    parts = parse_currents_key(prefix, file.key)
+    parts = _EVENT_FILE.fullmatch(file.key)
     return (
         parts is not None
-        and (parts.event_type, parts.schema_id) == (file.event_type, file.schema_id)
+        and (parts["event_type"], int(parts["schema"])) == (file.event_type, file.schema_id)
         and file.event_type in found.event_types
     )

@@ -168,7 +168,7 @@ class SweepResult(Result):
 class ConformResult(Result):
     """What a place holds, by dataset or event type, and every breach of the contract there.
 
-    ``manifests`` were read; ``others`` counts objects of which the contracts do not speak.
+    ``manifests`` were read; ``others`` counts objects of which the contracts do not speak; ``notices`` break no contract.
     """
 
     command: str = "conform"
@@ -177,6 +177,7 @@ class ConformResult(Result):
     breaches: tuple[Breach, ...]
     manifests: int
     others: int
+    notices: tuple[Breach, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

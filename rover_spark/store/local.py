@@ -143,7 +143,7 @@ class LocalStore:
         return left
 
     def listing(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every regular file below the prefix's directory whose key begins with it."""
+        """Every file below the prefix's directory whose key begins with it; links are followed, but not round in a circle."""
         above, _, begin = prefix.rpartition("/")
         start = self._root / above
 
@@ -153,24 +153,21 @@ class LocalStore:
             ):  # else it is gone, or was never there
                 raise _refused("list", prefix, error) from error
 
-        for folder, folders, names in os.walk(start, onerror=refuse):
+        for folder, folders, names in os.walk(start, onerror=refuse, followlinks=True):
             if folder == str(start):  # no other directory can hold such a key
                 folders[:] = [each for each in folders if each.startswith(begin)]
+            folders[:] = [each for each in folders if not _leads_back(Path(folder, each))]
             for name in names:
                 path = Path(folder, name)
                 key = path.relative_to(self._root).as_posix()
                 if key.startswith(prefix) and not key.startswith(f"{STAGING}/"):
                     with suppress(FileNotFoundError):
-                        yield ObjectInfo(key, path.lstat().st_size)
+                        yield ObjectInfo(key, _size(path))
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Directories directly inside of the prefix's directory."""
         try:
-            names = [
-                each.name
-                for each in os.scandir(self._inside(prefix, self._root))
-                if each.is_dir(follow_symlinks=False)
-            ]
+            names = [each.name for each in os.scandir(self._inside(prefix, self._root)) if _is_folder(each)]
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -210,6 +207,26 @@ class LocalStore:
         for each in reversed(missing):
             each.mkdir(exist_ok=True)
             _sync_directory(each.parent)
+
+
+def _size(path: Path) -> int:
+    """The size of a file, or of what a link points to; of a link that points nowhere its own."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return path.lstat().st_size
+
+
+def _is_folder(found: os.DirEntry[str]) -> bool:
+    """Whether it is a directory, or a link to one that is listed."""
+    if not found.is_symlink():
+        return found.is_dir()
+    return Path(found).is_dir() and not _leads_back(Path(found))
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether a directory is a link to one that it lies in, by its own path or by that of a link above it."""
+    return path.is_symlink() and path.resolve() in {each.resolve() for each in path.parents}
 
 
 def _forget(staged: Path) -> None:

@@ -18,16 +18,17 @@ import fastavro
 import pytest
 
 from rover_spark.consume import columns
-from rover_spark.consume.conform import doubled, examine, ids, run, workers
+from rover_spark.consume.conform import doubled, examine, ids, manifests, run, workers
 from rover_spark.consume.conform.report import CODES, Breach, Conformed
 from rover_spark.consume.conform.run import abandon, conform
 from rover_spark.consume.place import open_place
 from rover_spark.errors import RunError
-from rover_spark.store import ObjectInfo
+from rover_spark.store import ObjectInfo, memory
 from rover_spark.store.local import LocalStore
 from tests.consume.written import (
     AT,
     DATASETS,
+    PLACE,
     SCHEMA,
     container,
     currents_bucket,
@@ -118,6 +119,15 @@ def test_a_record_that_was_emitted_twice_is_a_repeat_in_any_order_of_fields(
     monkeypatch.setattr(doubled, "COMPARED", 0)
     found = held(bucket)
     assert (found.breaches, uncompared(found)) == ((), 1)
+
+
+def test_schema_ids_and_offsets_are_those_of_an_event_type(tmp_path: Path) -> None:
+    put(tmp_path, event_key(0), container(events(0, 20)))
+    put(tmp_path, event_key(0, "users.messages.email.Open"), container(events(20, 20), OTHER_SCHEMA))
+    put(tmp_path, event_key(1), container(events(40, 20)))  # the contract does not say what an offset counts
+    put(tmp_path, event_key(0, at=AT + timedelta(hours=1)), container(events(60, 20)))
+    put(tmp_path, event_key(0, partition=1), container(events(80, 20)))
+    assert held(tmp_path).breaches == ()
 
 
 def test_an_event_that_comes_again_under_a_wider_schema_is_a_repeat(bucket: Path) -> None:
@@ -292,7 +302,7 @@ DAMAGE: dict[str, tuple[str, bytes, dict[str, int]]] = {
     "an event without a time": (EVENTS, event(time=0), {"time_implausible": 1}),
     "an unknown time zone": (EVENTS, event(timezone="Europe/Nowhere"), {"zone_unknown": 1}),
     "an event id with other content": (EVENTS, event(id=events(0, 1)[0]["id"]), {"id_differs": 1}),
-    "offsets that overlap": (event_key(30), container(events(500, 20)), {"offsets_overlap": 2}),
+    "an offset twice in an hour": (event_key(20, schema_id=2), container(events(500, 20)), {"offset_repeated": 1}),
 }  # fmt: skip
 
 
@@ -304,7 +314,7 @@ def test_each_damage_has_its_breach_and_no_other(bucket: Path, name: str) -> Non
     assert codes(found) == wanted
     (breach,) = found.breaches
     assert breach.message == CODES[breach.code]
-    assert where in breach.example.key or breach.code in {"schema_differs", "id_differs", "offsets_overlap"}
+    assert where in breach.example.key or breach.code in {"schema_differs", "id_differs", "offset_repeated"}
 
 
 @pytest.mark.parametrize(
@@ -655,9 +665,22 @@ LIES: dict[str, tuple[Callable[[Path], object], dict[str, int]]] = {
     "other records": (said(1, records=1), {"manifest_file_differs": 1}),
     "another hash": (said(1, sha256="0" * 64), {"manifest_file_differs": 1}),
     "another hash of the text": (said(1, textSha256="0" * 64), {"manifest_file_differs": 1}),
-    "a changed manifest": (
-        lambda root: (root / MANIFEST).write_bytes((root / MANIFEST).read_bytes() + b" "),
-        {"manifest_differs": 1},
+    "a changed manifest, whose file is another": (
+        lambda root: (
+            (root / MANIFEST).write_bytes((root / MANIFEST).read_bytes() + b" "),
+            put(root, key("fan_profiles", HOURS[1], TOKEN + "ff"), WHOLE),
+        ),
+        {"manifest_differs": 1, "manifest_file_differs": 1},
+    ),
+    "another instant than in its key": (
+        lambda root: (root / manifest_key("fan_profiles", HOURS[2], 2)).rename(
+            put(root, manifest_key("fan_profiles", HOURS[2] + timedelta(minutes=1), 2), b"")
+        ),
+        {"manifest_malformed": 1, "manifest_file_unnamed": 1},
+    ),
+    "another dataset than in its key": (
+        lambda root: put(root, manifest_key("fan_track_events", HOURS[1], 1), (root / MANIFEST).read_bytes()),
+        {"manifest_malformed": 1},
     ),
     "no JSON": (
         lambda root: (root / MANIFEST).write_bytes(b"{"),
@@ -669,7 +692,7 @@ LIES: dict[str, tuple[Callable[[Path], object], dict[str, int]]] = {
     ),
     "two that follow on one": (
         lambda root: put(root, manifest_key("fan_profiles", HOURS[1], 7), (root / MANIFEST).read_bytes()),
-        {"manifest_forked": 1},
+        {"manifest_forked": 1, "manifest_file_repeated": 1},
     ),
 }
 
@@ -679,6 +702,103 @@ def test_each_lie_of_a_manifest_has_its_breach(announced: Path, name: str) -> No
     change, wanted = LIES[name]
     change(announced)
     assert codes(held(announced)) == wanted
+
+
+def test_a_manifest_that_changed_with_its_files_is_only_noted(announced: Path) -> None:
+    changed = announced / key("fan_profiles", HOURS[1], TOKEN + "ff")
+    changed.write_bytes(gzip.compress(gzip.decompress(changed.read_bytes()), 9, mtime=5))
+    tree = json.loads((announced / MANIFEST).read_bytes())
+    again = manifest(announced, [tree["files"][0]["key"]], HOURS[1], 1, tree["previous"])
+    put_manifest(announced, again, "fan_profiles", HOURS[1], 1)
+    found = held(announced)
+    assert found.breaches == ()
+    assert [(each.code, each.count, each.example.key) for each in found.notices] == [
+        ("manifest_replaced", 1, MANIFEST)
+    ]
+
+
+def test_manifests_of_several_exports_at_one_place_are_apart(tmp_path: Path) -> None:
+    stored: dict[str, dict[str, bytes]] = {"conform-shared": {}, "conform-control": {}}
+    for export in ("acme", "beta"):
+        name = key("fan_profiles", AT, TOKEN + "ff")
+        put(tmp_path, name, WHOLE)
+        inside = manifest(tmp_path, [name], AT, 0, None)
+        inside["files"][0]["key"] = f"{export}/{name}"
+        where = manifest_key("fan_profiles", AT, export == "acme")
+        stored["conform-control"][where] = json.dumps(inside).encode()
+        stored["conform-shared"][f"{export}/{name}"] = WHOLE
+    for bucket, objects in stored.items():
+        memory._BUCKETS.setdefault(bucket, {}).update(objects)
+    for prefix, count in (("acme", 1), ("acme/exports/fan_profiles", 1), ("ac", 0), ("", 2)):
+        place = open_place(f"memory://conform-shared/{prefix}")
+        found = conform(place, now=NOW, manifests=open_place("memory://conform-control"))
+        assert (codes(found), found.manifests) == ({}, count)
+    del memory._BUCKETS["conform-shared"][f"acme/{name}"]
+    place = open_place("memory://conform-shared/acme")
+    found = conform(place, now=NOW, manifests=open_place("memory://conform-control"))
+    assert codes(found) == {"manifest_file_missing": 1}
+
+
+@pytest.mark.parametrize("around", ["", "acme", "acme/manifests"])
+def test_manifests_of_a_bucket_are_read_once_whatever_of_it_is_named(tmp_path: Path, around: str) -> None:
+    name = f"acme/{key('fan_profiles', AT, TOKEN + 'ff')}"
+    put(tmp_path, name.removeprefix("acme/"), WHOLE)
+    said = manifest(tmp_path, [name.removeprefix("acme/")], AT, 0, None)
+    said["files"][0]["key"] = name
+    memory._BUCKETS["conform-around"] = {
+        name: WHOLE,
+        f"acme/{manifest_key('fan_profiles', AT, 0)}": json.dumps(said).encode(),
+    }
+    place, manifests = open_place("memory://conform-around/acme"), f"memory://conform-around/{around}"
+    found = conform(place, now=NOW, manifests=open_place(manifests))
+    assert (found.breaches, found.manifests) == ((), 1)
+
+
+@pytest.mark.parametrize("named", ["", "manifests", "manifests/fan_profiles"])
+def test_manifests_that_are_named_once_more_are_read_once(announced: Path, named: str) -> None:
+    put(announced, "other/config.json", b"{}")
+    put(announced, "deploy/manifests/app.json", b"{}")
+    found = held(announced, manifests=open_place(str(announced / named)))
+    assert (found.breaches, found.manifests, found.others) == ((), 3, 2)
+
+
+def test_the_folder_of_manifests_itself_may_be_named(announced: Path, tmp_path: Path) -> None:
+    put(tmp_path, "control/x.json", b"{}")
+    (announced / "manifests").rename(tmp_path / "control/manifests")
+    found = held(announced, manifests=open_place(str(tmp_path / "control/manifests")))
+    assert (found.breaches, found.manifests) == ((), 3)
+
+
+def test_events_of_earlier_hours_than_are_listed_are_not_missed(tmp_path: Path) -> None:
+    root, early = tmp_path / "acme", AT - timedelta(days=9)
+    names = [event_key(0, at=early), event_key(20)]
+    for name, start in zip(names, (0, 20), strict=True):
+        put(root, name, container(events(start, 20, early)))
+    put_manifest(tmp_path / "manifests.acme", manifest(root, names, AT, 0, None), PLACE, AT, 0)
+    for since in (None, AT - timedelta(hours=1)):
+        found = held(root, since=since)
+        assert (found.breaches, found.manifests) == ((), 1)
+    (root / names[1]).unlink()
+    assert codes(held(root, since=AT - timedelta(hours=1))) == {"manifest_file_missing": 1}
+
+
+def test_a_large_manifest_is_fetched_alone(announced: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_at_once = []
+    lots = manifests._lots
+
+    def watched(listed: Any) -> Iterator[Any]:
+        for lot in lots(listed):
+            held_at_once.append(len(lot))
+            yield lot
+
+    monkeypatch.setattr(manifests, "_lots", watched)
+    assert held(announced).manifests == 3
+    size = (announced / MANIFEST).stat().st_size
+    monkeypatch.setattr(manifests, "_FETCHED_BYTES", size * 5 // 2)
+    assert held(announced).manifests == 3
+    monkeypatch.setattr(manifests, "_FETCHED_BYTES", 1)
+    assert held(announced).manifests == 3
+    assert held_at_once == [3, 2, 1, 1, 1, 1]
 
 
 def test_manifests_of_events_stand_beside_their_place(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_what_the_product_writes_is_taken_apart() -> None:
         (event_key(0).replace("/1/eu/", "/one/eu/"), "is no key of the contract"),
         (event_key(0).replace("-21-04", "-31-04"), "has a date or hour that does not exist"),
         (event_key(0).replace("65f1c2d3+", "other+"), "names another integration"),
+        ("exports/fan_profiles/exports/x.ndjson.gz", "is no key of the contract"),
+        (
+            key("fan_profiles").replace("/fan_profiles-", "/exports/fan_profiles-"),
+            "is no key of the contract",
+        ),
+        ("a/exports/fan_profiles/manifests/x.json", "is no key of the contract"),
+        (event_key(0).partition("/")[0] + "/date=2026-11-21/hour=04/x.avro", "is no key of the contract"),
     ],
 )
 def test_what_stands_among_the_files_and_is_none_is_a_stray(name: str, reason: str) -> None:
@@ -75,6 +82,11 @@ def test_below_the_prefix_that_was_listed_every_export_is_the_contracts(prefix: 
         "other/exports/sales/x",
         "schemas.acme/dataexport.a.S3.integration.b/t/1.avsc",
         "dataexport.file.csv",
+        "deploy/manifests/app.json",
+        "deploy/manifests/apps/date=2026-11-21/hour=04/app.json",
+        "manifests.acme/app.json",
+        "manifests/fan_profiles/redshift/date=2026-11-21/hour=04/x.json",
+        "control/dataexport.a.S3.integration.b/symlink/date=2026-11-21/hour=04/x.txt",
     ],
 )
 def test_what_the_contracts_do_not_speak_of_is_other(name: str) -> None:
@@ -88,6 +100,7 @@ def test_what_the_contracts_do_not_speak_of_is_other(name: str) -> None:
         "a/manifests/fan_profiles/date=2026-11-21/hour=04/x.json",
         "manifests.acme/dataexport.a.S3.integration.b/x.json",
         "completions.m/dataexport.a.S3.integration.b/x.json",
+        "control/dataexport.a.S3.integration.b/date=2026-11-21/hour=04/x.json",
     ],
 )
 def test_manifests_stand_in_folders_of_their_own(name: str) -> None:

@@ -262,6 +262,20 @@ def test_a_file_of_another_event_type_or_schema_is_refused(path: str, value: Any
         parse(changed(path, value, CURRENTS))
 
 
+@pytest.mark.parametrize(
+    ("whole", "old", "new"),
+    [
+        (ROVER, f"{1:032x}", "opaque-slug_1"),
+        (CURRENTS, "/zone/", "/_any zone/"),
+        (CURRENTS, "dataexport.prod-01.S3.", "dataexport.new.S4."),
+    ],
+)
+def test_what_the_contracts_call_opaque_may_be_any_text(whole: Completion, old: str, new: str) -> None:
+    data = text(whole).replace(old.encode(), new.encode())
+    assert data != text(whole)
+    assert [file.key for file in parse(data).files] == [file.key.replace(old, new) for file in whole.files]
+
+
 @pytest.mark.parametrize("field", list(json.loads(text(ROVER))))
 def test_no_field_may_be_missing(field: str) -> None:
     tree = json.loads(text(ROVER))
@@ -282,7 +296,7 @@ def test_no_field_may_be_missing(field: str) -> None:
         (b'{"manifest":1,"manifest":1}', "a field twice"),
         (b'{"manifest":NaN}', "not JSON"),
         (b"[" * 1_000_000, "nested too deeply"),
-        (b" " * (manifests.LARGEST + 1), "at most 134,217,728 are read"),
+        (b" " * (manifests.LARGEST + 1), "at most 67,108,864 are read"),
     ],
     ids=["empty", "bytes", "bom", "list", "cut", "two", "twice", "nan", "deep", "large"],
 )

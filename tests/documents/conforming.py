@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rover_spark.consume.conform.loaders import LINTS, LOADERS, Loader
-from rover_spark.consume.conform.report import CODES
+from rover_spark.consume.conform.report import CODES, NOTICES
 from tests.documents.blocks import table
 
 _MINDS = {
@@ -18,8 +18,10 @@ _MINDS = {
 def breaches() -> str:
     """One row a code, those of loaders last."""
     lints = {code: sentence.format("the loader") for code, sentence in LINTS.items()}
+    notices = {code: f"{sentence} (no breach: only noted)" for code, sentence in NOTICES.items()}
     return table(
-        ("code", "what is counted"), [(f"`{code}`", text) for code, text in {**CODES, **lints}.items()]
+        ("code", "what is counted"),
+        [(f"`{code}`", text) for code, text in {**CODES, **notices, **lints}.items()],
     )
 
 

@@ -92,7 +92,7 @@ def test_with_json_the_report_is_one_document(bucket: Path) -> None:
     assert result.exit_code == 1 and result.stdout.count("\n") == 1
     found = json.loads(result.stdout)
     assert list(found) == [
-        "command", "result", "batches", "problems", "place", "datasets", "breaches", "manifests", "others"
+        "command", "result", "batches", "problems", "place", "datasets", "breaches", "manifests", "others", "notices"
     ]  # fmt: skip
     assert (found["command"], found["result"], found["place"]) == ("conform", "failed", str(bucket))
     assert {each["dataset"]: (each["files"], each["read"]) for each in found["datasets"]} == {

@@ -102,6 +102,7 @@ RESULTS = {
         breaches=(BREACH,),
         manifests=1,
         others=2,
+        notices=(BREACH,),
     ),
     "conform, nothing": ConformResult(
         result="nothing to do", place="b", datasets=(), breaches=(), manifests=0, others=0

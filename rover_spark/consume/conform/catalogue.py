@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 from rover_spark.consume.keys import EventFile, RoverFile
 
@@ -30,6 +31,17 @@ class Numbered:
     name: str
     file: RoverFile | EventFile
     named: bool  # by a manifest, whose hashes it is held against
+
+
+class Named(NamedTuple):
+    """What a manifest says of a file."""
+
+    key: str
+    records: int
+    bytes: int
+    sha256: str
+    text_bytes: int
+    text_sha256: str
 
 
 class Catalogue:
@@ -75,8 +87,8 @@ class Catalogue:
                 (sample,),
             )
 
-    def name(self, manifest: str, files: Iterable[tuple[str, int, int, str, int, str]]) -> None:
-        """What a manifest says of files: key, records, bytes, sha256, bytes and sha256 of the text."""
+    def name(self, manifest: str, files: Iterable[Named]) -> None:
+        """What a manifest says of files."""
         self._db.executemany(
             "INSERT INTO named VALUES (?,?,?,?,?,?,?)",
             ((octets(key), octets(manifest), *rest) for key, *rest in files),

@@ -7,22 +7,41 @@ show. A bucket without manifests has nothing to be held against here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import NamedTuple
 
-from rover_spark.consume.conform.catalogue import Catalogue, text
-from rover_spark.consume.conform.report import MANIFESTS, Tally
-from rover_spark.consume.manifests import octets_of, place_of
-from rover_spark.contract.manifests import FORMATS, Completion, ManifestKey, parse, parse_key
+from rover_spark.consume.conform.catalogue import Catalogue, Named, text
+from rover_spark.consume.conform.report import MANIFESTS, NOTICES, Tally
+from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, classified
+from rover_spark.consume.manifests import contradiction, lies_in, octets_of, place_of, speaks_of
+from rover_spark.consume.place import Place, within
+from rover_spark.contract.manifests import FORMATS, Completion, DeliveredFile, ManifestKey, parse, parse_key
 from rover_spark.errors import StoreError
 from rover_spark.store import Store, below
 
 _UNDER_WAY = timedelta(hours=1)  # files younger than that may be waiting for their manifest
 
-_FETCHED = 8  # manifests at once
+_FETCHED, _FETCHED_BYTES = 8, 4 << 20  # manifests at once; a larger one is fetched alone
+_DIFFERS = (
+    "(n.bytes <> f.bytes OR n.records <> r.records OR n.sha256 <> r.sha256 OR n.text_bytes <> r.text_bytes"
+    " OR n.text_sha256 <> r.text_sha256)"
+)
+
+
+class Changed(NamedTuple):
+    """A manifest whose bytes are not what the one after it says, and that one."""
+
+    key: str
+    after: str
+
+
+class Read(NamedTuple):
+    """How many manifests were read, and which of them differ from what the next one says."""
+
+    manifests: int
+    changed: list[Changed]
 
 
 class Announced(NamedTuple):
@@ -43,59 +62,82 @@ class Unread(NamedTuple):
 
 def read_manifests(
     store: Store,
-    keys: Iterable[str],
+    listed: Iterable[ManifestFile],
     catalogue: Catalogue,
     tally: Tally,
-    since: datetime | None,
-    *,
-    relative: bool,
-) -> int:
-    """Reads manifests into the catalogue and holds them against each other; returns how many there are.
+    place: Place,
+    hours: tuple[datetime, datetime] | None,
+) -> Read:
+    """Reads the manifests of what is at a place into the catalogue, and holds them against each other.
 
-    ``relative`` says that keys in a manifest begin at its export's directory, and not at the bucket: they do on a disk.
+    ``hours`` is the range outside of which no file was listed.
     """
+    # keys in a manifest begin at the bucket, but on a disk at the directory of its export
+    relative = place.destination.startswith("file:")
+    since = hours[0] if hours else None
     found: dict[str, Announced] = {}
-    for where, key, said in _all(store, _mine(keys, tally, since)):
+    for where, key, said in _all(store, _mine(listed, tally, since)):
         own, theirs = (where.root, place_of(where)) if relative else ("", "")
         if isinstance(said, Unread):
             tally.add(MANIFESTS, said.code, key, 0, said.found)
-        else:
-            digest, completion = said
-            before = completion.previous
-            chained = (below(own, before.key), before.sha256) if before else (None, None)
-            found[key] = Announced(where, digest, *chained)
-            catalogue.name(key, _files(completion, theirs))
-    _chained(found, catalogue, tally, since)
-    return len(found)
+            continue
+        digest, completion = said
+        files = [each._replace(key=below(theirs, each.key)) for each in map(_named, completion.files)]
+        if not speaks_of(place.prefix, [each.key for each in files]):
+            continue
+        before = completion.previous
+        chained = (below(own, before.key), before.sha256) if before else (None, None)
+        found[key] = Announced(where, digest, *chained)
+        catalogue.name(key, (each for each in files if _is_listed(each.key, place.prefix, hours)))
+    return Read(len(found), _chained(found, catalogue, tally, since))
 
 
-def _mine(keys: Iterable[str], tally: Tally, since: datetime | None) -> Iterator[tuple[ManifestKey, str]]:
-    """The keys of manifests, those of other hours and other forms left out."""
-    for key in keys:
-        where = parse_key(key)
+def _mine(
+    listed: Iterable[ManifestFile], tally: Tally, since: datetime | None
+) -> Iterator[tuple[ManifestKey, ManifestFile]]:
+    """The manifests in the order of their keys, those of other hours and other forms left out."""
+    for each in sorted(listed, key=lambda each: each.key):
+        where = parse_key(each.key)
         if where is not None:
             if since is None or where.instant >= since:
-                yield where, key
-        elif not FORMATS.keys() & set(key.split("/")):  # other forms have folders of their own
-            tally.add(MANIFESTS, "manifest_malformed", key, 0, "has no key of a manifest")
+                yield where, each
+        elif not FORMATS.keys() & set(each.key.split("/")):  # other forms have folders of their own
+            tally.add(MANIFESTS, "manifest_malformed", each.key, 0, "has no key of a manifest")
 
 
 def _all(
-    store: Store, keys: Iterable[tuple[ManifestKey, str]]
+    store: Store, listed: Iterable[tuple[ManifestKey, ManifestFile]]
 ) -> Iterator[tuple[ManifestKey, str, tuple[str, Completion] | Unread]]:
-    """Each manifest, in order; some are fetched at once."""
-    waiting = iter(keys)
+    """Each manifest, in order; some small ones are fetched at once."""
     with ThreadPoolExecutor(_FETCHED) as pool:
-        while some := list(islice(waiting, _FETCHED)):
-            said = pool.map(lambda each: _read(store, each[1]), some)
-            yield from ((where, key, each) for (where, key), each in zip(some, said, strict=True))
+        for some in _lots(listed):
+            said = pool.map(lambda each: _read(store, each[0], each[1].key), some)
+            yield from ((where, file.key, each) for (where, file), each in zip(some, said, strict=True))
 
 
-def _read(store: Store, key: str) -> tuple[str, Completion] | Unread:
+def _lots(
+    listed: Iterable[tuple[ManifestKey, ManifestFile]],
+) -> Iterator[list[tuple[ManifestKey, ManifestFile]]]:
+    lot: list[tuple[ManifestKey, ManifestFile]] = []
+    size = 0
+    for where, file in listed:
+        if lot and (len(lot) == _FETCHED or size + file.bytes > _FETCHED_BYTES):
+            yield lot
+            lot, size = [], 0
+        lot.append((where, file))
+        size += file.bytes
+    if lot:
+        yield lot
+
+
+def _read(store: Store, where: ManifestKey, key: str) -> tuple[str, Completion] | Unread:
     """The SHA-256 of a manifest and what it says, or why it cannot be read."""
     try:
         data = octets_of(store, key)
-        return hashlib.sha256(data).hexdigest(), parse(data)
+        said = parse(data)
+        if wrong := contradiction(where, said):
+            return Unread("manifest_malformed", wrong)
+        return hashlib.sha256(data).hexdigest(), said
     except FileNotFoundError:
         return Unread("file_gone", "is not there any more")
     except OSError as error:
@@ -106,20 +148,23 @@ def _read(store: Store, key: str) -> tuple[str, Completion] | Unread:
         return Unread("manifest_malformed", str(error))
 
 
-def _files(completion: Completion, place: str) -> Iterator[tuple[str, int, int, str, int, str]]:
-    for file in completion.files:
-        yield (
-            below(place, file.key),
-            file.records,
-            file.bytes,
-            file.sha256,
-            file.text_bytes,
-            file.text_sha256,
-        )
+def _named(file: DeliveredFile) -> Named:
+    return Named(file.key, file.records, file.bytes, file.sha256, file.text_bytes, file.text_sha256)
 
 
-def _chained(found: dict[str, Announced], catalogue: Catalogue, tally: Tally, since: datetime | None) -> None:
-    """Holds each manifest against the one before it."""
+def _is_listed(key: str, prefix: str, hours: tuple[datetime, datetime] | None) -> bool:
+    """Whether a file was listed, if it is there."""
+    if not lies_in(prefix, key):
+        return False
+    found = classified(key, 0)
+    return hours is None or not isinstance(found, (RoverFile, EventFile)) or within(found.hour, *hours)
+
+
+def _chained(
+    found: dict[str, Announced], catalogue: Catalogue, tally: Tally, since: datetime | None
+) -> list[Changed]:
+    """Holds each manifest against the one before it; returns those whose bytes are not what the next one says."""
+    changed = []
     first: dict[tuple[str, str], datetime] = {}
     for each in found.values():
         stream = (each.where.root, each.where.stream)
@@ -134,7 +179,7 @@ def _chained(found: dict[str, Announced], catalogue: Catalogue, tally: Tally, si
             tally.add(MANIFESTS, "manifest_forked", key, 0, f"names {before} before it, as {other} does")
         if before in found:
             if found[before].sha256 != digest:
-                tally.add(MANIFESTS, "manifest_differs", before, 0, f"is not what {key} says")
+                changed.append(Changed(before, key))
             continue
         gone = parse_key(before)
         if gone is not None and since is not None and gone.instant < since:
@@ -142,6 +187,7 @@ def _chained(found: dict[str, Announced], catalogue: Catalogue, tally: Tally, si
         # the first one may follow on what the bucket's own rule removed, or on what went to another bucket
         if gone is None or where.instant > first[where.root, where.stream] or _has_files(catalogue, gone):
             tally.add(MANIFESTS, "manifest_missing", key, 0, f"names {before} before it")
+    return changed
 
 
 def _has_files(catalogue: Catalogue, where: ManifestKey) -> bool:
@@ -156,14 +202,19 @@ def hold_against(catalogue: Catalogue, tally: Tally, now: datetime) -> None:
         "SELECT named.key, named.manifest FROM named LEFT JOIN files USING (key) WHERE files.key IS NULL"
     ):
         tally.add(MANIFESTS, "manifest_file_missing", text(key), 0, f"is named by {text(manifest)}")
+    for key, first, last in catalogue.select(
+        "SELECT key, min(manifest), max(manifest) FROM named GROUP BY key HAVING count(*) > 1"
+    ):
+        tally.add(
+            MANIFESTS, "manifest_file_repeated", text(key), 0, f"is named by {text(first)} and {text(last)}"
+        )
     for name, key, said, is_ in catalogue.select(
         "SELECT f.name, f.key,"
         " n.bytes || ' bytes, ' || n.records || ' records, sha256 ' || n.sha256 || ', of the text ' || n.text_sha256,"
         " f.bytes || ' bytes' || coalesce(', ' || r.records || ' records, sha256 ' || r.sha256 || ', of the text '"
         " || r.text_sha256, '')"
         " FROM named n JOIN files f USING (key) LEFT JOIN read r ON r.number = f.rowid"
-        " WHERE n.bytes <> f.bytes OR n.records <> r.records OR n.sha256 <> r.sha256 OR n.text_bytes <> r.text_bytes"
-        " OR n.text_sha256 <> r.text_sha256"
+        f" WHERE {_DIFFERS}"
     ):
         tally.add(str(name), "manifest_file_differs", text(key), 0, f"has {is_}; its manifest says {said}")
     late = int((now - _UNDER_WAY).timestamp())
@@ -176,3 +227,25 @@ def hold_against(catalogue: Catalogue, tally: Tally, now: datetime) -> None:
         late,
     ):
         tally.add(str(name), "manifest_file_unnamed", text(key), 0, "is named by no manifest")
+
+
+def hold_changed(changed: Sequence[Changed], catalogue: Catalogue, tally: Tally, noted: Tally) -> None:
+    """Manifests whose bytes are not what the next one says; where their files agree with them it is only noted.
+
+    A redelivery under another compression library replaces files and manifest so: the text in them is the same.
+    """
+    if not changed:
+        return
+    wrong = {
+        text(manifest)
+        for (manifest,) in catalogue.select(
+            "SELECT DISTINCT n.manifest FROM named n LEFT JOIN files f USING (key) LEFT JOIN read r ON r.number = f.rowid"
+            f" WHERE f.key IS NULL OR {_DIFFERS}"
+        )
+    }
+    for key, after in changed:
+        if key in wrong:
+            tally.add(MANIFESTS, "manifest_differs", key, 0, f"is not what {after} says")
+        else:
+            code, found = "manifest_replaced", f"is not what {after} says"
+            noted.add(MANIFESTS, code, key, 0, found, message=NOTICES[code])

@@ -47,14 +47,19 @@ CODES = {
     "block_broken": "a block of an Avro container cannot be read with its schema",
     "sync_differs": "a block of an Avro container does not end with its sync marker",
     "events_too_many": "a file holds more events than the contract's largest threshold",
-    "offsets_overlap": "the events of two files of one type and partition have the same offsets",
+    "offset_repeated": "two files of one event type, hour and partition have the same offset",
     "manifest_malformed": "an object stands where manifests stand and is none",
     "manifest_file_missing": "a manifest names a file that is not there",
     "manifest_file_differs": "a file has other bytes, records or hashes than its manifest says",
+    "manifest_file_repeated": "two manifests name the same file",
     "manifest_file_unnamed": "a file is named by no manifest, and its dataset has manifests of that time",
     "manifest_missing": "a manifest names one before it that is not there",
-    "manifest_differs": "a manifest has other bytes than the one after it says",
+    "manifest_differs": "a manifest has other bytes than the one after it says, and its files are not as it says",
     "manifest_forked": "two manifests name the same one before them",
+}
+# what breaks no contract
+NOTICES = {
+    "manifest_replaced": "a manifest has other bytes than the one after it says, and its files are as it says",
 }
 
 
@@ -113,12 +118,16 @@ class HeldDataset:
 
 @dataclass(frozen=True)
 class Conformed:
-    """The report. ``manifests`` were read; ``others`` are objects of which the contracts do not speak."""
+    """The report. ``manifests`` were read; ``others`` are objects of which the contracts do not speak.
+
+    ``notices`` break no contract.
+    """
 
     datasets: tuple[HeldDataset, ...]
     breaches: tuple[Breach, ...]
     manifests: int
     others: int
+    notices: tuple[Breach, ...] = ()
 
 
 def name_of(place: str, dataset: str) -> str:

@@ -18,12 +18,11 @@ from pathlib import Path
 from rover_spark.consume.conform.catalogue import Catalogue, text
 from rover_spark.consume.conform.doubled import bounded, compare
 from rover_spark.consume.conform.ids import Content, parts_of
-from rover_spark.consume.conform.manifests import hold_against, read_manifests
+from rover_spark.consume.conform.manifests import Changed, hold_against, hold_changed, read_manifests
 from rover_spark.consume.conform.report import Conformed, HeldDataset, Tally, name_of, place_and_dataset
 from rover_spark.consume.conform.workers import SMALL, Job, Setting, Workers
 from rover_spark.consume.keys import EventFile, ManifestFile, Other, RoverFile, Stray
-from rover_spark.consume.place import Place, listed, listed_since
-from rover_spark.store import below
+from rover_spark.consume.place import Place, apart, listed, listed_since
 
 _RECORD_BYTES = 40  # of a compressed record, at the least that is usual
 _AT_ONCE = 500
@@ -81,13 +80,11 @@ class _Run:
     def __init__(
         self, place: Place, manifests: Place | None, home: Path, now: datetime, since: datetime | None
     ) -> None:
-        self.manifests = [
-            each for each in (place.beside("manifests", "completions"), manifests) if each is not None
-        ]
-        self.place, self.home, self.now, self.since = place, home, now, since
-        self.until = now + timedelta(days=1)  # a clock may be ahead
+        self.places = apart(place, place.beside("manifests", "completions"), manifests)
+        self.place, self.home, self.now = place, home, now
+        self.hours = None if since is None else (since, now + timedelta(days=1))  # a clock may be ahead
         self.catalogue = Catalogue(home)
-        self.tally = Tally()
+        self.tally, self.noted = Tally(), Tally()
         self.others = 0
         self.groups: dict[str, int] = {}
         self.repeats: dict[str, int] = {}
@@ -96,21 +93,22 @@ class _Run:
     def report(self, sample: int | None, engine: str, processes: int, notice: Notice) -> Conformed:
         manifests = self.list_all()
         self.catalogue.close_list(sample)
-        relative = self.place.destination.startswith("file:")
-        count = sum(
-            read_manifests(at.store(), keys, self.catalogue, self.tally, self.since, relative=relative)
-            for at, keys in manifests
-        )
+        count, changed = 0, list[Changed]()
+        for at, found in manifests:
+            read = read_manifests(at.store(), found, self.catalogue, self.tally, self.place, self.hours)
+            count += read.manifests
+            changed += read.changed
         self.read_all(engine, processes, notice)
         self.hold_schemas()
         self.hold_offsets()
         hold_against(self.catalogue, self.tally, self.now)
+        hold_changed(changed, self.catalogue, self.tally, self.noted)
         return self.assembled(count)
 
-    def list_all(self) -> list[tuple[Place, list[str]]]:
-        """Lists everything into the catalogue; returns the keys of manifests, in order."""
-        mine: list[str] = []
-        every = listed(self.place) if self.since is None else listed_since(self.place, self.since, self.until)
+    def list_all(self) -> list[tuple[Place, list[ManifestFile]]]:
+        """Lists everything into the catalogue; returns the manifests of each place."""
+        mine: list[ManifestFile] = []
+        every = listed(self.place) if self.hours is None else listed_since(self.place, *self.hours)
         for found in every:
             match found:
                 case RoverFile() | EventFile():
@@ -120,13 +118,16 @@ class _Run:
                         self.name(found.place, found.dataset), "key_malformed", found.key, 0, found.reason
                     )
                 case ManifestFile():
-                    mine.append(found.key)
+                    mine.append(found)
                 case Other():
                     self.others += 1
-        found_at = [(self.place, sorted(mine))]
-        for each in self.manifests:
-            theirs = each.store().listing(below(each.prefix, "") if each.prefix else "")
-            found_at.append((each, sorted(info.key for info in theirs if info.key.endswith(".json"))))
+        found_at = [(self.place, mine)]
+        for number, at in enumerate(self.places[1:], 1):
+            theirs = [found for found in listed(at) if isinstance(found, ManifestFile)]
+            before = self.places[:number]
+            found_at.append(
+                (at, [found for found in theirs if not any(each.shows(at, found.key) for each in before)])
+            )
         return found_at
 
     def name(self, place: str, dataset: str) -> str:
@@ -184,24 +185,26 @@ class _Run:
             self.uncompared[name] += found.uncompared
 
     def hold_schemas(self) -> None:
-        """Of the files under one schema id those whose schema is not the first one's."""
+        """Of the files of an event type under one schema id those whose schema is not the first one's."""
         for name, key, first in self.catalogue.select(
             "SELECT name, key, first FROM (SELECT name, key, schema,"
             " first_value(schema) OVER w AS known, first_value(key) OVER w AS first"
             " FROM files JOIN read ON number = files.rowid WHERE schema <> ''"
-            " WINDOW w AS (PARTITION BY place, schema_id ORDER BY key)) WHERE schema <> known"
+            " WINDOW w AS (PARTITION BY place, dataset, schema_id ORDER BY key)) WHERE schema <> known"
         ):
             found = f"has another schema than {text(first)} under the same schema id"
             self.tally.add(str(name), "schema_differs", text(key), 0, found)
 
     def hold_offsets(self) -> None:
-        """Files of an event type and partition whose offsets reach into those of the file that follows."""
+        """Files of an hour that have the offset of another one: the contract promises no more of it than that they differ.
+
+        Offsets are counted in a partition of an event type.
+        """
         for name, key, before in self.catalogue.select(
-            "SELECT name, key, before FROM (SELECT name, key, start, lag(start + max(coalesce(records, 1), 1)) OVER w AS next,"
-            " lag(key) OVER w AS before FROM files LEFT JOIN read ON number = files.rowid WHERE start IS NOT NULL"
-            " WINDOW w AS (PARTITION BY place, dataset, partition ORDER BY start, key)) WHERE start < next"
+            "SELECT name, key, before FROM (SELECT name, key, lag(key) OVER w AS before FROM files WHERE start IS NOT NULL"
+            " WINDOW w AS (PARTITION BY place, dataset, hour, partition, start ORDER BY key)) WHERE before IS NOT NULL"
         ):
-            self.tally.add(str(name), "offsets_overlap", text(key), 0, f"begins before {text(before)} ends")
+            self.tally.add(str(name), "offset_repeated", text(key), 0, f"has the offset of {text(before)}")
 
     def assembled(self, manifests: int) -> Conformed:
         breaches = self.tally.breaches()
@@ -224,7 +227,7 @@ class _Run:
             )
             for name, files, read, records, size, text_bytes, first, last in self.catalogue.totals()
         )
-        return Conformed(tuple(datasets), breaches, manifests, self.others)
+        return Conformed(tuple(datasets), breaches, manifests, self.others, self.noted.breaches())
 
 
 def _dataset(found: RoverFile | EventFile) -> str:

@@ -3,18 +3,18 @@
 With completion manifests a batch is loaded once all of its files are there. A file of such a stream that no manifest names
 waits for one, as long as it is younger than the stream's newest manifest, but not for ever. Without manifests
 every file that was not loaded is due. An object whose size differs from what was loaded was replaced: it is due again. So
-is one that was loaded before its manifest came and has another size than that says.
+is one that was loaded before its manifest came and has another size or hash than that says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rover_spark.consume.keys import EventFile, RoverFile
-from rover_spark.contract.manifests import Completion
+from rover_spark.contract.manifests import Completion, DeliveredFile
 
 Contract = Literal["rover", "currents"]
 PATIENCE = timedelta(hours=24)  # for the manifest of a file
@@ -48,6 +48,13 @@ class Said:
     keys: tuple[str, ...]
 
 
+class Kept(NamedTuple):
+    """What a warehouse keeps of a loaded object: its size and its SHA-256."""
+
+    bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Decision:
     """What is loaded now, in order; the manifests that it serves; what waits for the rest of its batch, or for its manifest."""
@@ -71,37 +78,34 @@ def folder_of(key: str) -> str:
 def decide(
     found: Iterable[RoverFile | EventFile],
     manifests: Sequence[Said],
-    loaded: Mapping[str, int],
+    loaded: Mapping[str, Kept],
     newest: Mapping[str, datetime],
     now: datetime,
 ) -> Decision:
-    """Decides. ``loaded`` has the size of each key that is in the tables, ``newest`` the last manifest of each stream."""
+    """Decides. ``loaded`` has what is kept of each key in the tables, ``newest`` the last manifest of each stream."""
     files = {file.key: file for file in found}
-    named = {
-        key: (file.sha256, file.records, file.bytes)
-        for each in manifests
-        for key, file in zip(each.keys, each.completion.files, strict=True)
-    }
+    named = {key: file for each in manifests for key, file in _files(each)}
     last = dict(newest)
     for each in manifests:
         last[each.stream] = max(each.instant, last.get(each.stream, each.instant))
     complete, waiting = list[Said](), list[Said]()
     for each in manifests:
-        (complete if all(key in files or key in loaded for key in each.keys) else waiting).append(each)
+        there = all(key in files or _agree(loaded.get(key), file) for key, file in _files(each))
+        (complete if there else waiting).append(each)
     whole = {key for each in complete for key in each.keys}
     unnamed = []
     due = []
     for key, file in files.items():
-        sha256, records, size = named.get(key, ("", 0, file.bytes))
-        if loaded.get(key) == file.bytes == size:
+        said, kept = named.get(key), loaded.get(key)
+        if kept is not None and kept.bytes == file.bytes and (said is None or _agree(kept, said)):
             continue
-        if key not in named:
+        if said is None:
             if _waits(file, last.get(stream_of(file)), now):
                 unnamed.append(key)
                 continue
         elif key not in whole:
             continue
-        due.append(_due(file, sha256, records))
+        due.append(_due(file, said))
     return Decision(
         objects=tuple(sorted(due, key=lambda each: (each.contract, each.dataset, each.hour, each.key))),
         complete=tuple(complete),
@@ -110,15 +114,30 @@ def decide(
     )
 
 
+def is_loaded(said: Said, loaded: Mapping[str, Kept]) -> bool:
+    """Whether every file of a batch is in the tables, as its manifest says."""
+    return all(_agree(loaded.get(key), file) for key, file in _files(said))
+
+
+def _files(said: Said) -> Iterator[tuple[str, DeliveredFile]]:
+    return zip(said.keys, said.completion.files, strict=True)
+
+
+def _agree(kept: Kept | None, said: DeliveredFile) -> bool:
+    return kept == (said.bytes, said.sha256)
+
+
 def _waits(file: RoverFile | EventFile, newest: datetime | None, now: datetime) -> bool:
     """Whether a file that no manifest names may still get one."""
     if newest is None:
         return False
-    written = file.stamp if isinstance(file, RoverFile) else file.hour
-    return written > newest and now - written < PATIENCE
+    if isinstance(file, RoverFile):
+        return file.stamp > newest and now - file.stamp < PATIENCE
+    # of events only the hour is known
+    return file.hour >= newest.replace(minute=0, second=0, microsecond=0) and now - file.hour < PATIENCE
 
 
-def _due(file: RoverFile | EventFile, sha256: str, records: int) -> Due:
+def _due(file: RoverFile | EventFile, said: DeliveredFile | None) -> Due:
     rover = isinstance(file, RoverFile)
     return Due(
         key=file.key,
@@ -127,8 +146,8 @@ def _due(file: RoverFile | EventFile, sha256: str, records: int) -> Due:
         dataset=file.dataset if isinstance(file, RoverFile) else file.event_type,
         folder=folder_of(file.key),
         hour=file.hour,
-        sha256=sha256,
-        records=records,
+        sha256=said.sha256 if said else "",
+        records=said.records if said else 0,
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, Stray, classified
 from rover_spark.consume.load.due import Said, horizon, stream_of
 from rover_spark.consume.load.port import Folder, Refused
-from rover_spark.consume.manifests import octets_of, place_of
-from rover_spark.consume.place import Place, listed_by_folder
+from rover_spark.consume.manifests import lies_in, octets_of, place_of
+from rover_spark.consume.place import Place, apart, listed_by_folder
 from rover_spark.contract.manifests import Completion, ManifestKey, parse, parse_key
 from rover_spark.errors import StoreError
 from rover_spark.store import Store, below
@@ -51,19 +51,20 @@ def look(
         return horizon(seen.last, seen.waiting, look_back)
 
     found = Looked([], [], [])
-    relative = place.destination.startswith("file:")
-    for at in _places(place, place.beside("manifests", "completions"), manifests):
+    places = apart(place, place.beside("manifests", "completions"), manifests)
+    for number, at in enumerate(places):
         keys = []
         for each in listed_by_folder(at, since_of, now + _AHEAD):
             if not _is_text(each.key):
                 found.strays += 1
             elif isinstance(each, ManifestFile) or at != place:  # beside the place there is nothing else
-                keys.append(each.key)
+                if not any(before.shows(at, each.key) for before in places[:number]):
+                    keys.append(each.key)
             elif isinstance(each, (RoverFile, EventFile)):
                 found.files.append(each)
             elif isinstance(each, Stray):
                 found.strays += 1
-        _read_all(at.store(), sorted(set(keys) - set(known)), found, relative=relative)
+        _read_all(at.store(), sorted(set(keys) - set(known)), found, place)
     _add_unlisted(place.store(), found, unread)
     return found
 
@@ -77,40 +78,38 @@ def _is_text(key: str) -> bool:
     return True
 
 
-def _places(*places: Place | None) -> list[Place]:
-    """Those that there are, each once."""
-    found: list[Place] = []
-    for each in places:
-        if each is not None and each not in found:
-            found.append(each)
-    return found
-
-
-def _read_all(store: Store, keys: Iterable[str], found: Looked, *, relative: bool) -> None:
+def _read_all(store: Store, keys: Iterable[str], found: Looked, place: Place) -> None:
     for key in keys:
         where = parse_key(key)
         if where is None:  # another form of a manifest
             continue
         try:
-            said = _said(key, where, octets_of(store, key), relative=relative)
+            said = _said(key, where, octets_of(store, key), place)
         except FileNotFoundError:
             continue
         except (OSError, StoreError, ValueError) as error:
             code = "manifest_malformed" if isinstance(error, ValueError) else "manifest_unreadable"
             found.refused.append(Refused(key, None, code, str(error), ""))
         else:
-            found.manifests.append(said)
+            if said is not None:
+                found.manifests.append(said)
 
 
-def _said(key: str, where: ManifestKey, data: bytes, *, relative: bool) -> Said:
+def _said(key: str, where: ManifestKey, data: bytes, place: Place) -> Said | None:
+    """What a manifest says of files at the place; None where it is another export's. Raises ValueError where it is none."""
     completion = parse(data)
-    place = place_of(where) if relative else ""
-    keys = tuple(below(place, file.key) if place else file.key for file in completion.files)
-    stream = _stream(where, completion, keys)
-    return Said(key, hashlib.sha256(data).hexdigest(), stream, where.instant, completion, keys)
+    # keys in a manifest begin at the bucket, but on a disk at the directory of its export
+    above = place_of(where) if place.destination.startswith("file:") else ""
+    files = {below(above, file.key): file for file in completion.files}
+    stream = _stream(where, completion, files)
+    here = {name: file for name, file in files.items() if lies_in(place.prefix, name)}
+    if not here:
+        return None
+    mine = replace(completion, files=tuple(here.values()))
+    return Said(key, hashlib.sha256(data).hexdigest(), stream, where.instant, mine, tuple(here))
 
 
-def _stream(where: ManifestKey, completion: Completion, keys: tuple[str, ...]) -> str:
+def _stream(where: ManifestKey, completion: Completion, keys: Iterable[str]) -> str:
     """The stream of a manifest. Raises ValueError where its files are of another one than its key says."""
     streams = {_stream_of_key(key) for key in keys}
     if len(streams) > 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rover_spark.consume.load.due import Due, Said
+from rover_spark.consume.load.due import Due, Kept, Said
 from rover_spark.consume.load.objects import Part
 from rover_spark.consume.records import BadLine
 
@@ -91,8 +91,8 @@ class Warehouse(Protocol):
         """What is known of each dated folder; hours after ``now`` do not count."""
         ...
 
-    def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
-        """The size of each of these objects that is loaded and was whole."""
+    def kept(self, keys: Collection[str]) -> Mapping[str, Kept]:
+        """What is kept of each of these objects that is loaded and was whole."""
         ...
 
     def unread(self) -> Collection[str]:

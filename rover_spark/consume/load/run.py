@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from rover_spark.consume.keys import EventFile, RoverFile
-from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide
+from rover_spark.consume.load.due import LOOK_BACK, Decision, Due, decide, is_loaded
 from rover_spark.consume.load.look import Looked, look
 from rover_spark.consume.load.objects import Part, parts, unreadable, why_unread
 from rover_spark.consume.load.port import Counts, Read, Warehouse
@@ -57,9 +57,9 @@ def load(
     decision = _decided(found, warehouse, newest, now)
     with watching(len(decision.objects)) as notice:
         counts = _loaded(decision, warehouse, Reading(place), notice)
-    there = warehouse.sizes({key for each in decision.complete for key in each.keys})
-    whole = [each for each in decision.complete if there.keys() >= set(each.keys)]
-    waiting = [each for each in decision.complete if not there.keys() >= set(each.keys)]
+    there = warehouse.kept({key for each in decision.complete for key in each.keys})
+    whole = [each for each in decision.complete if is_loaded(each, there)]
+    waiting = [each for each in decision.complete if not is_loaded(each, there)]
     waiting += decision.waiting
     warehouse.note(whole, waiting, found.refused)
     warehouse.finish()
@@ -147,7 +147,7 @@ def groups(objects: Sequence[Due], most_bytes: int, most_objects: int) -> Iterat
 
 def _decided(found: Looked, warehouse: Warehouse, newest: Mapping[str, datetime], now: datetime) -> Decision:
     keys = {each.key for each in found.files} | {key for each in found.manifests for key in each.keys}
-    return decide(found.files, found.manifests, warehouse.sizes(keys), newest, now)
+    return decide(found.files, found.manifests, warehouse.kept(keys), newest, now)
 
 
 def _refuse_several(place: Place, found: Looked) -> None:

@@ -121,6 +121,8 @@ def _conform(console: Console, result: ConformResult) -> None:
         _out(console, held_table(result.datasets, console.width))
     if result.breaches:
         _out(console, breaches_table(result.breaches, console.width))
+    if result.notices:
+        _out(console, breaches_table(result.notices, console.width, "bold"))
     beside = [(result.manifests, "manifest", "was read", "were read")]
     beside.append((result.others, "object", "is no part of an export", "are no part of an export"))
     uncompared = sum(each.uncompared for each in result.datasets)

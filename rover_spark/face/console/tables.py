@@ -205,13 +205,13 @@ def loaded_table(rows: Sequence[LoadedDataset], width: int = _WIDE) -> Text:
     return grid(columns, width)
 
 
-def breaches_table(found: Sequence[Breach], width: int = _WIDE) -> Text:
+def breaches_table(found: Sequence[Breach], width: int = _WIDE, style: str = "bold red") -> Text:
     """Each breach with its count and its sentence; below it the example."""
     lines: list[Text] = []
     for each in found:
         where = f"{each.place}/: {each.dataset}" if each.place else each.dataset
         often = f", {each.count:,} times: " if each.count > 1 else ": "
-        head = Text.assemble((f"{each.code}: ", "bold red"), plain(where + often + each.message))
+        head = Text.assemble((f"{each.code}: ", style), plain(where + often + each.message))
         example = each.example
         key = f"{example.key}, line {example.line}" if example.line else example.key
         lines += hanging(head, width)

@@ -60,4 +60,5 @@ def conform(
         breaches=found.breaches,
         manifests=found.manifests,
         others=found.others,
+        notices=found.notices,
     )

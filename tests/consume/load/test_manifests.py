@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from rover_spark.consume.keys import EventFile, classified
+from rover_spark.consume.load.duckdb.warehouse import opened
+from rover_spark.consume.load.due import decide
+from rover_spark.consume.load.run import load
+from rover_spark.consume.place import open_place
 from rover_spark.contract.manifests import Completion, DeliveredFile, Window, key_of, text
+from rover_spark.store import memory
 from tests.consume.load.loading import Engine, of
 from tests.consume.written import AT, container, event_key, events, key, put, record
 from tests.consume.written import text as lines_of
@@ -96,17 +102,21 @@ def test_an_object_that_is_not_what_its_manifest_says_is_not_loaded(engine: Engi
     assert engine.ask(file, "SELECT * FROM rover_load.quarantine") == []
 
 
+@pytest.mark.parametrize("rows", [1, 3])
 def test_an_object_that_was_loaded_before_its_manifest_is_held_against_it(
-    engine: Engine, tmp_path: Path
+    engine: Engine, rows: int, tmp_path: Path
 ) -> None:
     place, file = tmp_path / "b", tmp_path / "b.tables"
     completion, paths = batch(place)
     right = paths[0].read_bytes()
-    paths[0].write_bytes(gzip.compress(lines_of([record(PROFILES, 0)]), mtime=0))
-    assert of(engine.loaded(place, file, SOON), PROFILES).new == 4
+    other = gzip.compress(lines_of([record(PROFILES, row) for row in range(rows)]), mtime=7)
+    assert (len(other) == len(right)) == (rows == 3), "with all rows only the hash differs"
+    paths[0].write_bytes(other)
+    assert of(engine.loaded(place, file, SOON), PROFILES).new == 3 + rows
     publish(place, completion)
-    found = engine.loaded(place, file, SOON)
-    assert (found.batches, found.waiting, of(found, PROFILES).damaged) == (0, 1, 1)
+    for _ in range(2):
+        found = engine.loaded(place, file, SOON)
+        assert (found.batches, found.waiting, of(found, PROFILES).damaged) == (0, 1, 1)
     paths[0].write_bytes(right)
     found = engine.loaded(place, file, SOON)
     assert (found.batches, found.waiting, count(engine, file)) == (1, 0, 6)
@@ -129,6 +139,80 @@ def test_a_manifest_of_another_places_files_is_refused(engine: Engine, tmp_path:
     publish(place, replace(completion, files=(first, replace(second, key=f"elsewhere/{second.key}"))))
     found = engine.loaded(place, file, SOON)
     assert (found.manifests_refused, found.batches, count(engine, file)) == (1, 0, 6)
+
+
+def test_a_batch_whose_object_was_another_and_is_gone_waits(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
+    completion, paths = batch(place)
+    paths[0].write_bytes(gzip.compress(gzip.decompress(paths[0].read_bytes()), mtime=7))
+    engine.loaded(place, file, SOON)
+    paths[0].unlink()
+    publish(place, completion)
+    found = engine.loaded(place, file, SOON)
+    assert (found.batches, found.waiting) == (0, 1)
+
+
+@pytest.mark.parametrize("prefix", ["acme", "acme/exports/fan_profiles"])
+def test_a_manifest_brings_in_no_files_of_another_export(
+    prefix: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    whole: dict[str, bytes] = {}
+    control: dict[str, bytes] = {}
+    for number, export in enumerate(("acme", "beta")):
+        completion, paths = batch(tmp_path / export, files=1, begin=number * 100)
+        (said,) = completion.files
+        whole[f"{export}/{said.key}"] = paths[0].read_bytes()
+        named = replace(completion, files=(replace(said, key=f"{export}/{said.key}"),))
+        control[key_of("", PROFILES, completion.emitted_at, f"{number:032x}")] = text(named)
+    memory._BUCKETS["load-shared"], memory._BUCKETS["load-control"] = whole, control
+    request.addfinalizer(lambda: [memory._BUCKETS.pop(f"load-{name}") for name in ("shared", "control")])
+    with opened(tmp_path / "t", lambda: SOON) as warehouse:
+        for objects in (1, 0):
+            place, manifests = (
+                open_place(f"memory://load-shared/{prefix}"),
+                open_place("memory://load-control"),
+            )
+            found = load(place, warehouse, now=SOON, manifests=manifests)
+            assert (found.batches, found.waiting, found.manifests_refused) == (objects, 0, 0)
+            assert sum(each.objects for each in found.datasets) == objects
+
+
+def test_a_manifest_is_read_once_where_the_bucket_around_the_place_is_named(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    completion, paths = batch(tmp_path / "b", files=1)
+    (said,) = completion.files
+    named = replace(completion, files=(replace(said, key=f"acme/{said.key}"),))
+    memory._BUCKETS["load-around"] = {
+        f"acme/{said.key}": paths[0].read_bytes(),
+        key_of("acme", PROFILES, completion.emitted_at, "0" * 32): text(named),
+    }
+    request.addfinalizer(lambda: memory._BUCKETS.pop("load-around"))
+    with opened(tmp_path / "t", lambda: SOON) as warehouse:
+        found = load(
+            open_place("memory://load-around/acme"),
+            warehouse,
+            now=SOON,
+            manifests=open_place("memory://load-around"),
+        )
+    assert (found.batches, found.waiting) == (1, 0)
+
+
+def test_a_folder_of_manifests_may_be_named_itself(engine: Engine, tmp_path: Path) -> None:
+    place, file = tmp_path / "b", tmp_path / "b.tables"
+    publish(tmp_path / "control", batch(place)[0])
+    for folder in ("control/manifests", "control"):
+        found = engine.loaded(place, file, SOON, manifests=open_place(str(tmp_path / folder)))
+        assert (found.batches, count(engine, file)) == (1 if "/" in folder else 0, 6)
+
+
+def test_events_wait_for_the_manifest_of_their_hour(tmp_path: Path) -> None:
+    (found,) = [classified(event_key(50), 10)]
+    assert isinstance(found, EventFile)
+    newest, now = AT.replace(minute=1), AT.replace(minute=30)
+    assert decide([found], [], {}, {found.place: newest}, now).unnamed == (found.key,)
+    later = {found.place: newest + timedelta(hours=1)}
+    assert [each.key for each in decide([found], [], {}, later, now).objects] == [found.key]
 
 
 def test_a_manifest_that_never_comes_is_not_waited_for_for_ever(engine: Engine, tmp_path: Path) -> None:

@@ -75,11 +75,11 @@ class Books:
     # -- what is noted ---------------------------------------------------------------------------------------------
 
     def noted(self, keys: Collection[str]) -> dict[str, Any]:
-        """Of the objects with these keys those that were noted before: ``bytes``, ``bad_lines`` and ``damaged`` of each."""
+        """Of the objects with these keys those that were noted before: size, hash, ``bad_lines`` and ``damaged`` of each."""
         asked = [each for each in keys if each not in self._noted]
         if asked:
             found = self.frame(OBJECTS).join(self._keys(asked), "key", "semi")
-            rows = found.select("key", "bytes", "bad_lines", "damaged").collect()
+            rows = found.select("key", "bytes", "sha256", "bad_lines", "damaged").collect()
             self._noted |= {**dict.fromkeys(asked), **{each["key"]: each for each in rows}}
         return {each: self._noted[each] for each in keys if self._noted[each] is not None}
 

@@ -26,7 +26,7 @@ from rover_spark.consume.load.delta.merging import merge
 from rover_spark.consume.load.delta.place import Into
 from rover_spark.consume.load.delta.settings import SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
-from rover_spark.consume.load.due import Due, Said
+from rover_spark.consume.load.due import Due, Kept, Said
 from rover_spark.consume.load.port import Counts, Folder, Read, Refused
 from rover_spark.consume.load.tables import LOWERED
 from rover_spark.contract import avro
@@ -67,11 +67,13 @@ class DeltaTables:
                 folder: Folder(_aware(last), _aware(waiting)) for folder, last, waiting in found.collect()
             }
 
-    def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
-        """The size of each of these objects that is loaded and was whole."""
+    def kept(self, keys: Collection[str]) -> Mapping[str, Kept]:
+        """What is kept of each of these objects that is loaded and was whole."""
         with within(self._spark, SMALL):
             noted = self._books.noted(keys)
-        return {key: each["bytes"] for key, each in noted.items() if each["damaged"] is None}
+        return {
+            key: Kept(each["bytes"], each["sha256"]) for key, each in noted.items() if each["damaged"] is None
+        }
 
     def unread(self) -> Collection[str]:
         """The keys of objects that were due and could not be read."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rover_spark.consume.load.duckdb import file, tables
 from rover_spark.consume.load.duckdb.filling import REFUSED, Filling
-from rover_spark.consume.load.due import Due, Said, folder_of
+from rover_spark.consume.load.due import Due, Kept, Said, folder_of
 from rover_spark.consume.load.objects import Damaged, Whole, why_unread
 from rover_spark.consume.load.port import TEXT, UNREAD, Counts, Folder, Read, Refused
 from rover_spark.consume.load.tables import LOWERED, of_rover
@@ -63,14 +63,14 @@ class DuckFile:
         ).fetchall()
         return {folder: Folder(_utc(last), _utc(waiting)) for folder, last, waiting in found}
 
-    def sizes(self, keys: Collection[str]) -> Mapping[str, int]:
-        """The size of each of these objects that is loaded and was whole."""
+    def kept(self, keys: Collection[str]) -> Mapping[str, Kept]:
+        """What is kept of each of these objects that is loaded and was whole."""
         self._connection.register("asked", pa.table({"key": pa.array(list(keys), pa.string())}))
         found = self._connection.execute(
-            "SELECT key, bytes FROM rover_load.objects SEMI JOIN asked USING (key) WHERE damaged IS NULL"
+            "SELECT key, bytes, sha256 FROM rover_load.objects SEMI JOIN asked USING (key) WHERE damaged IS NULL"
         ).fetchall()
         self._connection.unregister("asked")
-        return dict(found)
+        return {key: Kept(*rest) for key, *rest in found}
 
     def unread(self) -> Collection[str]:
         """The keys of objects that were due and could not be read."""
