@@ -255,14 +255,14 @@ def _as_json(found: pa.Array) -> tuple[pa.Array, set[int]]:
     wrong = set()
     for place, each in enumerate(found):
         try:
-            texts.append(_json(each.as_py()) if each.is_valid else None)
+            texts.append(json_text(each.as_py()) if each.is_valid else None)
         except (ValueError, OverflowError):
             texts.append(None)
             wrong.add(place)
     return pa.array(texts, pa.string()), wrong
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     """As Spark's ``to_json`` writes it: the column may have become JSON before this value came, or after it."""
     match value:
         case Decimal():

@@ -32,6 +32,7 @@ from rover_spark.consume.ddl.engines.port import raw
 from rover_spark.consume.ddl.sql import quoted
 from rover_spark.consume.ddl.tables import Column, Table, portable
 from rover_spark.consume.load.delta.place import DIALECT, Into
+from rover_spark.consume.load.delta.reading import json_text
 from rover_spark.consume.load.due import Contract
 from rover_spark.consume.load.tables import of_events, of_rover
 from rover_spark.contract.rover import DATASETS
@@ -154,13 +155,17 @@ def evolved(spark: SparkSession, into: Into, table: Raw, columns: Sequence[Colum
 def _turn(spark: SparkSession, into: Into, name: str, columns: set[str]) -> None:
     """Writes the table anew, with these columns as JSON."""
     frame = into.frame(spark, name)
-    chosen = [
-        as_json(F.col(quoted(each, DIALECT))).alias(each, metadata={"comment": JSON})
-        if each in columns
-        else F.col(quoted(each, DIALECT))
-        for each in frame.columns
-    ]
+    chosen = [F.col(quoted(each, DIALECT)) for each in frame.columns]
+    for place, field in enumerate(frame.schema.fields):
+        if field.name in columns:
+            spell = _spelled if isinstance(field.dataType, DoubleType) else as_json
+            chosen[place] = spell(chosen[place]).alias(field.name, metadata={"comment": JSON})
     into.save(frame.select(*chosen).write.mode("overwrite").option("overwriteSchema", "true"), name)
+
+
+def _spelled(value: SparkColumn) -> SparkColumn:
+    """Numbers as the tasks of a load write them: before Java 19 Spark gives a few of them a digit too many."""
+    return F.when(value.isNotNull(), F.udf(json_text, StringType(), useArrow=False)(value))
 
 
 def _form(column: Column) -> tuple[DataType, bool]:
