@@ -27,10 +27,8 @@ from rover_spark.errors import ConfigError
 HEADER_BYTES = 4 << 20
 BLOCK_BYTES = 64 << 20  # stored, and unpacked
 REFERENCES = 128 << 20  # of eight octets each: what the items of a block may take in memory
-A_DICT, A_FIELD = (
-    16,
-    4,
-)  # references that a record or a map takes, and each of its fields beside the value's own one
+# references that a record or a map takes, and each of its fields beside the value's own one
+A_DICT, A_FIELD = 16, 4
 CODECS = ("null", "deflate", "snappy", "zstandard", "bzip2", "xz")
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
