@@ -73,7 +73,7 @@ def test_an_object_that_shows_no_event_has_no_schema() -> None:
     ],
 )  # fmt: skip
 def test_values_become_json_as_spark_writes_it(value: Any, text: str) -> None:
-    assert task._json(value) == text
+    assert task.json_text(value) == text
 
 
 def test_an_instant_that_python_does_not_know_is_refused_where_its_column_is_json() -> None:
