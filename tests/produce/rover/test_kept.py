@@ -76,12 +76,12 @@ def test_rows_serve_their_own_plan_and_leave_the_disks_when_they_are_let_go(spar
     rows, made = _overwritten(spark, "fan_profiles")
     before = _kept_by(spark)
     found = kept(rows, made, None, rewritten=True)
-    assert _kept_by(spark) == before + 2
+    assert len(_kept_by(spark) - before) == 2
     assert found.serves(plan("fan_profiles", source_rows=made.source_rows, versions={"spark": "later"}))
     assert not found.serves(plan("fan_profiles", source_rows=made.source_rows, to_version=21))
     told = _all(found.rows)
     found.release()
-    assert _kept_by(spark) == before
+    assert _kept_by(spark) <= before
     assert _all(found.rows) == told, "read again"
 
 
@@ -123,7 +123,7 @@ def test_rows_that_cannot_be_decided_leave_the_disks(
     monkeypatch.setattr(type(rows), "count", failing(type(rows).count))
     with pytest.raises(PySparkException, match="is gone"):
         kept(rows, made, None, rewritten=True)
-    assert _kept_by(spark) == before
+    assert _kept_by(spark) <= before
 
 
 def test_a_year_before_the_first_one_is_not_that_year_after_it(spark: SparkSession) -> None:
@@ -138,6 +138,7 @@ def test_a_year_before_the_first_one_is_not_that_year_after_it(spark: SparkSessi
     assert [row["key"] is None for row in changed_keys(frame, 1).collect()] == [False]
 
 
-def _kept_by(spark: SparkSession) -> int:
+def _kept_by(spark: SparkSession) -> set[int]:
+    """The RDDs that the session keeps. Those of earlier tests may leave at any time, as the JVM collects them."""
     context: Any = spark.sparkContext
-    return int(context._jsc.getPersistentRDDs().size())
+    return set(context._jsc.getPersistentRDDs().keySet().toArray())
