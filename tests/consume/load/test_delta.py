@@ -210,6 +210,7 @@ def test_a_run_that_was_taken_for_dead_cannot_commit_any_more(
     assert DELTA.loaded(place, into).datasets == ()
 
 
+@pytest.mark.full
 def test_fields_are_added_and_a_field_whose_type_changed_becomes_json(tmp_path: Path) -> None:
     amount = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
     more = [
@@ -275,6 +276,7 @@ def test_a_stream_loads_what_is_there_and_then_what_is_new(spark: SparkSession, 
     assert load(str(place), into=into, spark=spark, now=NOW).result == "nothing to do"
 
 
+@pytest.mark.full
 def test_an_object_that_cannot_be_read_is_due_until_it_can(tmp_path: Path) -> None:
     place, into = tmp_path / "b", tmp_path / "loaded"
     late = key(PROFILES).replace("2026-11-21", "2026-11-29").replace("20261121", "20261129")
