@@ -14,6 +14,9 @@ SMALL = {
     "spark.sql.shuffle.partitions": "1",
 }
 
+# rows that are kept on disk for a moment: to encode them takes longer than to write them
+AS_IS = {"spark.sql.inMemoryColumnarStorage.compressed": "false"}
+
 
 @contextmanager
 def within(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:

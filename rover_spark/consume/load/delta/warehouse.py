@@ -24,7 +24,7 @@ from rover_spark.consume.load.delta.given import Given
 from rover_spark.consume.load.delta.groups import Group, assert_written, writing
 from rover_spark.consume.load.delta.merging import merge
 from rover_spark.consume.load.delta.place import Into
-from rover_spark.consume.load.delta.settings import SMALL, within
+from rover_spark.consume.load.delta.settings import AS_IS, SMALL, within
 from rover_spark.consume.load.delta.tables import Raw, arrow_type, evolved, opened
 from rover_spark.consume.load.due import Due, Kept, Said
 from rover_spark.consume.load.port import Counts, Folder, Read, Refused
@@ -134,7 +134,8 @@ class DeltaTables:
         rows = self._tasks(reading, len(reading.tasks), StructType([*table.fields, *marks]))
         rows.persist(StorageLevel.DISK_ONLY)
         try:
-            yield rows
+            with within(self._spark, AS_IS):
+                yield rows
         finally:
             rows.unpersist()
 
