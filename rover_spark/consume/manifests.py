@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rover_spark.contract.manifests import LARGEST, Completion, ManifestKey
+from rover_spark.consume.place import Place
+from rover_spark.contract.manifests import LARGEST, Completion, DeliveredFile, ManifestKey
 from rover_spark.contract.rover import DATASETS
 from rover_spark.store import Store, below
 
@@ -32,6 +33,15 @@ def place_of(where: ManifestKey) -> str:
         return where.root
     above, _, last = where.root.rpartition("/")
     return below(above, last.partition(".")[2])
+
+
+def files_of(place: Place, where: ManifestKey, said: Completion) -> list[tuple[str, DeliveredFile]]:
+    """The files that a manifest names, each with its key at the place.
+
+    Keys in a manifest begin at the bucket, but on a disk at the directory of its export.
+    """
+    above = place_of(where) if place.on_disk else ""
+    return [(below(above, file.key), file) for file in said.files]
 
 
 def lies_in(prefix: str, key: str) -> bool:

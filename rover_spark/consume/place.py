@@ -48,6 +48,11 @@ class Place:
         """A store for listing and reading. Raises ConfigError where its SDK is missing."""
         return open_store(self.destination, _NOBODY, self.access)
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is a directory."""
+        return self.destination.startswith("file:")
+
     def holds(self, other: Place) -> bool:
         """Whether everything of another place is listed with this one, under the same keys."""
         return self._bucket == other._bucket and below(other.prefix, "").startswith(

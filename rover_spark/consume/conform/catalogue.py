@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
 
 from rover_spark.consume.keys import EventFile, RoverFile
+from rover_spark.contract.manifests import DeliveredFile
 
 _TABLES = """
 CREATE TABLE listed (key BLOB PRIMARY KEY, bytes INT, name TEXT, place TEXT, dataset TEXT, hour INT, stamp INT,
@@ -31,17 +31,6 @@ class Numbered:
     name: str
     file: RoverFile | EventFile
     named: bool  # by a manifest, whose hashes it is held against
-
-
-class Named(NamedTuple):
-    """What a manifest says of a file."""
-
-    key: str
-    records: int
-    bytes: int
-    sha256: str
-    text_bytes: int
-    text_sha256: str
 
 
 class Catalogue:
@@ -87,11 +76,22 @@ class Catalogue:
                 (sample,),
             )
 
-    def name(self, manifest: str, files: Iterable[Named]) -> None:
-        """What a manifest says of files."""
+    def name(self, manifest: str, files: Iterable[tuple[str, DeliveredFile]]) -> None:
+        """What a manifest says of files, each with its key."""
         self._db.executemany(
             "INSERT INTO named VALUES (?,?,?,?,?,?,?)",
-            ((octets(key), octets(manifest), *rest) for key, *rest in files),
+            (
+                (
+                    octets(key),
+                    octets(manifest),
+                    each.records,
+                    each.bytes,
+                    each.sha256,
+                    each.text_bytes,
+                    each.text_sha256,
+                )
+                for key, each in files
+            ),
         )
 
     def chosen(self) -> Iterator[Numbered]:

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rover_spark.consume.conform.catalogue import Catalogue, Named, text
+from rover_spark.consume.conform.catalogue import Catalogue, text
 from rover_spark.consume.conform.report import MANIFESTS, NOTICES, Tally
 from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, classified
-from rover_spark.consume.manifests import contradiction, lies_in, octets_of, place_of, speaks_of
+from rover_spark.consume.manifests import contradiction, files_of, lies_in, octets_of, speaks_of
 from rover_spark.consume.place import Place, within
-from rover_spark.contract.manifests import FORMATS, Completion, DeliveredFile, ManifestKey, parse, parse_key
+from rover_spark.contract.manifests import FORMATS, Completion, ManifestKey, parse, parse_key
 from rover_spark.errors import StoreError
 from rover_spark.store import Store, below
 
@@ -72,23 +72,20 @@ def read_manifests(
 
     ``hours`` is the range outside of which no file was listed.
     """
-    # keys in a manifest begin at the bucket, but on a disk at the directory of its export
-    relative = place.destination.startswith("file:")
     since = hours[0] if hours else None
     found: dict[str, Announced] = {}
     for where, key, said in _all(store, _mine(listed, tally, since)):
-        own, theirs = (where.root, place_of(where)) if relative else ("", "")
         if isinstance(said, Unread):
             tally.add(MANIFESTS, said.code, key, 0, said.found)
             continue
         digest, completion = said
-        files = [each._replace(key=below(theirs, each.key)) for each in map(_named, completion.files)]
-        if not speaks_of(place.prefix, [each.key for each in files]):
+        files = files_of(place, where, completion)
+        if not speaks_of(place.prefix, [name for name, _ in files]):
             continue
-        before = completion.previous
+        before, own = completion.previous, where.root if place.on_disk else ""
         chained = (below(own, before.key), before.sha256) if before else (None, None)
         found[key] = Announced(where, digest, *chained)
-        catalogue.name(key, (each for each in files if _is_listed(each.key, place.prefix, hours)))
+        catalogue.name(key, ((name, file) for name, file in files if _is_listed(name, place.prefix, hours)))
     return Read(len(found), _chained(found, catalogue, tally, since))
 
 
@@ -146,10 +143,6 @@ def _read(store: Store, where: ManifestKey, key: str) -> tuple[str, Completion] 
         return Unread("file_unreadable", error.message)
     except ValueError as error:
         return Unread("manifest_malformed", str(error))
-
-
-def _named(file: DeliveredFile) -> Named:
-    return Named(file.key, file.records, file.bytes, file.sha256, file.text_bytes, file.text_sha256)
 
 
 def _is_listed(key: str, prefix: str, hours: tuple[datetime, datetime] | None) -> bool:
@@ -244,8 +237,9 @@ def hold_changed(changed: Sequence[Changed], catalogue: Catalogue, tally: Tally,
         )
     }
     for key, after in changed:
+        found = f"is not what {after} says"
         if key in wrong:
-            tally.add(MANIFESTS, "manifest_differs", key, 0, f"is not what {after} says")
+            tally.add(MANIFESTS, "manifest_differs", key, 0, found)
         else:
-            code, found = "manifest_replaced", f"is not what {after} says"
+            code = "manifest_replaced"
             noted.add(MANIFESTS, code, key, 0, found, message=NOTICES[code])

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from rover_spark.consume.keys import EventFile, ManifestFile, RoverFile, Stray, classified
 from rover_spark.consume.load.due import Said, horizon, stream_of
 from rover_spark.consume.load.port import Folder, Refused
-from rover_spark.consume.manifests import lies_in, octets_of, place_of
+from rover_spark.consume.manifests import files_of, lies_in, octets_of
 from rover_spark.consume.place import Place, apart, listed_by_folder
 from rover_spark.contract.manifests import Completion, ManifestKey, parse, parse_key
 from rover_spark.errors import StoreError
-from rover_spark.store import Store, below
+from rover_spark.store import Store
 
 _AHEAD = timedelta(days=1)  # a clock may be ahead
 
@@ -98,9 +98,7 @@ def _read_all(store: Store, keys: Iterable[str], found: Looked, place: Place) ->
 def _said(key: str, where: ManifestKey, data: bytes, place: Place) -> Said | None:
     """What a manifest says of files at the place; None where it is another export's. Raises ValueError where it is none."""
     completion = parse(data)
-    # keys in a manifest begin at the bucket, but on a disk at the directory of its export
-    above = place_of(where) if place.destination.startswith("file:") else ""
-    files = {below(above, file.key): file for file in completion.files}
+    files = dict(files_of(place, where, completion))
     stream = _stream(where, completion, files)
     here = {name: file for name, file in files.items() if lies_in(place.prefix, name)}
     if not here:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -44,7 +43,7 @@ class Given:
             if each.code == task.GIVEN_UP:
                 raise unreadable(each.reason or "")
 
-    @cached_property
+    @property
     def there(self) -> list[End]:
         """The objects that were not gone."""
         return [each for each in self._ends if each.code != task.GONE]

@@ -57,7 +57,7 @@ def stream(
 
 
 def _files(found: DataFrame, place: Place) -> Iterator[RoverFile | EventFile]:
-    local = place.destination.startswith("file:")
+    local = place.on_disk
     root = urlsplit(place.destination).path.strip("/") if local else ""
     for path, size in found.select("path", "length").toLocalIterator():
         key = path.partition(":")[2].lstrip("/") if local else path.split("/", 3)[3]
